@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// `CORE_ONLY=1` builds and tests the pure modules alone, without a single dependency: `make test-core` answers in seconds.
+let coreOnly = Context.environment["CORE_ONLY"] != nil
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// What the optimiser may do in the release build. Never `-Ounchecked`: our preconditions stay.
+let fast: [SwiftSetting] = strict + [
+    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let pure: [Target] = [
+    .target(name: "Routing", swiftSettings: fast),
+    .target(name: "Wire", swiftSettings: fast),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+]
+
+let effects: [Target] = [
+    .target(name: "Proxy", dependencies: ["Routing", "Wire", tls, log] + nio, swiftSettings: fast),
+    .target(
+        name: "Control", dependencies: ["Routing", "Wire", "Proxy", tls, log] + nioHTTP,
+        resources: [.embedInCode("Dashboard")], swiftSettings: strict),
+    .target(
+        name: "App",
+        dependencies: [
+            "Routing", "Wire", "Proxy", "Control", "FakeBackend", log, "Yams",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ] + nioHTTP, swiftSettings: strict),
+    .executableTarget(name: "llama-balancer", dependencies: ["App"], swiftSettings: strict),
+    .target(name: "FakeBackend", dependencies: ["Wire"] + nioHTTP, swiftSettings: strict),
+    .executableTarget(
+        name: "fake-llama",
+        dependencies: ["FakeBackend", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nio,
+        swiftSettings: strict),
+    .testTarget(
+        name: "ProxyTests", dependencies: ["Proxy", "Wire", "Routing", "FakeBackend"] + nioHTTP, swiftSettings: strict),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy"] + nio, swiftSettings: strict),
+    .testTarget(name: "AppTests", dependencies: ["App", "FakeBackend"], swiftSettings: strict),
+    .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend"] + nioHTTP, swiftSettings: strict),
+]
+
+let package = Package(
+    name: "llama-balancer",
+    platforms: [.macOS("26.0")],
+    products: coreOnly ? [] : [.executable(name: "llama-balancer", targets: ["llama-balancer"])],
+    dependencies: coreOnly
+        ? []
+        : [
+            .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+            .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+            .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+            .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+            .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+            .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        ],
+    targets: coreOnly ? pure : pure + effects
+)

@@ -1,0 +1,160 @@
+/// Everything the configuration file says: validated, in file order, every default filled in.
+///
+/// This is the one place where defaults live. `docs/configuration.md` explains the same keys to users.
+package struct Configuration: Equatable, Sendable {
+    /// `listen`: where clients connect.
+    package var listen = Listen()
+
+    /// `servers`, in file order. Never empty once loaded.
+    package var servers: [ServerSettings]
+
+    /// `models`: which servers may serve a model, first match first. Nil when left out: every model is eligible
+    /// wherever it is listed. An empty list is different: then everything goes to the fallback server.
+    package var models: [ModelPattern]?
+
+    /// `fallback_server`: who gets what no model decides.
+    package var fallback = Fallback.firstServer
+
+    /// `sticky`: how long a client stays where its prompt is cached.
+    package var sticky = Sticky()
+
+    /// `queue`: who may wait for a free server, and how long.
+    package var queue = Queue()
+
+    /// `timeouts`: how long a server may be silent.
+    package var timeouts = Timeouts()
+
+    /// `health`: how often servers are asked how they are.
+    package var health = Health()
+
+    /// `keep-alive-comments`: a client that waits for its stream gets a sign of life after this much silence. Nil: never;
+    /// then clients and proxies with a read time limit of their own give up during a long prefill.
+    package var keepAliveComments: Duration? = .seconds(15)
+
+    /// `limits`: what one client may take.
+    package var limits = Limits()
+
+    /// `shutdown-grace`: how long running streams may go on after SIGTERM. Zero cuts them off at once.
+    package var shutdownGrace = Duration.seconds(30)
+
+    /// `access-log`: where one JSON line per request goes. Never holds prompts or answers.
+    package var accessLog = AccessLog.off
+
+    /// `trusted-proxies`: whose `X-Forwarded-For` is believed. Nil when left out: everybody's, as in the original, so a client
+    /// can pretend to be another one. An empty list: nobody's.
+    package var trustedProxies: [AddressRange]?
+
+    /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
+    package var modelRules = ModelRuleSettings.builtIn
+
+    package init(servers: [ServerSettings]) {
+        self.servers = servers
+    }
+}
+
+extension Configuration {
+    /// The address the balancer listens on.
+    package struct Listen: Equatable, Sendable {
+        /// An address or a host name. `0.0.0.0` is every IPv4 address of this machine: anyone on the network may connect.
+        package var host = "0.0.0.0"
+
+        /// 0 lets the system choose a free one.
+        package var port = 18000
+
+        package init() {}
+    }
+
+    /// One line of `models`.
+    package struct ModelPattern: Equatable, Sendable {
+        /// A regular expression that must match the whole model name. Known to compile with `Regex(_:)`.
+        package var pattern: String
+
+        /// Names of `servers`, in order of preference; at least one, each once.
+        package var servers: [String]
+
+        package init(pattern: String, servers: [String]) {
+            self.pattern = pattern
+            self.servers = servers
+        }
+    }
+
+    /// Who gets requests that are not routed by model, and models that no pattern or server knows.
+    package enum Fallback: Equatable, Sendable {
+        /// The key is left out: the first server of the file.
+        case firstServer
+        case server(String)
+        /// `null`: such requests are answered with 404.
+        case noServer
+    }
+
+    package struct Sticky: Equatable, Sendable {
+        /// How long after its last use a client keeps its server. Zero: clients are never held. Too short loses prompt caches.
+        package var ttl = Duration.seconds(180)
+
+        /// Searched in system messages; the first group is the user's name. Known to compile and to have a group.
+        package var usernamePattern = #"ユーザーの名前は[「『“"']([^」』”"']+)[」』”"']"#
+
+        package init() {}
+    }
+
+    package struct Queue: Equatable, Sendable {
+        /// Requests that wait, all clients together; one more is refused with 429. Zero: nobody waits.
+        package var maxWaiting = 256
+
+        /// Longest wait before 503.
+        package var maxWait = Duration.seconds(600)
+
+        package init() {}
+    }
+
+    package struct Timeouts: Equatable, Sendable {
+        /// For the TCP (and TLS) connection to a server.
+        package var connect = Duration.seconds(5)
+
+        /// From the sent request to the first byte of the answer. Nil: no limit, because prefill can be silent for many minutes.
+        package var firstByte: Duration?
+
+        /// Between two pieces of an answer. Nil: no limit.
+        package var betweenBytes: Duration?
+
+        package init() {}
+    }
+
+    package struct Health: Equatable, Sendable {
+        /// Pause between two probes of one server.
+        package var interval = Duration.seconds(1)
+
+        /// A probe without an answer after this long has failed.
+        package var timeout = Duration.seconds(2)
+
+        /// How many of the latest samples count. A longer window makes the balancer slower to believe that a server is idle.
+        package var window = 5
+
+        package init() {}
+    }
+
+    /// Sizes in bytes.
+    package struct Limits: Equatable, Sendable {
+        /// Largest request body; a larger one is refused with 413.
+        package var body = 256 << 20
+
+        /// Largest request head; a larger one is refused with 431.
+        package var header = 64 << 10
+
+        /// Most client connections at a time; further ones are not accepted until one closes.
+        package var connections = 8192
+
+        /// Largest body kept in memory so that it can be sent again; larger ones are streamed through and not retried.
+        package var retryBody = 32 << 20
+
+        package init() {}
+    }
+
+    package enum AccessLog: Equatable, Sendable {
+        case off
+        /// Written as `-`.
+        case standardOutput
+        /// A path, relative to the folder the balancer was started in.
+        case file(String)
+    }
+}

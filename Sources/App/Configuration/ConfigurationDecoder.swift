@@ -1,0 +1,152 @@
+/// Makes a `Configuration` of a file's tree. It goes on after a problem, so that one run shows all of them; a value that
+/// cannot be used leaves the default in its place, and the result counts only if there are no problems.
+struct ConfigurationDecoder {
+    let file: String
+    let environment: [String: String]
+    private(set) var problems: [Problem] = []
+
+    init(file: String, environment: [String: String]) {
+        self.file = file
+        self.environment = environment
+    }
+
+    mutating func decode(_ tree: ConfigurationNode) -> Configuration {
+        let root = filled(Field(path: "", node: tree, keyPosition: tree.position))
+        let fields = object(root, .file)
+        let serverFields = members(fields["servers"])
+        var result = Configuration(servers: servers(serverFields, of: fields["servers"], in: root))
+        let names = serverFields.map(\.name)
+
+        _ = text(fields["$schema"])
+        result.listen = listen(fields["listen"])
+        result.models = models(fields["models"], servers: names)
+        result.fallback = fallback(fields, servers: names)
+        result.sticky = sticky(fields["sticky"])
+        result.queue = queue(fields["queue"])
+        result.timeouts = timeouts(fields["timeouts"])
+        result.health = health(fields["health"])
+        result.keepAliveComments = durationOrOff(fields["keep-alive-comments"], default: result.keepAliveComments)
+        result.limits = limits(fields["limits"])
+        result.shutdownGrace = duration(fields["shutdown-grace"]) ?? result.shutdownGrace
+        result.accessLog = accessLog(fields["access-log"])
+        result.trustedProxies = trustedProxies(fields["trusted-proxies"])
+        result.modelRules = modelRules(fields["model-rules"])
+        return result
+    }
+
+    mutating func report(_ field: Field, _ message: String, hint: String? = nil) {
+        report(at: field.node.position, path: field.path, message, hint: hint)
+    }
+
+    mutating func report(atKeyOf field: Field, _ message: String, hint: String? = nil) {
+        report(at: field.keyPosition, path: field.path, message, hint: hint)
+    }
+
+    mutating func report(at position: TextPosition, path: String, _ message: String, hint: String? = nil) {
+        problems.append(Problem(file: file, position: position, keyPath: path, message: message, hint: hint))
+    }
+}
+
+// MARK: - The sections with plain values
+
+extension ConfigurationDecoder {
+    private mutating func listen(_ field: Field?) -> Configuration.Listen {
+        let fields = object(field, .listen)
+        var result = Configuration.Listen()
+        if let host = text(fields["host"]), let field = fields["host"] {
+            let isAddress = IPAddress(host) != nil
+            let isVisible = !host.isEmpty && host.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+            let isName = isVisible && !host.contains { ":/@[]".contains($0) }
+            if isAddress || isName {
+                result.host = host
+            } else {
+                report(
+                    field, "not an address or host name",
+                    hint: "for example 127.0.0.1, ::1 or 0.0.0.0, without port or brackets")
+            }
+        }
+        result.port = integer(fields["port"], in: 0...65535) ?? result.port
+        return result
+    }
+
+    private mutating func sticky(_ field: Field?) -> Configuration.Sticky {
+        let fields = object(field, .sticky)
+        var result = Configuration.Sticky()
+        result.ttl = duration(fields["ttl"]) ?? result.ttl
+        if let pattern = regex(fields["username-pattern"]), let field = fields["username-pattern"] {
+            if Self.groupCount(pattern) == 0 {
+                report(field, "the pattern has no group", hint: "put ( ) around the part that is the user's name")
+            }
+            result.usernamePattern = pattern
+        }
+        return result
+    }
+
+    private mutating func queue(_ field: Field?) -> Configuration.Queue {
+        let fields = object(field, .queue)
+        var result = Configuration.Queue()
+        result.maxWaiting = integer(fields["max-waiting"], in: 0...1_000_000) ?? result.maxWaiting
+        result.maxWait = duration(fields["max-wait"]) ?? result.maxWait
+        return result
+    }
+
+    private mutating func timeouts(_ field: Field?) -> Configuration.Timeouts {
+        let fields = object(field, .timeouts)
+        var result = Configuration.Timeouts()
+        result.connect = duration(fields["connect"], atLeast: Self.shortest) ?? result.connect
+        result.firstByte = durationOrOff(fields["first-byte"], default: result.firstByte)
+        result.betweenBytes = durationOrOff(fields["between-bytes"], default: result.betweenBytes)
+        return result
+    }
+
+    private mutating func health(_ field: Field?) -> Configuration.Health {
+        let fields = object(field, .health)
+        var result = Configuration.Health()
+        result.interval = duration(fields["interval"], atLeast: Self.shortest) ?? result.interval
+        result.timeout = duration(fields["timeout"], atLeast: Self.shortest) ?? result.timeout
+        result.window = integer(fields["window"], in: 1...1000) ?? result.window
+        return result
+    }
+
+    private mutating func limits(_ field: Field?) -> Configuration.Limits {
+        let fields = object(field, .limits)
+        var result = Configuration.Limits()
+        result.body = size(fields["body"], atLeast: 1) ?? result.body
+        result.header = size(fields["header"], atLeast: 1024) ?? result.header
+        result.connections = integer(fields["connections"], in: 1...1_000_000) ?? result.connections
+        result.retryBody = size(fields["retry-body"], atLeast: 0) ?? result.retryBody
+        return result
+    }
+
+    private mutating func accessLog(_ field: Field?) -> Configuration.AccessLog {
+        if field.map(isFalse) == true { return .off }
+        guard let field, let text = text(field) else { return .off }
+        switch text {
+        case "off": return .off
+        case "-": return .standardOutput
+        case "":
+            report(field, "is empty", hint: #"write off, "-" (standard output) or a file's path"#)
+            return .off
+        default:
+            if text.utf8.contains(0) { report(field, "a path cannot contain a NUL") }
+            return .file(text)
+        }
+    }
+
+    private mutating func trustedProxies(_ field: Field?) -> [AddressRange]? {
+        guard let field else { return nil }
+        var ranges: [AddressRange] = []
+        for item in items(field) {
+            guard let text = text(item) else { continue }
+            if let range = AddressRange(text) {
+                ranges.append(range)
+            } else {
+                report(item, "not an address range", hint: "for example 10.0.0.0/8, fd00::/8 or 192.168.1.20")
+            }
+        }
+        return ranges
+    }
+
+    /// Shorter times could only be slips, and would keep a processor busy.
+    private static let shortest = Duration.milliseconds(10)
+}

@@ -1,0 +1,33 @@
+/// The names of all keys, object by object: what the reader accepts, what hints list, and what the tests compare the JSON
+/// Schema and the documentation with.
+struct ConfigurationKeys: Sendable {
+    /// Where the object stands in the documentation's words: `servers.NAME`. Empty for the file itself.
+    let place: String
+    let names: [String]
+    /// Keys that do not exist yet, and what to say about them.
+    var planned: [String: String] = [:]
+
+    static let file = ConfigurationKeys(
+        place: "",
+        names: [
+            "$schema", "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
+            "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "model-rules",
+        ],
+        planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
+    static let listen = ConfigurationKeys(
+        place: "listen", names: ["host", "port"],
+        planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
+    static let server = ConfigurationKeys(
+        place: "servers.NAME",
+        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers"])
+    static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])
+    static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait"])
+    static let timeouts = ConfigurationKeys(place: "timeouts", names: ["connect", "first-byte", "between-bytes"])
+    static let health = ConfigurationKeys(place: "health", names: ["interval", "timeout", "window"])
+    static let limits = ConfigurationKeys(place: "limits", names: ["body", "header", "connections", "retry-body"])
+    static let modelRule = ConfigurationKeys(place: "model-rules[]", names: ["match", "strip-suffix", "set"])
+    static let modelRuleMatch = ConfigurationKeys(
+        place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
+
+    static let all = [file, listen, server, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch]
+}

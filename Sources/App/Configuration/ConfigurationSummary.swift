@@ -1,0 +1,135 @@
+import Wire
+
+extension Configuration {
+    /// What was understood, for people: servers, patterns in order, fallback, and every value that differs from its default.
+    /// Shows no secrets. Lines end without a line break after the last one.
+    package var summary: String {
+        var blocks = [Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row))]
+        if let models {
+            let rows = models.map { [$0.pattern, "-> " + $0.servers.joined(separator: ", ")] }
+            blocks.append(Self.block(models.isEmpty ? "no model patterns" : "models, first match wins", rows))
+        } else {
+            blocks.append("models: whatever a server lists, on the servers that list it")
+        }
+        blocks.append("everything else: \(fallbackText)")
+        blocks.append(Self.block(Self.count(modelRules.count, "model rule") + rulesOrigin, modelRules.map(Self.row)))
+        let changed = zip(values, Configuration(servers: []).values).filter { $0.text != $1.text }
+        if !changed.isEmpty {
+            let rows = changed.map { [$0.key, $0.text, "(default \($1.text))"] }
+            blocks.append(Self.block("changed from the default", rows))
+        }
+        return blocks.joined(separator: "\n\n")
+    }
+
+    private var fallbackText: String {
+        switch fallback {
+        case .firstServer: servers.first.map { "\($0.name), the first server" } ?? "no server"
+        case .server(let name): name
+        case .noServer: "no server; answered with 404"
+        }
+    }
+
+    private var rulesOrigin: String { modelRules == ModelRuleSettings.builtIn ? ", built in" : "" }
+
+    // MARK: Rows
+
+    private static func row(_ server: ServerSettings) -> [String] {
+        var notes: [String] = []
+        if let url = server.llmhealthURL { notes.append("health from \(url)") }
+        if server.apiKey != nil { notes.append("with an API key") }
+        if !server.headers.isEmpty { notes.append("sends \(server.headers.map(\.name).joined(separator: ", "))") }
+        let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? "as many requests as slots"
+        return [server.name, server.baseURL.description, "kind \(server.kind.rawValue)", limit, notes.joined(separator: ", ")]
+    }
+
+    private static func row(_ rule: ModelRuleSettings) -> [String] {
+        var conditions: [String] = []
+        if let pattern = rule.modelPattern { conditions.append("model has \(pattern)") }
+        if !rule.modelSuffixes.isEmpty { conditions.append("ends in \(rule.modelSuffixes.joined(separator: " or "))") }
+        if !rule.systemPrefixes.isEmpty {
+            let starts = rule.systemPrefixes.map { "\"\($0)\"" }.joined(separator: " or ")
+            conditions.append("system message begins \(starts)")
+        }
+        var changes: [String] = []
+        if rule.stripSuffix { changes.append("strip the suffix") }
+        if !rule.set.isEmpty { changes.append("set \(rule.set.map(\.name).joined(separator: ", "))") }
+        return [conditions.isEmpty ? "always" : conditions.joined(separator: ", "), "-> " + changes.joined(separator: ", ")]
+    }
+
+    /// Every value with a default, by its key.
+    private var values: [(key: String, text: String)] {
+        [
+            ("listen.host", listen.host),
+            ("listen.port", "\(listen.port)"),
+            ("sticky.ttl", Quantities.text(sticky.ttl)),
+            ("sticky.username-pattern", sticky.usernamePattern),
+            ("queue.max-waiting", "\(queue.maxWaiting)"),
+            ("queue.max-wait", Quantities.text(queue.maxWait)),
+            ("timeouts.connect", Quantities.text(timeouts.connect)),
+            ("timeouts.first-byte", Self.textOrOff(timeouts.firstByte)),
+            ("timeouts.between-bytes", Self.textOrOff(timeouts.betweenBytes)),
+            ("health.interval", Quantities.text(health.interval)),
+            ("health.timeout", Quantities.text(health.timeout)),
+            ("health.window", "\(health.window)"),
+            ("keep-alive-comments", Self.textOrOff(keepAliveComments)),
+            ("limits.body", Quantities.text(bytes: limits.body)),
+            ("limits.header", Quantities.text(bytes: limits.header)),
+            ("limits.connections", "\(limits.connections)"),
+            ("limits.retry-body", Quantities.text(bytes: limits.retryBody)),
+            ("shutdown-grace", Quantities.text(shutdownGrace)),
+            ("access-log", accessLogText),
+            ("trusted-proxies", trustedProxiesText),
+        ]
+    }
+
+    private var accessLogText: String {
+        switch accessLog {
+        case .off: "off"
+        case .standardOutput: "-"
+        case .file(let path): path
+        }
+    }
+
+    private var trustedProxiesText: String {
+        guard let trustedProxies else { return "everyone" }
+        return trustedProxies.isEmpty ? "no one" : trustedProxies.map(\.description).joined(separator: ", ")
+    }
+
+    private static func textOrOff(_ duration: Duration?) -> String {
+        duration.map(Quantities.text) ?? "off"
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+        number == 1 ? "1 \(noun)" : "\(number) \(noun)s"
+    }
+}
+
+// MARK: - Alignment
+
+extension Configuration {
+    /// A title and aligned rows below it.
+    private static func block(_ title: String, _ rows: [[String]]) -> String {
+        guard let columns = rows.map(\.count).max() else { return title }
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count ? width($0[column]) : 0 }.max() ?? 0
+        }
+        let lines = rows.map { row in
+            let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - Self.width(cell)) }
+            let line = "  " + cells.joined(separator: "  ")
+            return String(line.prefix(upTo: line.lastIndex { $0 != " " }.map(line.index(after:)) ?? line.startIndex))
+        }
+        return ([title] + lines).joined(separator: "\n")
+    }
+
+    /// Columns on a terminal: Chinese, Japanese and Korean characters take two.
+    private static func width(_ text: String) -> Int {
+        text.unicodeScalars.reduce(0) { sum, scalar in
+            switch scalar.value {
+            case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60,
+                0xFFE0...0xFFE6, 0x20000...0x3FFFD:
+                sum + 2
+            default: sum + 1
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+package import Wire
+
+/// Who asked for which model in the last hour: what `/access-log-stats` answers.
+///
+/// Kept by the minute and with a limit on distinct names, so that memory is bounded whatever clients send.
+package struct RequestStatistics: Equatable, Sendable {
+    /// How long a request counts.
+    package static let retentionHours = 1
+    /// Where names beyond the limit are counted.
+    package static let otherName = "(other)"
+    /// Longer names are cut: a client chooses its address (`X-Forwarded-For`), model and user name freely.
+    static let longestName = 200
+
+    private let nameLimit: Int
+    /// In ascending order; at most those of the hour before and the hour after the last recorded request.
+    private var minutes: [Minute] = []
+
+    /// - Parameter nameLimit: how many distinct clients, models and users are told apart in one minute (and in the
+    ///   answer); the rest is counted as `(other)`.
+    package init(nameLimit: Int = 1000) {
+        self.nameLimit = max(1, nameLimit)
+    }
+
+    /// Counts one model request.
+    ///
+    /// - Parameters:
+    ///   - seconds: when it arrived, since 1970-01-01T00:00:00Z. Need not ascend from call to call.
+    ///   - username: the user's name where the request tells one.
+    package mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
+        let start = Self.startOfMinute(seconds)
+        let position = (minutes.lastIndex { $0.start < start } ?? -1) + 1
+        if position == minutes.endIndex || minutes[position].start != start {
+            minutes.insert(Minute(start: start, firstRequest: seconds, lastRequest: seconds), at: position)
+        }
+        minutes[position].count(at: seconds, ip: ip, model: model, username: username, nameLimit: nameLimit)
+        // A request may be recorded when it ends, after younger ones: minutes ahead of it are kept.
+        forget(seenFrom: seconds, futureSeconds: Self.retentionHours * 3600)
+    }
+
+    /// The answer, with names in descending order of their counts and minutes ascending.
+    ///
+    /// - Parameter now: seconds since 1970-01-01T00:00:00Z.
+    package func json(at now: Int) -> JSON {
+        var recent = self
+        recent.forget(seenFrom: now, futureSeconds: 60)
+        let minutes = recent.minutes
+        let clients = Self.total(minutes, \.clients)
+        let models = Self.total(minutes, \.models)
+        let users = Self.total(minutes, \.users)
+        return [
+            "total_requests": JSON(minutes.reduce(0) { $0 + $1.requests }),
+            "unique_ips": JSON(clients.distinct),
+            "unique_models": JSON(models.distinct),
+            "unique_usernames": JSON(users.distinct),
+            "ip_counts": clients.json(nameLimit: nameLimit),
+            "model_counts": models.json(nameLimit: nameLimit),
+            "username_counts": users.json(nameLimit: nameLimit),
+            "time_series": .object(
+                minutes.map { .init(name: UTCTimestamp.text(seconds: $0.start), value: JSON($0.requests)) }),
+            "retention_hours": JSON(Self.retentionHours),
+            "oldest_log": JSON(minutes.first.map { UTCTimestamp.text(seconds: $0.firstRequest) }),
+            "newest_log": JSON(minutes.last.map { UTCTimestamp.text(seconds: $0.lastRequest) }),
+        ]
+    }
+
+    /// Drops the minutes of which no second is within the last hour, and those too far in the future: after the clock was
+    /// set back they would stay for ever.
+    private mutating func forget(seenFrom now: Int, futureSeconds: Int) {
+        let current = Self.startOfMinute(now)
+        let range = current - Self.retentionHours * 3600...current + futureSeconds
+        minutes.removeAll { !range.contains($0.start) }
+    }
+
+    private static func total(_ minutes: [Minute], _ part: KeyPath<Minute, NameCounts>) -> NameCounts {
+        minutes.reduce(into: NameCounts()) { $0.add($1[keyPath: part]) }
+    }
+
+    /// The minute's first second. Times that no clock shows are cut off, so that the sums above cannot overflow.
+    private static func startOfMinute(_ seconds: Int) -> Int {
+        let seconds = min(max(seconds, 0), 253_402_300_799)
+        return seconds - seconds % 60
+    }
+}
+
+/// The requests of one minute.
+private struct Minute: Equatable, Sendable {
+    /// Its first second.
+    let start: Int
+    var firstRequest: Int
+    var lastRequest: Int
+    var requests = 0
+    var clients = NameCounts()
+    var models = NameCounts()
+    var users = NameCounts()
+
+    mutating func count(at seconds: Int, ip: String, model: String, username: String?, nameLimit: Int) {
+        firstRequest = min(firstRequest, seconds)
+        lastRequest = max(lastRequest, seconds)
+        requests += 1
+        clients.add(ip, nameLimit: nameLimit)
+        models.add(model, nameLimit: nameLimit)
+        if let username { users.add(username, nameLimit: nameLimit) }
+    }
+}
+
+/// How often each name occurred.
+private struct NameCounts: Equatable, Sendable {
+    private var counts: [String: Int] = [:]
+    private var other = 0
+
+    /// How many different names there were; those beyond the limit count as one.
+    var distinct: Int { counts.count + (other > 0 ? 1 : 0) }
+
+    mutating func add(_ name: String, nameLimit: Int) {
+        let name = String(decoding: name.utf8.prefix(RequestStatistics.longestName), as: UTF8.self)
+        if name != RequestStatistics.otherName, counts[name] != nil || counts.count < nameLimit {
+            counts[name, default: 0] += 1
+        } else {
+            other += 1
+        }
+    }
+
+    mutating func add(_ more: NameCounts) {
+        counts.merge(more.counts, uniquingKeysWith: +)
+        other += more.other
+    }
+
+    /// The most frequent names first, equally frequent ones in alphabetical order, and the rest in one number.
+    func json(nameLimit: Int) -> JSON {
+        let sorted = counts.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
+        let rest = sorted.dropFirst(nameLimit).reduce(other) { $0 + $1.value }
+        var members = sorted.prefix(nameLimit).map { JSON.Member(name: $0.key, value: JSON($0.value)) }
+        if rest > 0 { members.append(.init(name: RequestStatistics.otherName, value: JSON(rest))) }
+        return .object(members)
+    }
+}

@@ -1,0 +1,337 @@
+import NIOCore
+import Routing
+import Wire
+
+/// Writing to the client: the server's answer as it came, and answers of our own.
+extension ClientHandler {
+    // MARK: The server's answer
+
+    /// Sends the head and whatever of the body has come; from here on nothing can be taken back.
+    func forwardAnswer(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ rest: ByteBuffer) {
+        let answerHead = connection.head
+        var relay = AnswerRelay(
+            reader: BodyReader(answer: answerHead, toHead: request.isHead), clientFraming: .asReceived,
+            isEventStream: contentType(of: answerHead, headBytes, begins: ["text/event-stream"]),
+            isLineStream: contentType(of: answerHead, headBytes, begins: ["application/x-ndjson"]),
+            keepsUpstream: answerHead.isPersistent)
+        if relay.isEventStream, !connection.endpoint.keepsConnectionAfterStream { relay.keepsUpstream = false }
+        if relay.reader.isUntilClose {
+            relay.clientFraming = .untilClose
+        } else if relay.reader.isChunked, !relay.reader.isFinished {
+            relay.clientFraming = request.isHTTP10 ? .untilClose : .chunked
+        }
+        if case .untilClose = relay.clientFraming { request.keepsAlive = false }
+        request.record.status = answerHead.status
+        request.record.firstByteMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
+        expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
+        writeAnswerHead(answerHead, headBytes, relay)
+        request.answer = relay
+        request.headBytes.clear()
+        request.body.clear()
+        if relay.reader.isFinished {
+            if rest.readableBytes > 0 { request.answer?.keepsUpstream = false }
+            answerComplete()
+        } else if rest.readableBytes > 0 {
+            relayBody(rest)
+        } else {
+            context?.flush()
+        }
+    }
+
+    private func writeAnswerHead(_ answerHead: HTTPHead, _ headBytes: ByteBuffer, _ relay: AnswerRelay) {
+        var writer = loop.headWriter
+        loop.headWriter = HeadWriter()
+        defer { loop.headWriter = writer }
+        let source = headBytes.readableBytesSpan
+        writer.reset()
+        writer.write("HTTP/1.1")
+        writer.write(source, 8..<answerHead.fieldsStart)
+        let isEventStream = relay.isEventStream
+        writer.copyFields(of: answerHead, from: source) { name in
+            switch name {
+            case .requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts: false
+            case .accelBuffering: !isEventStream
+            default: true
+            }
+        }
+        if case .chunked = relay.clientFraming { writer.write("Transfer-Encoding: chunked\r\n") }
+        writer.writeField("X-Request-Id", request.record.requestID)
+        if let grant = request.grant {
+            writer.writeField("X-Balancer-Server", HeaderText.safe(grant.serverName))
+            if let model = grant.model { writer.writeField("X-Balancer-Model", HeaderText.safe(model)) }
+            if grant.attempt > 1 { writer.writeField("X-Balancer-Attempts", String(grant.attempt)) }
+        }
+        if request.record.queuedMilliseconds > 0 {
+            writer.writeField("X-Balancer-Queued-Ms", String(Int(request.record.queuedMilliseconds.rounded(.up))))
+        }
+        if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
+        writeConnectionField(&writer)
+        writer.endHead()
+        writeToClient(writer.bytes)
+    }
+
+    private func writeConnectionField(_ writer: inout HeadWriter) {
+        if !request.keepsAlive || loop.isDraining {
+            request.keepsAlive = false
+            writer.write("Connection: close\r\n")
+        } else if request.isHTTP10 {
+            writer.write("Connection: keep-alive\r\n")
+        }
+    }
+
+    func upstreamBody(_ buffer: ByteBuffer) {
+        switch exchange.state {
+        case .holdingHead:
+            guard let head = request.heldHead, let upstream = request.upstream, exchange.released() else { return }
+            request.heldHead = nil
+            request.lastUpstreamByteAt = Clock.now
+            forwardAnswer(upstream, head, buffer)
+        case .holdingAnswer:
+            var rest = request.heldRest ?? ByteBuffer()
+            rest.writeImmutableBuffer(buffer)
+            request.heldRest = rest
+        case .relaying: relayBody(buffer)
+        case .idle, .collecting, .waiting, .connecting, .awaitingAnswer, .answering: break
+        }
+    }
+
+    /// Passes a piece of the body on, in the framing it came with wherever that is possible.
+    private func relayBody(_ buffer: ByteBuffer) {
+        guard var relay = request.answer else { return }
+        // Taken out while it changes: two references would copy.
+        request.answer = nil
+        request.lastUpstreamByteAt = Clock.now
+        if loop.settings.betweenBytesTimeout != nil { expect(.betweenBytes, within: loop.settings.betweenBytesTimeout) }
+        let span = buffer.readableBytesSpan
+        let startsBetweenChunks = relay.reader.isBetweenChunks
+        var ranges: [Range<Int>] = []
+        let keepsTail = if case .model = request.kind { true } else { false }
+        let progress = relay.reader.read(span, from: 0) { range in
+            if case .chunked = relay.clientFraming, startsBetweenChunks, ranges.isEmpty { ranges.reserveCapacity(4) }
+            ranges.append(range)
+        }
+        for range in ranges {
+            relay.contentCount += range.count
+            if range.count > 1 {
+                relay.lastBytes = (
+                    span.unsafeLoad(fromByteOffset: range.upperBound - 2, as: UInt8.self),
+                    span.unsafeLoad(fromByteOffset: range.upperBound - 1, as: UInt8.self)
+                )
+            } else {
+                relay.lastBytes = (relay.lastBytes.1, span.unsafeLoad(fromByteOffset: range.lowerBound, as: UInt8.self))
+            }
+            if keepsTail { request.tail.append(span, range) }
+        }
+        if progress.isMalformed { return malformedBody(relay) }
+        switch relay.clientFraming {
+        case .asReceived: writeSlice(buffer, 0..<progress.consumed)
+        case .untilClose: for range in ranges { writeSlice(buffer, range) }
+        case .chunked:
+            if startsBetweenChunks, relay.reader.isBetweenChunks || relay.reader.isFinished {
+                writeSlice(buffer, 0..<progress.consumed)
+            } else {
+                writeRechunked(buffer, ranges, isLast: relay.reader.isFinished)
+            }
+        }
+        if relay.reader.isFinished, progress.consumed < buffer.readableBytes { relay.keepsUpstream = false }
+        let isFinished = relay.reader.isFinished
+        request.answer = relay
+        if isFinished { answerComplete() }
+    }
+
+    func upstreamReadComplete() { context?.flush() }
+
+    /// A read that begins or ends inside a chunk: its content becomes a chunk of its own, so that what the client has
+    /// received always ends between two chunks and an error can be told there.
+    private func writeRechunked(_ buffer: ByteBuffer, _ ranges: [Range<Int>], isLast: Bool) {
+        let length = ranges.reduce(0) { $0 + $1.count }
+        if length > 0 {
+            writeToClient(String(length, radix: 16) + "\r\n")
+            for range in ranges { writeSlice(buffer, range) }
+            writeToClient("\r\n")
+        }
+        if isLast { writeToClient("0\r\n\r\n") }
+    }
+
+    /// The whole answer has been passed on.
+    func answerComplete() {
+        context?.flush()
+        if let upstream = request.upstream {
+            request.upstream = nil
+            if request.answer?.keepsUpstream == true { upstream.giveBack() } else { upstream.close() }
+        }
+        endRequest(.complete)
+        nextRequest()
+    }
+
+    private func malformedBody(_ relay: AnswerRelay) {
+        request.answer = relay
+        request.upstream?.close()
+        request.upstream = nil
+        if exchange.upstreamLost() == .endVisibly { breakAnswer("its chunked body is malformed") }
+    }
+
+    /// The server broke after bytes had gone out: the client is told inside the answer if that is possible, and the
+    /// connection is closed without a proper end.
+    func breakAnswer(_ detail: String) {
+        if let relay = request.answer, relay.isEventStream || relay.isLineStream {
+            let server = request.record.server ?? "the server"
+            let reply = ErrorReply(
+                status: 502, code: "upstream_failed", message: "The answer is incomplete: \(server) \(detail).")
+            var event: [UInt8] = []
+            let isAtBoundary = relay.isEventStream ? relay.lastBytes == (0x0A, 0x0A) : relay.lastBytes.1 == 0x0A
+            if relay.contentCount > 0, !isAtBoundary { event += relay.isEventStream ? [0x0A, 0x0A] : [0x0A] }
+            event += reply.streamEvent(relay.isLineStream ? .ollama : request.dialect)
+            switch relay.clientFraming {
+            case .asReceived: break
+            case .untilClose: writeToClient(event)
+            case .chunked:
+                writeToClient(String(event.count, radix: 16) + "\r\n")
+                writeToClient(event)
+                writeToClient("\r\n")
+            }
+        }
+        context?.flush()
+        loop.counters.answersBroken += 1
+        endRequest(.upstreamBroke)
+        request.keepsAlive = false
+        lingerAndClose()
+        exchange.finished()
+    }
+
+    // MARK: Answers of our own
+
+    func answerLocally() {
+        exchange.localAnswerBegan()
+        let local = LocalRequest(
+            method: request.method, target: request.target, body: Array(request.body.readableBytesView),
+            peerIsLoopback: peerIsLoopback)
+        switch loop.localEndpoints.answer(local) {
+        case .now(let response): finishLocally(response)
+        case .later(let future):
+            let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+            future.hop(to: loop.eventLoop).whenComplete { result in
+                let handler = bound.value
+                guard handler.exchange.state == .answering, handler.context != nil else { return }
+                switch result {
+                case .success(let response): handler.finishLocally(response)
+                case .failure(let error):
+                    handler.refuse(.init(status: 502, code: "upstream_failed", message: String(describing: error)))
+                }
+            }
+        case .events(let begin):
+            guard let context else { return }
+            request.keepsAlive = false
+            writeToClient(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+                    + "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n")
+            context.flush()
+            begin(EventSink(channel: context.channel))
+        }
+    }
+
+    private func finishLocally(_ response: LocalResponse) {
+        var writer = HeadWriter()
+        writer.write("HTTP/1.1 ")
+        writer.write(response.status)
+        writer.write(" ")
+        writer.write(HTTPStatus.reason(response.status))
+        writer.write("\r\n")
+        if let contentType = response.contentType { writer.writeField("Content-Type", contentType) }
+        for header in response.headers {
+            writer.write(header.name)
+            writer.write(": ")
+            writer.write(header.value)
+            writer.write("\r\n")
+        }
+        if response.status != 204 {
+            writer.write("Content-Length: ")
+            writer.write(response.body.count)
+            writer.write("\r\n")
+        }
+        writeConnectionField(&writer)
+        writer.endHead()
+        writeToClient(writer.bytes)
+        if !request.isHead, response.status != 204 { writeToClient(response.body) }
+        context?.flush()
+        nextRequest()
+    }
+
+    /// Answers with an error in the client's API.
+    func refuse(_ reply: ErrorReply) {
+        exchange.localAnswerBegan()
+        var headers: [(name: String, value: String)] = [("X-Request-Id", requestID())]
+        if let seconds = reply.retryAfterSeconds { headers.append(("Retry-After", String(seconds))) }
+        request.record.status = reply.status
+        request.record.ending = .refused
+        if request.kind != .own { finishRecord() }
+        finishLocally(
+            LocalResponse(status: reply.status, headers: headers, body: reply.json(request.dialect).bytes))
+    }
+
+    // MARK: Accounting
+
+    /// The request leaves the router and the books, exactly once.
+    func endRequest(_ ending: RequestRecord.Ending) {
+        guard let ticket = request.ticket else { return }
+        request.ticket = nil
+        loop.forget(ticket)
+        request.record.ending = ending
+        if let found = request.tail.timings() {
+            request.record.timings = Timings(
+                promptTokens: found.promptTokens, promptMilliseconds: found.promptMilliseconds,
+                predictedTokens: found.predictedTokens, predictedMilliseconds: found.predictedMilliseconds)
+            request.record.cachedTokens = found.cachedTokens
+        }
+        switch ending {
+        case .clientGone:
+            if request.record.status == 0 { request.record.status = 499 }
+            loop.counters.clientsGone += 1
+            loop.router.send(.requestCancelled(ticket), from: loop)
+        case .complete, .upstreamBroke, .refused:
+            let outcome = Outcome(isComplete: ending == .complete, timings: request.record.timings)
+            loop.router.send(.finished(ticket, outcome), from: loop)
+        }
+        if ending != .refused { finishRecord() }
+    }
+
+    private func finishRecord() {
+        request.record.totalMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
+        loop.counters.requestsByStatusClass[min(5, max(0, request.record.status / 100))] += 1
+        loop.counters.bytesReceived += request.record.bytesReceived
+        loop.counters.bytesSent += request.record.bytesSent
+        loop.log(request.record)
+    }
+
+    // MARK: Bytes out
+
+    func writeToClient(_ text: String) { writeToClient(Array(text.utf8)) }
+
+    func writeToClient(_ bytes: [UInt8]) {
+        guard let context else { return }
+        var buffer = context.channel.allocator.buffer(capacity: bytes.count)
+        buffer.writeBytes(bytes)
+        write(buffer, context)
+    }
+
+    private func writeSlice(_ buffer: ByteBuffer, _ range: Range<Int>) {
+        guard let context, !range.isEmpty,
+            let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count)
+        else { return }
+        write(slice, context)
+    }
+
+    private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
+        request.record.bytesSent += buffer.readableBytes
+        context.write(wrapOutboundOut(buffer), promise: nil)
+    }
+}
+
+/// Text that goes into a header line of ours.
+enum HeaderText {
+    /// Without control characters.
+    static func safe(_ text: String) -> String {
+        text.utf8.contains { $0 < 0x20 || $0 == 0x7F }
+            ? String(decoding: text.utf8.filter { $0 >= 0x20 && $0 != 0x7F }, as: UTF8.self) : text
+    }
+}

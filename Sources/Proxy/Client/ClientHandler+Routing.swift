@@ -1,0 +1,170 @@
+import NIOCore
+import Routing
+import Wire
+
+/// A whole request has been received: what it asks for, who asks, and the router's word.
+extension ClientHandler {
+    func bodyComplete() {
+        expect(.none, within: nil)
+        request.bodyReader = nil
+        switch request.kind {
+        case .own: answerLocally()
+        case .upstream(let name, _): submit(.server(name), counts: true)
+        case .passed: submit(.fallback, counts: false)
+        case .model(let counts, let isChat):
+            // A compressed body is passed on as it is; nobody can look into it here.
+            if !hasContentEncoding {
+                do { request.facts = try scanner.finish() } catch { return refuseMalformed(error) }
+                if isChat { applyModelRules() }
+            }
+            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: counts)
+        case .multipart:
+            do { try readMultipart() } catch { return refuseMalformed(error) }
+            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
+        }
+    }
+
+    private func refuseMalformed(_ problem: RequestScanProblem) {
+        refuse(
+            .init(
+                status: 400, code: "invalid_request",
+                message: "The request body is malformed at byte \(problem.offset): \(problem.message)."))
+    }
+
+    /// Audio and image requests come as forms, or as JSON.
+    private func readMultipart() throws(RequestScanProblem) {
+        guard let field = head.first(.contentType), !hasContentEncoding else { return }
+        let contentType = string(field.value)
+        if let boundary = MultipartScanner.boundary(contentType: contentType) {
+            let body = request.body
+            let facts = try MultipartScanner.facts(body.readableBytesSpan, boundary: boundary)
+            request.facts = facts
+            request.isMultipart = true
+        } else if contentType.lowercased().hasPrefix("application/json") {
+            scanner.reset()
+            scanner.feed(request.body.readableBytesSpan)
+            request.facts = try scanner.finish()
+        }
+    }
+
+    private func applyModelRules() {
+        let (received, facts) = (request.body, request.facts)
+        guard let model = facts.model,
+            let change = loop.modelRules.change(
+                model: model,
+                systemText: { facts.systemText(in: received.readableBytesSpan, limit: ModelRuleSet.searchedSystemText) })
+        else { return }
+        var fields = change.fields
+        if change.model != model { fields.append(.init(name: "model", value: .string(change.model))) }
+        let body = JSONEdit.setting(fields, in: Array(received.readableBytesView))
+        request.body = ByteBuffer(bytes: body)
+        scanner.reset()
+        scanner.feed(request.body.readableBytesSpan)
+        if let facts = try? scanner.finish() { request.facts = facts }
+    }
+
+    private func submit(_ destination: RequestTraits.Destination, counts: Bool) {
+        let address = clientAddress()
+        let username = loop.usernames?.username(in: request.facts, body: request.body.readableBytesSpan)
+        let requestID = requestID()
+        request.record.requestID = requestID
+        request.record.address = address
+        request.record.username = username
+        request.record.model = request.facts.model
+        let traits = RequestTraits(
+            destination: destination, client: username ?? namedSession() ?? address, address: address,
+            username: username, counts: counts, requestID: requestID, summary: request.record.path)
+        exchange.submitted()
+        let ticket = loop.submit(traits, for: self)
+        request.ticket = ticket
+        loop.router.send(.requestArrived(ticket, traits), from: loop)
+    }
+
+    /// The peer, or the first entry of `X-Forwarded-For` when that peer is believed.
+    private func clientAddress() -> String {
+        guard let field = head.first(.forwardedFor), loop.settings.trustsForwardedFor(peer) else { return peer }
+        let first = string(field.value).prefix { $0 != "," }.filter { $0 != " " && $0 != "\t" }
+        return first.isEmpty ? peer : String(first.prefix(100))
+    }
+
+    /// A session that the client names itself (CONTRACT section 8), in that order.
+    private func namedSession() -> String? {
+        let names: [FieldName] = [.sessionID, .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID]
+        for name in names {
+            if let field = head.first(name), !field.value.isEmpty { return String(string(field.value).prefix(256)) }
+        }
+        return request.facts.promptCacheKey.map { String($0.prefix(256)) }
+    }
+
+    /// The client's `X-Request-Id` when it is short and plain, else one of ours.
+    func requestID() -> String {
+        if !request.record.requestID.isEmpty { return request.record.requestID }
+        if let field = head.first(.requestID) {
+            let text = string(field.value)
+            if (1...128).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { return text }
+        }
+        let digits = String(UInt64.random(in: 0..<(1 << 56)), radix: 16)
+        return String(repeating: "0", count: 14 - digits.utf8.count) + digits
+    }
+
+    // MARK: The router's word
+
+    func granted(_ grant: Grant, _ ticket: Ticket) {
+        guard request.ticket == ticket, exchange.granted() else { return }
+        request.upstream?.close()
+        request.upstream = nil
+        request.heldHead = nil
+        request.heldRest = nil
+        request.grant = grant
+        request.record.server = grant.serverName
+        request.record.instance = grant.model
+        request.record.attempts = grant.attempt
+        if grant.attempt > 1 { loop.counters.retries += 1 }
+        if let waited = grant.waitedMilliseconds { request.record.queuedMilliseconds = waited }
+        lease(allowKept: true)
+    }
+
+    func refused(_ refusal: Refusal, _ ticket: Ticket) {
+        guard request.ticket == ticket, exchange.refused() else { return }
+        loop.forget(ticket)
+        request.ticket = nil
+        refuse(ErrorReply(refusal))
+    }
+}
+
+extension ErrorReply {
+    /// CONTRACT section 6.
+    init(_ refusal: Refusal) {
+        switch refusal {
+        case .modelNotFound(let model):
+            self.init(
+                status: 404, code: "model_not_found",
+                message: model.isEmpty
+                    ? "The request names no model and there is no fallback server. Name a model; GET /v1/models lists them."
+                    : "No server has the model \"\(model)\" and there is no fallback server. GET /v1/models lists what there is.")
+        case .noSuchServer(let name):
+            self.init(
+                status: 404, code: "server_not_found",
+                message: "There is no server named \"\(name)\". GET /llmhealth-snapshot lists the names.")
+        case .queueFull(let waiting, let seconds):
+            self.init(
+                status: 429, code: "queue_full",
+                message: "All servers for this model are at their limit and \(waiting) requests wait already "
+                    + "(queue.max-waiting). Try again in \(seconds) s.", retryAfterSeconds: seconds)
+        case .queueTimeout(let waited, let seconds):
+            self.init(
+                status: 503, code: "queue_timeout",
+                message: "Waited \(waited) s for a free server (queue.max-wait). Try again in \(seconds) s.",
+                retryAfterSeconds: seconds)
+        case .noServerAvailable(let detail, let seconds):
+            self.init(
+                status: 503, code: "no_server_available",
+                message: "No server for this request is up (\(detail)). Start one, or try again in \(seconds) s.",
+                retryAfterSeconds: seconds)
+        case .upstreamFailed(let detail):
+            self.init(
+                status: 502, code: "upstream_failed",
+                message: "The request failed before its first byte everywhere it was tried; last: \(detail).")
+        }
+    }
+}

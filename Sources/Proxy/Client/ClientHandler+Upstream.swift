@@ -1,0 +1,218 @@
+import NIOCore
+import Routing
+import Wire
+
+/// A granted request on its way to the server, and the server's answer up to the decision to forward it.
+extension ClientHandler {
+    /// Gets a connection to the granted server: a kept one, or a new one.
+    func lease(allowKept: Bool) {
+        guard let grant = request.grant else { return }
+        guard let pool = loop.pool(of: grant.backend) else {
+            return upstreamFailed("the server is no longer configured")
+        }
+        if allowKept, let kept = pool.leaseKept(at: Clock.now) { return run(on: kept, isReused: true) }
+        request.dialNumber += 1
+        let (dialNumber, ticket) = (request.dialNumber, request.ticket)
+        pool.dial(timeout: loop.settings.connectTimeout) { [self] result in
+            let isCurrent = request.ticket == ticket && ticket != nil && request.dialNumber == dialNumber
+            switch result {
+            case .success(let connection):
+                if isCurrent, exchange.state == .connecting {
+                    run(on: connection, isReused: false)
+                } else {
+                    connection.giveBack()
+                }
+            case .failure(let error):
+                if isCurrent { upstreamFailed(ConnectProblem.text(error)) }
+            }
+        }
+    }
+
+    private func run(on connection: UpstreamConnection, isReused: Bool) {
+        guard exchange.connected(isReused: isReused) else { return connection.giveBack() }
+        request.upstream = connection
+        request.lastUpstreamByteAt = Clock.now
+        connection.begin(for: self)
+        if let context, !context.channel.isWritable { connection.pauseReading() }
+        expect(.firstByte, within: loop.settings.firstByteTimeout)
+        sendRequest(on: connection)
+    }
+
+    private func sendRequest(on connection: UpstreamConnection) {
+        let pieces = bodyPieces()
+        let bodyLength = pieces.reduce(0) { $0 + $1.readableBytes }
+        writeRequestHead(for: connection.endpoint, bodyLength: bodyLength)
+        guard let context else { return }
+        let headLength = loop.headWriter.bytes.count
+        let joins = bodyLength <= 16 << 10
+        var buffer = context.channel.allocator.buffer(capacity: headLength + (joins ? bodyLength : 0))
+        buffer.writeBytes(loop.headWriter.bytes)
+        if joins { for piece in pieces { buffer.writeImmutableBuffer(piece) } }
+        connection.write(buffer)
+        if !joins { for piece in pieces where piece.readableBytes > 0 { connection.write(piece) } }
+        connection.flush()
+    }
+
+    /// The body; with the chosen instance in place of the model when there is one.
+    private func bodyPieces() -> [ByteBuffer] {
+        let body = request.body
+        guard let instance = request.grant?.model, let range = request.facts.modelRange,
+            let before = body.getSlice(at: body.readerIndex, length: range.lowerBound),
+            let after = body.getSlice(
+                at: body.readerIndex + range.upperBound, length: body.readableBytes - range.upperBound)
+        else { return [body] }
+        var name: [UInt8] = []
+        if request.isMultipart { name = Array(instance.utf8) } else { JSON.writeString(instance, into: &name) }
+        return [before, ByteBuffer(bytes: name), after]
+    }
+
+    private func writeRequestHead(for endpoint: BackendEndpoint, bodyLength: Int) {
+        let headBytes = request.headBytes
+        let source = headBytes.readableBytesSpan
+        var writer = loop.headWriter
+        loop.headWriter = HeadWriter()
+        defer { loop.headWriter = writer }
+        writer.reset()
+        writer.write(source, head.method)
+        writer.write(" ")
+        writer.write(endpoint.pathPrefix)
+        if case .upstream(_, let restStart) = request.kind {
+            let rest = (head.target.lowerBound + restStart)..<head.target.upperBound
+            if rest.isEmpty || request.target.utf8.dropFirst(restStart).first != UInt8(ascii: "/") { writer.write("/") }
+            writer.write(source, rest)
+        } else {
+            writer.write(source, head.target)
+        }
+        writer.write(" HTTP/1.1\r\n")
+        writer.writeField("Host", endpoint.authority)
+        var forwardedFor = peer
+        let replacesAuthorization = endpoint.authorization != nil
+        let hasProto = head.first(.forwardedProto) != nil
+        let hasHost = head.first(.forwardedHost) != nil
+        if let field = head.first(.forwardedFor) { forwardedFor = string(field.value) + ", " + peer }
+        writer.copyFields(of: head, from: source) { name in
+            switch name {
+            case .host, .contentLength, .expect, .forwardedFor, .requestID: false
+            case .authorization, .apiKey: !replacesAuthorization
+            default: true
+            }
+        }
+        if let authorization = endpoint.authorization { writer.writeField("Authorization", authorization) }
+        for header in endpoint.extraHeaders {
+            writer.write(header.name)
+            writer.write(": ")
+            writer.write(header.value)
+            writer.write("\r\n")
+        }
+        writer.writeField("X-Forwarded-For", forwardedFor)
+        if !hasProto { writer.write("X-Forwarded-Proto: http\r\n") }
+        if !hasHost, let host = head.first(.host) { writer.writeField("X-Forwarded-Host", string(host.value)) }
+        writer.write(head.minorVersion == 1 ? "Via: 1.1 llama-balancer\r\n" : "Via: 1.0 llama-balancer\r\n")
+        writer.writeField("X-Request-Id", request.record.requestID)
+        if bodyLength > 0 || head.framing != .unstated {
+            writer.write("Content-Length: ")
+            writer.write(bodyLength)
+            writer.write("\r\n")
+        }
+        writer.endHead()
+    }
+
+    // MARK: What can go wrong
+
+    /// Connecting failed, or a connection could not be used.
+    func upstreamFailed(_ detail: String) { handle(exchange.upstreamLost(), .connect(detail)) }
+
+    /// The leased connection has ended.
+    func upstreamClosed(_ detail: String) {
+        request.upstream = nil
+        if var answer = request.answer, exchange.state == .relaying, answer.reader.connectionEnded() {
+            request.answer = answer
+            return answerComplete()
+        }
+        handle(exchange.upstreamLost(), .beforeAnswer(detail))
+    }
+
+    func upstreamTimedOut() {
+        guard let upstream = request.upstream else { return }
+        let isFirst = request.deadlineMeaning == .firstByte
+        upstream.close()
+        request.upstream = nil
+        guard isFirst, exchange.state != .relaying else {
+            return handle(exchange.upstreamLost(), .beforeAnswer("was silent for longer than timeouts.between-bytes"))
+        }
+        // A prefill that took too long here takes too long elsewhere: no second try.
+        endRequest(.refused)
+        exchange.localAnswerBegan()
+        refuse(
+            .init(
+                status: 504, code: "upstream_timeout",
+                message: "\(request.record.server ?? "The server") did not begin to answer within timeouts.first-byte."))
+    }
+
+    func serverLost(_ ticket: Ticket) {
+        guard request.ticket == ticket else { return }
+        let isSilent = request.lastUpstreamByteAt + .seconds(2) < Clock.now
+        let action = exchange.serverLost(isSilent: isSilent)
+        if action == .ignore { return }
+        request.upstream?.close()
+        request.upstream = nil
+        handle(action, .serverLost)
+    }
+
+    private func handle(_ action: Exchange.UpstreamLoss, _ failure: AttemptFailure) {
+        switch action {
+        case .ignore: break
+        case .tryFreshConnection: lease(allowKept: false)
+        case .report:
+            request.heldHead = nil
+            request.heldRest = nil
+            expect(.none, within: nil)
+            guard let ticket = request.ticket else { return }
+            loop.router.send(.attemptFailed(ticket, failure), from: loop)
+        case .endVisibly: breakAnswer(failure.message)
+        }
+    }
+
+    // MARK: The answer's head
+
+    func upstreamHead(_ connection: UpstreamConnection, headBytes: ByteBuffer, rest: ByteBuffer) {
+        request.lastUpstreamByteAt = Clock.now
+        let answerHead = connection.head
+        guard answerHead.status != 101 else {
+            // Nobody asked for another protocol: `Upgrade` is not passed on.
+            connection.close()
+            return upstreamClosed("switched protocols unasked")
+        }
+        let isStream = contentType(of: answerHead, headBytes, begins: ["text/event-stream", "application/x-ndjson"])
+        switch exchange.answerHead(
+            status: answerHead.status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0)
+        {
+        case .forward: forwardAnswer(connection, headBytes, rest)
+        case .holdHead:
+            request.heldHead = headBytes
+        case .holdAndReport:
+            request.heldHead = headBytes
+            request.heldRest = rest
+            connection.pauseReading()
+            guard let ticket = request.ticket else { return }
+            loop.router.send(.attemptFailed(ticket, .answered(status: answerHead.status)), from: loop)
+        case .ignore: connection.close()
+        }
+    }
+
+    /// The router has nothing better than the held 502, 503 or 504.
+    func keepAnswer(_ ticket: Ticket) {
+        guard request.ticket == ticket, exchange.released(), let head = request.heldHead else { return }
+        let rest = request.heldRest ?? ByteBuffer()
+        request.heldHead = nil
+        request.heldRest = nil
+        guard let upstream = request.upstream else { return breakAnswer("the server closed the connection") }
+        forwardAnswer(upstream, head, rest)
+        request.upstream?.resumeReading()
+    }
+
+    func contentType(of head: HTTPHead, _ bytes: ByteBuffer, begins prefixes: [StaticString]) -> Bool {
+        guard let field = head.first(.contentType) else { return false }
+        return bytes.readableBytesSpan.extracting(field.value).hasPrefixIgnoringCase(anyOf: prefixes)
+    }
+}

@@ -1,0 +1,290 @@
+import NIOCore
+import Routing
+import Wire
+
+/// One client connection: NIO's callbacks in, `Exchange`'s decisions carried out.
+///
+/// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers.
+final class ClientHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    let loop: LoopContext
+    var context: ChannelHandlerContext?
+    /// The connection's peer, without its port.
+    private(set) var peer = ""
+    private(set) var peerIsLoopback = false
+
+    var exchange = Exchange()
+    var request = RequestInHand()
+    var head = HTTPHead()
+    var scanner = RequestScanner()
+    /// Bytes not yet looked at: the next head, or requests sent ahead.
+    private var inbound = ByteBuffer()
+    private var headEnd = HeadEndScanner()
+    private var isProcessing = false
+    private var isReadingPaused = false
+    private var isReadPending = false
+    /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
+    private var isLingering = false
+
+    init(loop: LoopContext) { self.loop = loop }
+
+    // MARK: Life
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        loop.clients[ObjectIdentifier(self)] = self
+        loop.counters.connectionsAccepted += 1
+        if let address = context.remoteAddress {
+            peer = address.ipAddress ?? "unix"
+            peerIsLoopback = peer.hasPrefix("127.") || peer == "::1" || peer.hasPrefix("::ffff:127.") || peer == "unix"
+        }
+        expect(.idle, within: loop.settings.headTimeout)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        loop.clients[ObjectIdentifier(self)] = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        clientGone()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    /// The client's connection has ended: whatever was going on for it is stopped.
+    private func clientGone() {
+        switch exchange.clientLost() {
+        case .nothing: break
+        case .cancel: endRequest(.clientGone)
+        case .cancelAndCloseUpstream:
+            request.upstream?.close()
+            endRequest(.clientGone)
+        }
+    }
+
+    func closeNow() { context?.close(promise: nil) }
+
+    func closeIfIdle() {
+        if exchange.state == .idle, inbound.readableBytes == 0 { closeNow() } else { request.keepsAlive = false }
+    }
+
+    func cancelledByAdministrator() {
+        request.upstream?.close()
+        request.upstream = nil
+        if exchange.clientLost() != .nothing { endRequest(.clientGone) }
+        closeNow()
+    }
+
+    // MARK: Deadlines
+
+    func expect(_ meaning: RequestInHand.DeadlineMeaning, within duration: Duration?) {
+        request.deadlineMeaning = meaning
+        request.deadline = duration.map { Clock.now + $0 }
+    }
+
+    func hasExpired(at now: Moment) -> Bool { request.deadline.map { $0 <= now } ?? false }
+
+    func deadlinePassed() {
+        request.deadline = nil
+        switch request.deadlineMeaning {
+        case .none: break
+        case .idle, .lingering: closeNow()
+        case .head, .body:
+            request.keepsAlive = false
+            refuse(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
+        case .firstByte, .betweenBytes: upstreamTimedOut()
+        }
+    }
+
+    // MARK: Reading
+
+    func read(context: ChannelHandlerContext) {
+        if isReadingPaused { isReadPending = true } else { context.read() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isLingering { return }
+        var buffer = unwrapInboundIn(data)
+        if exchange.state == .collecting {
+            collect(&buffer)
+            if buffer.readableBytes == 0 { return }
+        }
+        if inbound.readableBytes == 0 { inbound = buffer } else { inbound.writeImmutableBuffer(buffer) }
+        if exchange.state == .idle {
+            processInbound()
+        } else if inbound.readableBytes > loop.settings.maxHeader {
+            // Enough was sent ahead of its turn.
+            isReadingPaused = true
+        }
+    }
+
+    /// Takes requests from what has been received, one after the other.
+    func processInbound() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        while exchange.state == .idle, !isLingering, inbound.readableBytes > 0, context != nil {
+            // Empty lines before a request are ignored (RFC 9112 section 2.2).
+            if headEnd.isAtStart, inbound.readableBytesSpan.startsWithEmptyLine {
+                inbound.moveReaderIndex(forwardBy: 2)
+                continue
+            }
+            if headEnd.isAtStart { expect(.head, within: loop.settings.headTimeout) }
+            switch headEnd.scan(inbound.readableBytesSpan, limit: loop.settings.maxHeader) {
+            case .needMore: return
+            case .refused(let problem): return refuseHead(problem)
+            case .complete(let length):
+                headEnd = HeadEndScanner()
+                guard let bytes = inbound.readSlice(length: length) else { return }
+                beginRequest(bytes)
+            }
+        }
+        if isReadingPaused, inbound.readableBytes <= loop.settings.maxHeader {
+            isReadingPaused = false
+            if isReadPending {
+                isReadPending = false
+                context?.read()
+            }
+        }
+    }
+
+    private func beginRequest(_ headBytes: ByteBuffer) {
+        request = RequestInHand()
+        request.arrivedAt = Clock.now
+        request.record.startedAt = Clock.wallMilliseconds
+        request.headBytes = headBytes
+        do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
+        exchange.headReceived()
+        request.method = string(head.method)
+        request.target = string(head.target)
+        request.isHead = request.method == "HEAD"
+        request.isHTTP10 = head.minorVersion == 0
+        request.keepsAlive = head.isPersistent && !loop.isDraining
+        request.kind = Routes.kind(method: request.method, target: request.target)
+        request.dialect = Routes.dialect(target: request.target)
+        request.record.method = request.method
+        request.record.path = String(Routes.path(of: request.target))
+        request.record.bytesReceived = headBytes.readableBytes
+        if case .length(let length) = head.framing, length > loop.settings.maxBody {
+            return refuseBody(length: length)
+        }
+        let reader = BodyReader(request: head)
+        guard !reader.isFinished else { return bodyComplete() }
+        if scansJSON { scanner.reset() }
+        if case .length(let length) = head.framing, length > inbound.readableBytes {
+            // Grown by doubling later on: a length that is only promised costs no more than this.
+            request.body.reserveCapacity(min(length, 1 << 20))
+        }
+        if head.expectsContinue, inbound.readableBytes == 0 {
+            writeToClient("HTTP/1.1 100 Continue\r\n\r\n")
+            context?.flush()
+        }
+        request.bodyReader = reader
+        expect(.body, within: .seconds(60))
+        if inbound.readableBytes > 0 {
+            var bytes = inbound
+            inbound.clear()
+            collect(&bytes)
+            if bytes.readableBytes > 0 { inbound = bytes }
+        }
+    }
+
+    /// Whether the body is looked into while it comes.
+    private var scansJSON: Bool {
+        if case .model = request.kind { !hasContentEncoding } else { false }
+    }
+
+    var hasContentEncoding: Bool { head.first(.contentEncoding) != nil }
+
+    /// Takes what belongs to the body out of `buffer` and leaves the rest.
+    private func collect(_ buffer: inout ByteBuffer) {
+        guard var reader = request.bodyReader else { return }
+        expect(.body, within: .seconds(60))
+        var ranges: [Range<Int>] = []
+        let progress = reader.read(buffer.readableBytesSpan, from: 0) { ranges.append($0) }
+        request.bodyReader = reader
+        request.record.bytesReceived += progress.consumed
+        guard !progress.isMalformed else {
+            request.keepsAlive = false
+            return refuse(.init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
+        }
+        for range in ranges {
+            guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { continue }
+            if scansJSON { scanner.feed(slice.readableBytesSpan) }
+            if request.body.readableBytes == 0, reader.isFinished, ranges.count == 1 {
+                request.body = slice
+            } else {
+                request.body.writeImmutableBuffer(slice)
+            }
+        }
+        buffer.moveReaderIndex(forwardBy: progress.consumed)
+        if request.body.readableBytes > loop.settings.maxBody {
+            return refuseBody(length: request.body.readableBytes)
+        }
+        if reader.isFinished { bodyComplete() }
+    }
+
+    private func refuseHead(_ problem: HeadProblem) {
+        exchange.headReceived()
+        request.keepsAlive = false
+        let status = switch problem {
+        case .headTooLarge, .tooManyFields: 431
+        case .unsupportedVersion: 505
+        default: 400
+        }
+        let code = status == 431 ? "request_too_large" : "invalid_request"
+        refuse(.init(status: status, code: code, message: "Malformed request: \(problem.message)."))
+    }
+
+    private func refuseBody(length: Int) {
+        request.keepsAlive = false
+        refuse(
+            .init(
+                status: 413, code: "request_too_large",
+                message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody)."))
+    }
+
+    /// The request is over and answered: on to the next one, or close.
+    func nextRequest() {
+        exchange.finished()
+        let keepsAlive = request.keepsAlive && !loop.isDraining
+        guard keepsAlive else { return lingerAndClose() }
+        request = RequestInHand()
+        expect(.idle, within: loop.settings.idleTimeout)
+        if inbound.readableBytes > 0 { processInbound() }
+    }
+
+    /// Closes our side, and the rest when the client has done so too: closing at once with unread bytes would reset the
+    /// connection and could take the answer with it.
+    func lingerAndClose() {
+        guard let context, !isLingering else { return }
+        isLingering = true
+        inbound.clear()
+        expect(.lingering, within: .seconds(2))
+        isReadingPaused = false
+        context.close(mode: .output, promise: nil)
+        if isReadPending {
+            isReadPending = false
+            context.read()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            request.upstream?.resumeReading()
+        } else {
+            request.upstream?.pauseReading()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Text of the received head.
+    func string(_ range: Range<Int>) -> String {
+        request.headBytes.getString(at: request.headBytes.readerIndex + range.lowerBound, length: range.count) ?? ""
+    }
+}

@@ -1,0 +1,69 @@
+import NIOCore
+import Routing
+import Wire
+
+/// Everything about the request that a client connection is busy with. Emptied between requests.
+struct RequestInHand {
+    /// The received head, kept for every attempt until something has gone to the client.
+    var headBytes = ByteBuffer()
+    var kind = RouteKind.passed
+    var dialect = APIDialect.openAI
+    var method = ""
+    var target = ""
+    var isHead = false
+    /// The client's side allows another request after this one.
+    var keepsAlive = false
+    var isHTTP10 = false
+
+    var bodyReader: BodyReader?
+    var body = ByteBuffer()
+    var facts = RequestFacts()
+    var isMultipart = false
+
+    var ticket: Ticket?
+    var grant: Grant?
+    var upstream: UpstreamConnection?
+    /// Distinguishes a late dial from the current one.
+    var dialNumber = 0
+
+    // The answer.
+    var answer: AnswerRelay?
+    /// A head (and what came with it) that has not been forwarded yet.
+    var heldHead: ByteBuffer?
+    var heldRest: ByteBuffer?
+    var tail = AnswerTail()
+    var lastUpstreamByteAt = Moment.zero
+
+    var arrivedAt = Moment.zero
+    var record = RequestRecord()
+    /// When the request gives up waiting for whatever it waits for.
+    var deadline: Moment?
+    var deadlineMeaning = DeadlineMeaning.none
+
+    enum DeadlineMeaning {
+        case none, head, body, idle, firstByte, betweenBytes, lingering
+    }
+}
+
+/// How the bytes of one answer go to the client.
+struct AnswerRelay {
+    /// The framing towards the client.
+    enum ClientFraming {
+        /// As it came: a length, or no body.
+        case asReceived
+        case chunked
+        /// The content alone; the connection's end is the body's.
+        case untilClose
+    }
+
+    var reader: BodyReader
+    var clientFraming: ClientFraming
+    /// `text/event-stream`: an error can be told inside.
+    var isEventStream: Bool
+    /// `application/x-ndjson`, likewise.
+    var isLineStream: Bool
+    var keepsUpstream: Bool
+    /// The last two content bytes: tells whether an event is complete.
+    var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
+    var contentCount = 0
+}

@@ -1,0 +1,94 @@
+package import Wire
+
+/// What a request's method and path ask for (CONTRACT sections 3 and 4).
+package enum RouteKind: Equatable, Sendable {
+    /// Answered here.
+    case own
+    /// Straight to one server: `/upstream/NAME/rest`. `restStart`: where the part to send on begins in the target.
+    case upstream(name: String, restStart: Int)
+    /// Routed by the model that the body names; `counts`: makes an engine compute; `isChat`: model rules apply.
+    case model(counts: Bool, isChat: Bool)
+    /// Routed by the model in a multipart form.
+    case multipart
+    /// Everything else: to the fallback server, at once.
+    case passed
+}
+
+/// The paths this proxy knows.
+package enum Routes {
+    package static func kind(method: String, target: String) -> RouteKind {
+        let path = path(of: target)
+        if path.hasPrefix("/upstream/") { return upstream(target) }
+        if isOwn(method: method, path: path) { return .own }
+        guard method == "POST" else { return .passed }
+        return modelPath(path)
+    }
+
+    /// The API family of a path, for the shape of errors.
+    package static func dialect(target: String) -> APIDialect {
+        let path = path(of: target)
+        if path.hasPrefix("/v1/messages") || path.hasPrefix("/messages") { return .anthropic }
+        return path.hasPrefix("/api/") ? .ollama : .openAI
+    }
+
+    /// The target without its query and without slashes at its end.
+    package static func path(of target: String) -> Substring {
+        var path = target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
+        while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path = path.dropLast() }
+        return path
+    }
+
+    private static func isOwn(method: String, path: Substring) -> Bool {
+        if path == "/admin" || path.hasPrefix("/admin/") { return true }
+        switch path {
+        case "/llmhealth", "/llmhealth-snapshot", "/llmhealth-monitor", "/access-log-stats", "/health", "/metrics",
+            "/favicon.ico", "/v1/models":
+            return method == "GET" || method == "HEAD"
+        default:
+            return path.hasPrefix("/llmhealth-monitor/") && (method == "GET" || method == "HEAD")
+        }
+    }
+
+    private static func upstream(_ target: String) -> RouteKind {
+        let rest = target.dropFirst("/upstream/".count)
+        let name = rest.prefix { $0 != "/" && $0 != "?" }
+        guard !name.isEmpty else { return .own }
+        return .upstream(name: percentDecoded(name), restStart: "/upstream/".utf8.count + name.utf8.count)
+    }
+
+    private static func modelPath(_ path: Substring) -> RouteKind {
+        let short = path.hasPrefix("/v1/") ? path.dropFirst(3) : path
+        switch short {
+        case "/chat/completions": return .model(counts: true, isChat: true)
+        case "/completions", "/responses", "/embeddings", "/rerank", "/messages":
+            return .model(counts: true, isChat: false)
+        case "/messages/count_tokens": return .model(counts: false, isChat: false)
+        default: break
+        }
+        if short.hasPrefix("/audio/") || short.hasPrefix("/images/") { return .multipart }
+        switch path {
+        case "/completion", "/infill", "/embedding", "/reranking", "/v1/reranking", "/api/chat", "/api/generate",
+            "/api/embed", "/api/embeddings":
+            return .model(counts: true, isChat: false)
+        case "/tokenize", "/detokenize", "/apply-template", "/api/show":
+            return .model(counts: false, isChat: false)
+        default: return .passed
+        }
+    }
+
+    private static func percentDecoded(_ text: Substring) -> String {
+        var output: [UInt8] = []
+        var iterator = text.utf8.makeIterator()
+        while let byte = iterator.next() {
+            guard byte == UInt8(ascii: "%") else {
+                output.append(byte)
+                continue
+            }
+            guard let high = iterator.next().flatMap(JSONString.hexadecimalValue),
+                let low = iterator.next().flatMap(JSONString.hexadecimalValue)
+            else { return String(text) }
+            output.append(high << 4 | low)
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+}

@@ -1,0 +1,30 @@
+/// What one loop has counted since start. Added up by whoever shows it.
+package struct Counters: Sendable, Equatable {
+    /// Requests that ended, by the first digit of the status sent (index 0: none was sent).
+    package var requestsByStatusClass = [Int](repeating: 0, count: 6)
+    package var clientsGone = 0
+    package var answersBroken = 0
+    package var retries = 0
+    /// Upstream connections opened.
+    package var connects = 0
+    package var bytesReceived = 0
+    package var bytesSent = 0
+    package var clientConnections = 0
+    package var connectionsAccepted = 0
+
+    package init() {}
+
+    package static func += (left: inout Counters, right: Counters) {
+        for index in left.requestsByStatusClass.indices {
+            left.requestsByStatusClass[index] += right.requestsByStatusClass[index]
+        }
+        left.clientsGone += right.clientsGone
+        left.answersBroken += right.answersBroken
+        left.retries += right.retries
+        left.connects += right.connects
+        left.bytesReceived += right.bytesReceived
+        left.bytesSent += right.bytesSent
+        left.clientConnections += right.clientConnections
+        left.connectionsAccepted += right.connectionsAccepted
+    }
+}

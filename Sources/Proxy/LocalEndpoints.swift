@@ -1,0 +1,65 @@
+package import NIOCore
+
+/// Whoever answers the balancer's own paths (`Control`). Called on the connection's loop; must not block.
+package protocol LocalEndpoints: Sendable {
+    func answer(_ request: LocalRequest) -> LocalAnswer
+}
+
+/// A request for one of our own paths.
+package struct LocalRequest: Sendable {
+    package var method: String
+    /// As received, with its query.
+    package var target: String
+    package var body: [UInt8]
+    /// The connection's peer, not what a header claims.
+    package var peerIsLoopback: Bool
+}
+
+package enum LocalAnswer: Sendable {
+    case now(LocalResponse)
+    /// The future may complete on any loop.
+    case later(EventLoopFuture<LocalResponse>)
+    /// An endless `text/event-stream`; `begin` gets the sink on the connection's loop.
+    case events(begin: @Sendable (EventSink) -> Void)
+}
+
+package struct LocalResponse: Sendable {
+    package var status: Int
+    package var contentType: String?
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
+
+    package init(
+        status: Int = 200, contentType: String? = "application/json", headers: [(name: String, value: String)] = [],
+        body: [UInt8] = []
+    ) {
+        self.status = status
+        self.contentType = contentType
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// Where the events of a `LocalAnswer.events` go.
+package struct EventSink: Sendable {
+    /// The loop on which `send` must be called.
+    package let eventLoop: any EventLoop
+    private let channel: any Channel
+
+    init(channel: any Channel) {
+        eventLoop = channel.eventLoop
+        self.channel = channel
+    }
+
+    /// Completes when the client has gone.
+    package var closed: EventLoopFuture<Void> { channel.closeFuture }
+
+    /// Sends one event's bytes. False when the client reads too slowly: skip this one.
+    package func send(_ bytes: [UInt8]) -> Bool {
+        guard channel.isActive, channel.isWritable else { return false }
+        var buffer = channel.allocator.buffer(capacity: bytes.count)
+        buffer.writeBytes(bytes)
+        channel.writeAndFlush(buffer, promise: nil)
+        return true
+    }
+}

@@ -1,0 +1,130 @@
+import NIOCore
+import NIOSSL
+import Routing
+import Wire
+
+/// What one event loop owns: its clients, its exchanges, its pools, its counters. Never touched by another loop.
+final class LoopContext {
+    let index: Int
+    let eventLoop: any EventLoop
+    let router: SharedRouter
+    let localEndpoints: any LocalEndpoints
+    let observer: (any RequestObserver)?
+    private let accessLog: (any AccessLogSink)?
+
+    private(set) var settings = ProxySettings()
+    private(set) var usernames: UsernameFinder?
+    var modelRules = ModelRuleSet([])
+    var counters = Counters()
+    /// Used for every head that this loop writes.
+    var headWriter = HeadWriter()
+    var clients: [ObjectIdentifier: ClientHandler] = [:]
+    private var exchanges: [Ticket: ClientHandler] = [:]
+    private var pools: [BackendID: UpstreamPool] = [:]
+    private var retiredDials = 0
+    private let tls: NIOSSLContext?
+    private var nextSequence: UInt64 = 0
+    private var logLines: [UInt8] = []
+    private(set) var isDraining = false
+
+    init(
+        index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?
+    ) {
+        self.index = index
+        self.eventLoop = eventLoop
+        self.router = router
+        self.localEndpoints = localEndpoints
+        self.observer = observer
+        self.accessLog = accessLog
+        self.tls = tls
+    }
+
+    // MARK: Requests
+
+    /// Puts a request before the router. Its answer comes through `granted` and the like.
+    func submit(_ traits: RequestTraits, for client: ClientHandler) -> Ticket {
+        nextSequence += 1
+        let ticket = Ticket(loop: index, sequence: nextSequence)
+        exchanges[ticket] = client
+        return ticket
+    }
+
+    func forget(_ ticket: Ticket) { exchanges[ticket] = nil }
+
+    func deliver(_ effect: Effect) {
+        switch effect {
+        case .grant(let ticket, let grant): exchanges[ticket]?.granted(grant, ticket)
+        case .refuse(let ticket, let refusal): exchanges[ticket]?.refused(refusal, ticket)
+        case .keepAnswer(let ticket): exchanges[ticket]?.keepAnswer(ticket)
+        case .serverLost(let ticket): exchanges[ticket]?.serverLost(ticket)
+        case .probeNow, .wakeMe: break  // SharedRouter's own business
+        }
+    }
+
+    /// An administrator ends a request.
+    func cancel(_ ticket: Ticket) { exchanges[ticket]?.cancelledByAdministrator() }
+
+    func pool(of backend: BackendID) -> UpstreamPool? { pools[backend] }
+
+    // MARK: Settings and life
+
+    func apply(_ new: ProxySettings) {
+        if settings.usernamePattern != new.usernamePattern || usernames == nil {
+            usernames = UsernameFinder(pattern: new.usernamePattern)
+        }
+        if settings.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
+        settings = new
+        let old = pools
+        pools = [:]
+        for endpoint in new.endpoints {
+            pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+        }
+        for pool in old.values {
+            retiredDials += pool.dialled
+            pool.closeIdle()
+        }
+    }
+
+    /// Runs a few times a second: time limits, idle connections, the log.
+    func tick() {
+        let now = Clock.now
+        for pool in pools.values { pool.closeExpired(at: now) }
+        for client in clients.values where client.hasExpired(at: now) { client.deadlinePassed() }
+        flushLog()
+    }
+
+    /// No new requests on kept connections; those idle are closed.
+    func drain() {
+        isDraining = true
+        for client in Array(clients.values) { client.closeIfIdle() }
+    }
+
+    func closeAll() {
+        for client in Array(clients.values) { client.closeNow() }
+        for pool in pools.values { pool.closeIdle() }
+        flushLog()
+    }
+
+    func currentCounters() -> Counters {
+        var current = counters
+        current.connects = pools.values.reduce(retiredDials) { $0 + $1.dialled }
+        current.clientConnections = clients.count
+        return current
+    }
+
+    // MARK: Log
+
+    func log(_ record: RequestRecord) {
+        observer?.requestEnded(record)
+        guard accessLog != nil else { return }
+        record.write(into: &logLines)
+        if logLines.count > 32 << 10 { flushLog() }
+    }
+
+    func flushLog() {
+        guard let accessLog, !logLines.isEmpty else { return }
+        accessLog.write(logLines)
+        logLines.removeAll(keepingCapacity: true)
+    }
+}

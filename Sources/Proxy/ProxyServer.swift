@@ -1,0 +1,129 @@
+package import NIOCore
+import NIOPosix
+import NIOSSL
+package import Routing
+
+/// Starts the loops' contexts and the listener, and stops them gracefully.
+package final class ProxyServer: Sendable {
+    private let contexts: [NIOLoopBound<LoopContext>]
+    private let loops: [any EventLoop]
+    private let router: SharedRouter
+    private let listener: any Channel
+    private let ticks: [RepeatedTask]
+
+    /// What is needed to start, besides the settings.
+    package struct Environment: Sendable {
+        package var group: any EventLoopGroup
+        package var router: SharedRouter
+        package var localEndpoints: any LocalEndpoints
+        package var observer: (any RequestObserver)?
+        package var accessLog: (any AccessLogSink)?
+
+        package init(
+            group: any EventLoopGroup, router: SharedRouter, localEndpoints: any LocalEndpoints,
+            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil
+        ) {
+            self.group = group
+            self.router = router
+            self.localEndpoints = localEndpoints
+            self.observer = observer
+            self.accessLog = accessLog
+        }
+    }
+
+    /// Binds and begins to serve.
+    ///
+    /// - Throws: the socket's error when the address cannot be bound.
+    package static func start(
+        host: String, port: Int, maxConnections: Int, settings: ProxySettings, _ environment: Environment
+    ) async throws -> ProxyServer {
+        let loops = Array(environment.group.makeIterator())
+        let tls = try NIOSSLContext(configuration: .makeClientConfiguration())
+        var contexts: [NIOLoopBound<LoopContext>] = []
+        for (index, loop) in loops.enumerated() {
+            contexts.append(
+                try await loop.submit {
+                    let context = LoopContext(
+                        index: index, eventLoop: loop, router: environment.router,
+                        localEndpoints: environment.localEndpoints, observer: environment.observer,
+                        accessLog: environment.accessLog, tls: tls)
+                    context.apply(settings)
+                    return NIOLoopBound(context, eventLoop: loop)
+                }.get())
+        }
+        environment.router.attach(contexts)
+        let known = contexts
+        let limit = ConnectionLimit(maxConnections)
+        let listener = try await ServerBootstrap(group: environment.group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit))
+                }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
+                        throw ChannelError.operationUnsupported
+                    }
+                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value))
+                }
+            }
+            .bind(host: host, port: port).get()
+        let ticks = zip(loops, contexts).map { loop, context in
+            loop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { _ in
+                context.value.tick()
+            }
+        }
+        return ProxyServer(
+            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks)
+    }
+
+    private init(
+        contexts: [NIOLoopBound<LoopContext>], loops: [any EventLoop], router: SharedRouter, listener: any Channel,
+        ticks: [RepeatedTask]
+    ) {
+        self.contexts = contexts
+        self.loops = loops
+        self.router = router
+        self.listener = listener
+        self.ticks = ticks
+    }
+
+    package var port: Int { listener.localAddress?.port ?? 0 }
+
+    /// Everything counted so far, over all loops.
+    package func counters() -> EventLoopFuture<Counters> {
+        let each = zip(loops, contexts).map { loop, context in loop.submit { context.value.currentCounters() } }
+        return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { all in
+            var sum = Counters()
+            for one in all { sum += one }
+            return sum
+        }
+    }
+
+    /// New settings and a new fleet, in the order that lets every grant find its pool.
+    package func reload(_ settings: ProxySettings, fleet: Fleet) async throws {
+        for (loop, context) in zip(loops, contexts) {
+            try await loop.submit { context.value.apply(settings) }.get()
+        }
+        router.send(.fleetChanged(fleet))
+    }
+
+    /// Stops accepting, lets what runs and waits end for `grace`, then closes everything.
+    package func shutDown(grace: Duration) async {
+        try? await listener.close()
+        for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.drain() }.get() }
+        let deadline = Clock.now + grace
+        while Clock.now < deadline {
+            let open = try? await counters().get().clientConnections
+            if open == 0 { break }
+            try? await Task.sleep(for: .milliseconds(25))
+        }
+        for tick in ticks { tick.cancel() }
+        for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.closeAll() }.get() }
+    }
+}

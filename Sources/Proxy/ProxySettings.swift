@@ -1,0 +1,94 @@
+package import NIOCore
+package import Routing
+package import Wire
+
+/// Everything the data plane is configured with. Replaced as a whole on reload.
+package struct ProxySettings: Sendable {
+    package var endpoints: [BackendEndpoint] = []
+    /// Bytes; a longer request body is refused with 413.
+    package var maxBody = 256 << 20
+    /// Bytes; a longer request head is refused with 431.
+    package var maxHeader = 64 << 10
+    package var connectTimeout = Duration.seconds(5)
+    /// Silence allowed between sending a request and its answer's first byte; nil: as long as the connection lives.
+    package var firstByteTimeout: Duration?
+    /// Silence allowed inside an answer; nil: no limit.
+    package var betweenBytesTimeout: Duration?
+    /// A head has to be complete so long after its first byte.
+    package var headTimeout = Duration.seconds(10)
+    /// A client's connection may be idle so long.
+    package var idleTimeout = Duration.seconds(180)
+    /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
+    package var usernamePattern: String?
+    package var modelRules: [ModelRule] = []
+    /// Whether the `X-Forwarded-For` sent by that peer address is believed.
+    package var trustsForwardedFor: @Sendable (_ peer: String) -> Bool = { _ in true }
+
+    package init() {}
+}
+
+/// How to reach one backend, and what to send along.
+package struct BackendEndpoint: Sendable {
+    package var id: BackendID
+    package var name: String
+    package var host: String
+    package var port: Int
+    package var usesTLS: Bool
+    /// Put in front of every request target; empty or `/…` without a slash at its end.
+    package var pathPrefix: String
+    /// Replaces the client's `Authorization`.
+    package var authorization: String?
+    package var extraHeaders: [(name: String, value: String)]
+    /// False for engines that close the connection after every streamed answer (llama-server).
+    package var keepsConnectionAfterStream: Bool
+
+    package init(
+        id: BackendID, name: String, host: String, port: Int, usesTLS: Bool = false, pathPrefix: String = "",
+        authorization: String? = nil, extraHeaders: [(name: String, value: String)] = [],
+        keepsConnectionAfterStream: Bool = false
+    ) {
+        self.id = id
+        self.name = name
+        self.host = host
+        self.port = port
+        self.usesTLS = usesTLS
+        self.pathPrefix = pathPrefix
+        self.authorization = authorization
+        self.extraHeaders = extraHeaders
+        self.keepsConnectionAfterStream = keepsConnectionAfterStream
+    }
+
+    /// The value of `Host`.
+    package var authority: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (usesTLS ? 443 : 80) ? name : "\(name):\(port)"
+    }
+
+    /// The address without a lookup, when `host` is one.
+    package var literalAddress: SocketAddress? { try? SocketAddress(ipAddress: host, port: port) }
+}
+
+/// Changes a chat request before it is routed (CONTRACT `model-rules`). All given conditions must hold.
+package struct ModelRule: Sendable, Equatable {
+    /// Searched in the model's name, ignoring case; nil: any model.
+    package var modelPattern: String?
+    /// One of these ends the model's name; empty: any.
+    package var modelSuffixes: [String]
+    /// A system message begins with one of these; empty: any.
+    package var systemPrefixes: [String]
+    /// Take the suffix that matched off the model's name.
+    package var stripSuffix: Bool
+    /// Fields to set at the top level of the body.
+    package var set: [JSON.Member]
+
+    package init(
+        modelPattern: String? = nil, modelSuffixes: [String] = [], systemPrefixes: [String] = [],
+        stripSuffix: Bool = false, set: [JSON.Member] = []
+    ) {
+        self.modelPattern = modelPattern
+        self.modelSuffixes = modelSuffixes
+        self.systemPrefixes = systemPrefixes
+        self.stripSuffix = stripSuffix
+        self.set = set
+    }
+}

@@ -1,0 +1,97 @@
+package import NIOCore
+package import Routing
+import Synchronization
+
+/// The one lock around the router. Effects run after it is free, each on the loop of its request.
+package final class SharedRouter: Sendable {
+    private let router: Mutex<Router>
+    private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
+    private let probeNow = Mutex<(@Sendable (BackendID) -> Void)?>(nil)
+    private let eventLoops: [any EventLoop]
+
+    package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
+        self.router = Mutex(router)
+        self.eventLoops = eventLoops
+    }
+
+    func attach(_ contexts: [NIOLoopBound<LoopContext>]) { loops.withLock { $0 = contexts } }
+
+    /// Who is told that a server should be probed at once.
+    package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLock { $0 = action } }
+
+    /// From a loop: effects for its own requests run before this returns.
+    func send(_ event: Event, from context: LoopContext) {
+        let effects = handle(event)
+        for effect in effects {
+            if let loop = loopIndex(effect), loop != context.index {
+                deliver(effect, toLoop: loop)
+            } else if loopIndex(effect) != nil {
+                context.deliver(effect)
+            } else {
+                carryOut(effect)
+            }
+        }
+    }
+
+    /// From anywhere else.
+    package func send(_ event: Event) {
+        for effect in handle(event) {
+            if let loop = loopIndex(effect) { deliver(effect, toLoop: loop) } else { carryOut(effect) }
+        }
+    }
+
+    package func snapshot(sessionLimit: Int = 1000) -> FleetSnapshot {
+        let now = Clock.now
+        return router.withLock { $0.snapshot(at: now, sessionLimit: sessionLimit) }
+    }
+
+    package func requests() -> [FleetSnapshot.Request] { router.withLock { $0.requests() } }
+
+    package func decisions(requestID: String) -> [DecisionRecord] {
+        router.withLock { $0.decisions(requestID: requestID) }
+    }
+
+    package var canTakeWork: Bool { router.withLock { $0.canTakeWork } }
+
+    /// Ends a request, waiting or running. False when there is none of that name.
+    package func cancel(requestID: String) -> Bool {
+        guard let request = requests().first(where: { $0.traits.requestID == requestID }) else { return false }
+        let ticket = request.ticket
+        onLoop(ticket.loop) { $0.cancel(ticket) }
+        return true
+    }
+
+    private func handle(_ event: Event) -> [Effect] {
+        let now = Clock.now
+        return router.withLock { router in
+            var effects: [Effect] = []
+            router.handle(event, at: now, effects: &effects)
+            return effects
+        }
+    }
+
+    /// The loop whose request the effect concerns; nil for effects that concern none.
+    private func loopIndex(_ effect: Effect) -> Int? {
+        switch effect {
+        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket.loop
+        case .probeNow, .wakeMe: nil
+        }
+    }
+
+    private func carryOut(_ effect: Effect) {
+        switch effect {
+        case .probeNow(let backend): probeNow.withLock { $0 }?(backend)
+        case .wakeMe(let moment):
+            eventLoops.first?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
+        case .grant, .refuse, .keepAnswer, .serverLost: break
+        }
+    }
+
+    private func deliver(_ effect: Effect, toLoop index: Int) { onLoop(index) { $0.deliver(effect) } }
+
+    private func onLoop(_ index: Int, _ body: @escaping @Sendable (LoopContext) -> Void) {
+        let bound = loops.withLock { index < $0.count ? $0[index] : nil }
+        guard let bound, index < eventLoops.count else { return }
+        eventLoops[index].execute { body(bound.value) }
+    }
+}

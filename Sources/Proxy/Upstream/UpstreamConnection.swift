@@ -1,0 +1,146 @@
+import NIOCore
+import Wire
+
+/// One connection to a backend: turns its bytes into a head and body pieces for the request that has leased it.
+final class UpstreamConnection: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// A longer answer head is refused.
+    static let maximumHead = 256 << 10
+
+    private let pool: UpstreamPool
+    /// The request it serves; nil while idle.
+    private(set) var owner: ClientHandler?
+    private var context: ChannelHandlerContext?
+    private(set) var head = HTTPHead()
+    private var headEnd = HeadEndScanner()
+    /// Bytes of a head that is not complete.
+    private var inbound: ByteBuffer?
+    private var isReadingHead = false
+    private var isPaused = false
+    private var isReadPending = false
+    private var lastError: String?
+
+    init(pool: UpstreamPool) { self.pool = pool }
+
+    var endpoint: BackendEndpoint { pool.endpoint }
+
+    /// Lends the connection to a request, whose answer is the next thing expected.
+    func begin(for owner: ClientHandler) {
+        self.owner = owner
+        isReadingHead = true
+        headEnd = HeadEndScanner()
+        inbound = nil
+    }
+
+    /// Nobody owns it any more.
+    func detach() {
+        owner = nil
+        resumeReading()
+    }
+
+    func write(_ buffer: ByteBuffer) { context?.write(wrapOutboundOut(buffer), promise: nil) }
+
+    func flush() { context?.flush() }
+
+    func close() {
+        owner = nil
+        context?.close(mode: .all, promise: nil)
+    }
+
+    /// Back to the pool after a whole answer on a connection that lives on.
+    func giveBack() {
+        detach()
+        pool.giveBack(self, at: Clock.now)
+    }
+
+    func pauseReading() { isPaused = true }
+
+    func resumeReading() {
+        isPaused = false
+        guard isReadPending else { return }
+        isReadPending = false
+        context?.read()
+    }
+
+    // MARK: Callbacks
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func read(context: ChannelHandlerContext) {
+        if isPaused { isReadPending = true } else { context.read() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = unwrapInboundIn(data)
+        guard let owner else {
+            // An idle server that speaks unasked has lost its place in the protocol.
+            pool.forget(self)
+            context.close(promise: nil)
+            return
+        }
+        if isReadingHead { readHead(buffer, owner) } else { owner.upstreamBody(buffer) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        owner?.upstreamReadComplete()
+        context.fireChannelReadComplete()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if let owner {
+            self.owner = nil
+            owner.upstreamClosed(lastError ?? "the server closed the connection")
+        } else {
+            pool.forget(self)
+        }
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        lastError = String(describing: error)
+        context.close(promise: nil)
+    }
+
+    // MARK: Heads
+
+    private func readHead(_ buffer: ByteBuffer, _ owner: ClientHandler) {
+        var bytes: ByteBuffer
+        if var known = inbound {
+            inbound = nil
+            known.writeImmutableBuffer(buffer)
+            bytes = known
+        } else {
+            bytes = buffer
+        }
+        while true {
+            switch headEnd.scan(bytes.readableBytesSpan, limit: Self.maximumHead) {
+            case .needMore:
+                inbound = bytes
+                return
+            case .refused(let problem): return fail(problem)
+            case .complete(let length):
+                guard let headBytes = bytes.readSlice(length: length) else { return }
+                do { try head.parseAnswer(headBytes.readableBytesSpan) } catch { return fail(error) }
+                if head.status < 200, head.status != 101 {
+                    // An interim answer: the final one follows.
+                    headEnd = HeadEndScanner()
+                    if bytes.readableBytes == 0 { return }
+                    continue
+                }
+                isReadingHead = false
+                owner.upstreamHead(self, headBytes: headBytes, rest: bytes)
+                return
+            }
+        }
+    }
+
+    private func fail(_ problem: HeadProblem) {
+        lastError = "its answer is not HTTP that can be trusted: \(problem.message)"
+        context?.close(promise: nil)
+    }
+}

@@ -1,0 +1,72 @@
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Routing
+
+/// One loop's connections to one backend.
+final class UpstreamPool {
+    let endpoint: BackendEndpoint
+    private var state = UpstreamPoolState<UpstreamConnection>()
+    private let loop: any EventLoop
+    private let tls: NIOSSLContext?
+    /// Known when the host is an address: nothing to look up then.
+    private let address: SocketAddress?
+    /// Connections opened since start, for the metric connects per request.
+    private(set) var dialled = 0
+
+    init(endpoint: BackendEndpoint, loop: any EventLoop, tls: NIOSSLContext?) {
+        self.endpoint = endpoint
+        self.loop = loop
+        self.tls = tls
+        address = endpoint.literalAddress
+    }
+
+    /// A kept connection, if one is idle.
+    func leaseKept(at now: Moment) -> UpstreamConnection? { state.lease(at: now) }
+
+    /// Opens a new connection; `completion` runs on this loop.
+    func dial(timeout: Duration, completion: @escaping (Result<UpstreamConnection, any Error>) -> Void) {
+        dialled += 1
+        let bound = NIOLoopBound((connection: UpstreamConnection(pool: self), completion: completion), eventLoop: loop)
+        let tls = endpoint.usesTLS ? tls : nil
+        let serverName = address == nil ? endpoint.host : nil
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.nanoseconds(timeout.nanoseconds))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let tls {
+                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
+                    }
+                    try pipeline.addHandler(bound.value.connection)
+                }
+            }
+        let connected =
+            if let address {
+                bootstrap.connect(to: address)
+            } else {
+                bootstrap.connect(host: endpoint.host, port: endpoint.port)
+            }
+        connected.whenComplete { result in
+            let (connection, completion) = bound.value
+            completion(result.map { _ in connection })
+        }
+    }
+
+    /// Takes a connection back after a whole answer.
+    func giveBack(_ connection: UpstreamConnection, at now: Moment) {
+        if !state.giveBack(connection, at: now) { connection.close() }
+    }
+
+    func forget(_ connection: UpstreamConnection) { state.remove(connection) }
+
+    func closeExpired(at now: Moment) {
+        for connection in state.expired(at: now) { connection.close() }
+    }
+
+    func closeIdle() {
+        for connection in state.removeAll() { connection.close() }
+    }
+}

@@ -1,0 +1,102 @@
+/// One backend as the router sees it.
+struct Backend: Sendable {
+    var server: Fleet.Server
+    var health = HealthState()
+    /// The server's own model list; nil until it has told.
+    var models: [String]?
+    /// Requests that count towards the limit, whatever their model.
+    private(set) var inFlight = 0
+    /// The same, by the name that was asked for. Names with none are absent.
+    private(set) var inFlightByInstance: [String: Int] = [:]
+    /// Requests that pass at once and count towards nothing (model lists, tokenize, …).
+    private(set) var passing = 0
+    var isDraining = false
+    /// Gone from the configuration; stays until its last request has ended.
+    var isRemoved = false
+    /// Tokens per second; the half-lives are in tokens, so that long prompts teach more than short ones.
+    var prefillSpeed = DecayingAverage(halfLife: 20_000)
+    var decodeSpeed = DecayingAverage(halfLife: 2_000)
+
+    init(server: Fleet.Server) { self.server = server }
+
+    var id: BackendID { server.id }
+
+    /// Most requests at once: what is configured, and never more than the engine has slots.
+    var limit: Int? {
+        let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
+        guard let requestMax = server.requestMax else { return slots }
+        return min(requestMax, slots ?? requestMax)
+    }
+
+    var isFull: Bool {
+        guard let limit else { return false }
+        return inFlight >= limit
+    }
+
+    var isIdleOfRequests: Bool { inFlight == 0 && passing == 0 }
+
+    func isInUse(_ instance: String) -> Bool { inFlightByInstance[instance] != nil }
+
+    mutating func started(instance: String?, counts: Bool) {
+        guard counts else {
+            passing += 1
+            return
+        }
+        inFlight += 1
+        if let instance { inFlightByInstance[instance, default: 0] += 1 }
+    }
+
+    mutating func ended(instance: String?, counts: Bool) {
+        guard counts else {
+            passing -= 1
+            return
+        }
+        inFlight -= 1
+        guard let instance, let count = inFlightByInstance[instance] else { return }
+        inFlightByInstance[instance] = count > 1 ? count - 1 : nil
+    }
+
+    mutating func learn(from timings: Timings) {
+        if timings.promptTokens > 0, timings.promptMilliseconds > 0 {
+            prefillSpeed.add(
+                Double(timings.promptTokens) * 1000 / timings.promptMilliseconds, weight: Double(timings.promptTokens))
+        }
+        if timings.predictedTokens > 1, timings.predictedMilliseconds > 0 {
+            decodeSpeed.add(
+                Double(timings.predictedTokens) * 1000 / timings.predictedMilliseconds,
+                weight: Double(timings.predictedTokens))
+        }
+    }
+
+    /// The instances of that model here: the model itself, `-2`, `-3` … without gaps. Nil when it is not listed.
+    ///
+    /// `name:latest` is the same as `name` (Ollama); a reasoning suffix that no list knows is left out.
+    func instances(of model: String) -> [String]? {
+        guard let models else { return nil }
+        func isListed(_ name: String) -> Bool { models.contains(name) || models.contains(name + ":latest") }
+        guard let base = isListed(model) ? model : ModelName.withoutReasoningSuffix(model), isListed(base) else {
+            return nil
+        }
+        var instances = [base]
+        while isListed("\(base)-\(instances.count + 1)") { instances.append("\(base)-\(instances.count + 1)") }
+        return instances
+    }
+}
+
+/// The conventions in model names.
+package enum ModelName {
+    /// The name without a trailing `-low`, `-medium` or `-high`; nil when it has none.
+    package static func withoutReasoningSuffix(_ model: String) -> String? {
+        for suffix in ["-low", "-medium", "-high"] where model.hasSuffix(suffix) && model.utf8.count > suffix.utf8.count {
+            return String(model.dropLast(suffix.count))
+        }
+        return nil
+    }
+
+    /// `model-2`, `model-3` …: an instance, left out of merged model lists.
+    package static func isNumberedInstance(_ model: String) -> Bool {
+        guard let dash = model.utf8.lastIndex(of: UInt8(ascii: "-")), dash != model.utf8.startIndex else { return false }
+        let digits = model.utf8[model.utf8.index(after: dash)...]
+        return !digits.isEmpty && digits.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+    }
+}

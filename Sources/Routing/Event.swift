@@ -1,0 +1,96 @@
+/// Everything that can happen to the router.
+package enum Event: Sendable {
+    case requestArrived(Ticket, RequestTraits)
+    /// The client has gone, or the request was cancelled by an administrator; waiting or running.
+    case requestCancelled(Ticket)
+    case finished(Ticket, Outcome)
+    /// The attempt produced nothing for the client: may it run elsewhere?
+    case attemptFailed(Ticket, AttemptFailure)
+
+    case probed(BackendID, BackendReport)
+    case probeFailed(BackendID, reason: String)
+    /// The server's model list, in its order.
+    case modelsListed(BackendID, [String])
+
+    case fleetChanged(Fleet)
+    /// No new work there; running work ends by itself.
+    case drain(BackendID)
+    case undrain(BackendID)
+    /// Asked for by `Effect.wakeMe`.
+    case clockAdvanced
+}
+
+/// How a granted request ended.
+package struct Outcome: Sendable {
+    /// True when the server gave a whole answer, whatever its status.
+    package var isComplete: Bool
+    package var timings: Timings?
+
+    package init(isComplete: Bool, timings: Timings? = nil) {
+        self.isComplete = isComplete
+        self.timings = timings
+    }
+}
+
+/// What an engine told about the work of one answer.
+package struct Timings: Sendable, Equatable {
+    /// Prompt tokens that were not cached.
+    package var promptTokens: Int
+    package var promptMilliseconds: Double
+    package var predictedTokens: Int
+    package var predictedMilliseconds: Double
+
+    package init(promptTokens: Int, promptMilliseconds: Double, predictedTokens: Int, predictedMilliseconds: Double) {
+        self.promptTokens = promptTokens
+        self.promptMilliseconds = promptMilliseconds
+        self.predictedTokens = predictedTokens
+        self.predictedMilliseconds = predictedMilliseconds
+    }
+}
+
+/// Why an attempt came to nothing.
+package enum AttemptFailure: Sendable, Equatable {
+    /// No connection: refused, unreachable, timed out, TLS.
+    case connect(String)
+    /// The connection broke, or said something that is not HTTP, before anything went to the client.
+    case beforeAnswer(String)
+    /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
+    case answered(status: Int)
+    /// The server was found dead by its probes.
+    case serverLost
+
+    package var message: String {
+        switch self {
+        case .connect(let text): "could not connect: \(text)"
+        case .beforeAnswer(let text): "broke before its answer: \(text)"
+        case .answered(let status): "answered \(status)"
+        case .serverLost: "stopped answering its health probes"
+        }
+    }
+}
+
+/// What one successful probe saw.
+package struct BackendReport: Sendable, Equatable {
+    /// The server's machine (or all its slots) is busy with work of its own or of others.
+    package var isBusy: Bool
+    /// 0…100, when the server told.
+    package var gpuUtilisation: Double?
+    /// Slots the engine has and those at work; nil when it does not tell.
+    package var slots: Slots?
+
+    package struct Slots: Sendable, Equatable {
+        package var total: Int
+        package var busy: Int
+
+        package init(total: Int, busy: Int) {
+            self.total = total
+            self.busy = busy
+        }
+    }
+
+    package init(isBusy: Bool, gpuUtilisation: Double? = nil, slots: Slots? = nil) {
+        self.isBusy = isBusy
+        self.gpuUtilisation = gpuUtilisation
+        self.slots = slots
+    }
+}

@@ -1,0 +1,95 @@
+/// A read-only copy of what the router knows, for pages and metrics. Stale as soon as it is taken.
+package struct FleetSnapshot: Sendable {
+    package struct Server: Sendable {
+        package var id: BackendID
+        package var name: String
+        package var phase: HealthState.Phase
+        package var isBusy: Bool
+        package var lastReport: BackendReport?
+        package var lastReportAt: Moment?
+        package var inFlight: Int
+        package var inFlightByInstance: [String: Int]
+        package var passing: Int
+        package var requestMax: Int?
+        package var limit: Int?
+        package var models: [String]?
+        package var isDraining: Bool
+        package var isRemoved: Bool
+        package var prefillTokensPerSecond: Double?
+        package var decodeTokensPerSecond: Double?
+    }
+
+    package struct Request: Sendable {
+        package var ticket: Ticket
+        package var traits: RequestTraits
+        package var arrivedAt: Moment
+        /// Nil while it waits.
+        package var server: String?
+        package var instance: String?
+        package var grantedAt: Moment?
+        package var attempts: Int
+        /// How many are in front of it in the line; nil when it runs.
+        package var ahead: Int?
+    }
+
+    package struct Session: Sendable {
+        package var client: String
+        package var model: String
+        package var address: String
+        package var backend: BackendID
+        package var instance: String
+        package var updatedAt: Moment
+    }
+
+    package var servers: [Server]
+    package var waitingCount: Int
+    package var runningCount: Int
+    package var sessionCount: Int
+    package var sessions: [Session]
+}
+
+extension Router {
+    /// - Parameter sessionLimit: at most so many sessions, the newest first.
+    package mutating func snapshot(at now: Moment, sessionLimit: Int = 1000) -> FleetSnapshot {
+        sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
+        return FleetSnapshot(
+            servers: backends.map { backend in
+                .init(
+                    id: backend.id, name: backend.server.name, phase: backend.health.phase,
+                    isBusy: backend.health.isBusy(window: fleet.policy.busyWindow),
+                    lastReport: backend.health.lastReport, lastReportAt: backend.health.lastReportAt,
+                    inFlight: backend.inFlight, inFlightByInstance: backend.inFlightByInstance,
+                    passing: backend.passing, requestMax: backend.server.requestMax, limit: backend.limit,
+                    models: backend.models, isDraining: backend.isDraining, isRemoved: backend.isRemoved,
+                    prefillTokensPerSecond: backend.prefillSpeed.value,
+                    decodeTokensPerSecond: backend.decodeSpeed.value)
+            },
+            waitingCount: line.count, runningCount: running.count, sessionCount: sessions.count,
+            sessions: sessions.newestFirst(limit: sessionLimit).map {
+                .init(
+                    client: $0.key.client, model: $0.key.model, address: $0.address, backend: $0.place.backend,
+                    instance: $0.place.instance, updatedAt: $0.updatedAt)
+            })
+    }
+
+    /// Everybody waiting (in the line's order) and running.
+    package func requests() -> [FleetSnapshot.Request] {
+        let waiting = line.entries.enumerated().map { index, entry in
+            FleetSnapshot.Request(
+                ticket: entry.ticket, traits: entry.traits, arrivedAt: entry.arrivedAt,
+                attempts: entry.history.attempts, ahead: index)
+        }
+        let active = running.map { ticket, request in
+            FleetSnapshot.Request(
+                ticket: ticket, traits: request.traits, arrivedAt: request.arrivedAt,
+                server: indexOfBackend[request.backend].map { backends[$0].server.name }, instance: request.instance,
+                grantedAt: request.grantedAt, attempts: request.history.attempts)
+        }
+        return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
+    }
+
+    /// True while a server can take work.
+    package var canTakeWork: Bool {
+        backends.contains { !$0.isRemoved && !$0.isDraining && !$0.health.isDown }
+    }
+}

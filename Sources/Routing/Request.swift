@@ -1,0 +1,57 @@
+/// Names one request for its whole life. The high 16 bits are the event loop that owns it.
+package struct Ticket: Hashable, Sendable {
+    package let rawValue: UInt64
+
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    package init(loop: Int, sequence: UInt64) {
+        rawValue = UInt64(loop & 0xFFFF) << 48 | sequence & 0xFFFF_FFFF_FFFF
+    }
+
+    package var loop: Int { Int(rawValue >> 48) }
+}
+
+/// What the router knows about a request.
+package struct RequestTraits: Sendable {
+    /// Which servers may take it.
+    package enum Destination: Sendable, Equatable {
+        /// Those that the model's pattern, or the servers' own lists, name.
+        case model(String)
+        /// The fallback server: no model was named.
+        case fallback
+        /// That server alone, at once, whatever its load (`/upstream/NAME/…`).
+        case server(String)
+    }
+
+    package var destination: Destination
+    /// Who asks (CONTRACT section 8): for affinity and for fairness in the waiting line.
+    package var client: String
+    /// The client's address, for display.
+    package var address: String
+    /// The name found by `sticky.username-pattern`, for display.
+    package var username: String?
+    /// Makes an engine compute: counts towards `request-max` and waits when that is reached.
+    package var counts: Bool
+    /// `X-Request-Id`, kept or made.
+    package var requestID: String
+    /// Method and path, for display.
+    package var summary: String
+
+    package init(
+        destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
+        requestID: String = "", summary: String = ""
+    ) {
+        self.destination = destination
+        self.client = client
+        self.address = address
+        self.username = username
+        self.counts = counts
+        self.requestID = requestID
+        self.summary = summary
+    }
+
+    package var model: String? {
+        guard case .model(let name) = destination else { return nil }
+        return name
+    }
+}

@@ -1,0 +1,97 @@
+/// Where does this body end? One value for the ways HTTP/1 knows.
+package struct BodyReader: Sendable {
+    package enum Framing: Sendable {
+        case length(remaining: Int)
+        case chunked(ChunkedReader)
+        /// The body ends when the connection does.
+        case untilClose
+    }
+
+    package private(set) var framing: Framing
+    package private(set) var isFinished: Bool
+
+    /// The body that follows a request head: none unless its head says so.
+    package init(request head: HTTPHead) {
+        switch head.framing {
+        case .unstated: framing = .length(remaining: 0)
+        case .length(let count): framing = .length(remaining: count)
+        case .chunked: framing = .chunked(ChunkedReader())
+        }
+        isFinished = false
+        if case .length(remaining: 0) = framing { isFinished = true }
+    }
+
+    /// The body that follows an answer head (RFC 9112 section 6.3). `toHead`: the request's method was HEAD.
+    package init(answer head: HTTPHead, toHead: Bool) {
+        isFinished = toHead || head.status == 204 || head.status == 304 || head.status < 200
+        switch head.framing {
+        case .unstated: framing = .untilClose
+        case .length(let count):
+            framing = .length(remaining: count)
+            isFinished = isFinished || count == 0
+        case .chunked: framing = .chunked(ChunkedReader())
+        }
+    }
+
+    package var isUntilClose: Bool {
+        guard case .untilClose = framing else { return false }
+        return !isFinished
+    }
+
+    package var isChunked: Bool {
+        guard case .chunked = framing else { return false }
+        return true
+    }
+
+    /// True where bytes of our own could be put between those of the body without breaking its framing.
+    package var isBetweenChunks: Bool {
+        switch framing {
+        case .chunked(let reader): reader.isBetweenChunks
+        case .length: false
+        case .untilClose: true
+        }
+    }
+
+    /// What `read` found in one span.
+    package struct Progress: Sendable {
+        /// Bytes that belong to this body, framing included, from the position given.
+        package var consumed = 0
+        package var isMalformed = false
+    }
+
+    /// Reads body bytes of `bytes` from `start` on and hands each range of content to `content`, in order.
+    package mutating func read(_ bytes: RawSpan, from start: Int, content: (Range<Int>) -> Void) -> Progress {
+        guard !isFinished else { return Progress() }
+        switch framing {
+        case .length(let remaining):
+            let count = min(remaining, bytes.byteCount - start)
+            if count > 0 { content(start..<(start + count)) }
+            framing = .length(remaining: remaining - count)
+            isFinished = remaining == count
+            return Progress(consumed: count)
+        case .untilClose:
+            let count = bytes.byteCount - start
+            if count > 0 { content(start..<(start + count)) }
+            return Progress(consumed: count)
+        case .chunked(var reader):
+            var position = start
+            defer { framing = .chunked(reader) }
+            while true {
+                switch reader.next(bytes, &position) {
+                case .content(let range): content(range)
+                case .needMore: return Progress(consumed: position - start)
+                case .finished:
+                    isFinished = true
+                    return Progress(consumed: position - start)
+                case .malformed: return Progress(consumed: position - start, isMalformed: true)
+                }
+            }
+        }
+    }
+
+    /// The connection ended: true when that is this body's proper end.
+    package mutating func connectionEnded() -> Bool {
+        if case .untilClose = framing { isFinished = true }
+        return isFinished
+    }
+}

@@ -1,0 +1,286 @@
+/// The parsed shape of one HTTP/1 head: ranges into the received bytes, and the few facts that framing needs.
+///
+/// Nothing is copied. The value is meant to be reused (`parseRequest` again on the same variable), so that
+/// a connection allocates its field list once. What two parsers could read differently is refused.
+package struct HTTPHead: Sendable {
+    /// More header fields than this are refused.
+    package static let maximumFields = 200
+
+    /// One header line, as offsets into the head's bytes.
+    package struct Field: Sendable {
+        package let known: FieldName
+        package let name: Range<Int>
+        /// Without the white space around it.
+        package let value: Range<Int>
+        /// The first byte of the next line.
+        package let lineEnd: Int
+    }
+
+    /// How the message says that its body ends.
+    package enum Framing: Equatable, Sendable {
+        /// Nothing was said: no body for a request, until the connection closes for an answer.
+        case unstated
+        case length(Int)
+        case chunked
+    }
+
+    package private(set) var fields: [Field] = []
+    /// `1` for HTTP/1.1, `0` for HTTP/1.0.
+    package private(set) var minorVersion = 1
+    package private(set) var framing = Framing.unstated
+    /// Tokens of `Connection`.
+    package private(set) var saysClose = false
+    package private(set) var saysKeepAlive = false
+    package private(set) var saysUpgrade = false
+    /// `Connection` names a field besides `close`, `keep-alive` and `upgrade`: those must be removed as well.
+    package private(set) var namesConnectionFields = false
+    package private(set) var expectsContinue = false
+    /// The first byte after the request or status line.
+    package private(set) var fieldsStart = 0
+    /// The first byte of the empty line.
+    package private(set) var fieldsEnd = 0
+
+    // Requests only.
+    package private(set) var method = 0..<0
+    package private(set) var target = 0..<0
+    // Answers only.
+    package private(set) var status = 0
+
+    package init() {}
+
+    /// Whether the sender wants the connection to live on after this message.
+    package var isPersistent: Bool { minorVersion == 1 ? !saysClose : saysKeepAlive && !saysClose }
+
+    /// The first field of that name.
+    package func first(_ name: FieldName) -> Field? {
+        for field in fields where field.known == name { return field }
+        return nil
+    }
+
+    /// Parses a whole request head (with its empty line, as `HeadEndScanner` found it).
+    package mutating func parseRequest(_ bytes: RawSpan) throws(HeadProblem) {
+        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: true) }) { throw problem }
+    }
+
+    /// Parses a whole answer head.
+    package mutating func parseAnswer(_ bytes: RawSpan) throws(HeadProblem) {
+        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: false) }) { throw problem }
+    }
+
+    private mutating func parse(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+        fields.removeAll(keepingCapacity: true)
+        framing = .unstated
+        saysClose = false
+        saysKeepAlive = false
+        saysUpgrade = false
+        namesConnectionFields = false
+        expectsContinue = false
+        if let problem = asRequest ? requestLine(bytes) : statusLine(bytes) { return problem }
+        if let problem = fieldLines(bytes) { return problem }
+        return checkFields(bytes, asRequest: asRequest)
+    }
+}
+
+// MARK: - First lines
+
+extension HTTPHead {
+    private mutating func requestLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+        var index = 0
+        while index < bytes.count, bytes[index].isTokenCharacter { index += 1 }
+        guard index > 0, index <= 32, index < bytes.count, bytes[index] == 0x20 else { return .badRequestLine }
+        method = 0..<index
+        let targetStart = index + 1
+        index = targetStart
+        while index < bytes.count, bytes[index] > 0x20, bytes[index] < 0x7F { index += 1 }
+        guard index < bytes.count, bytes[index] == 0x20 else {
+            return index < bytes.count && bytes[index] >= 0x7F ? .badTarget : .badRequestLine
+        }
+        guard index > targetStart else { return .badRequestLine }
+        target = targetStart..<index
+        let isAsterisk = target.count == 1 && bytes[targetStart] == UInt8(ascii: "*") && method.count == 7
+        guard bytes[targetStart] == UInt8(ascii: "/") || isAsterisk else { return .badTarget }
+        for byte in UnsafeRawBufferPointer(rebasing: bytes[target]) where byte == UInt8(ascii: "#") { return .badTarget }
+        guard let version = minorVersion(bytes, at: index + 1) else { return .unsupportedVersion }
+        minorVersion = version
+        fieldsStart = index + 11
+        guard bytes.count >= fieldsStart, bytes[index + 9] == 0x0D else { return .badRequestLine }
+        return nil
+    }
+
+    private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+        guard let version = minorVersion(bytes, at: 0) else { return .unsupportedVersion }
+        minorVersion = version
+        guard bytes.count >= 14, bytes[8] == 0x20 else { return .badStatusLine }
+        var code = 0
+        for index in 9..<12 {
+            guard bytes[index].isDigit else { return .badStatusLine }
+            code = code * 10 + Int(bytes[index] - UInt8(ascii: "0"))
+        }
+        guard code >= 100, bytes[12] == 0x20 || bytes[12] == 0x0D else { return .badStatusLine }
+        status = code
+        var index = 12
+        while index < bytes.count, bytes[index] != 0x0D {
+            guard bytes[index].isFieldValueCharacter else { return .badStatusLine }
+            index += 1
+        }
+        fieldsStart = index + 2
+        return fieldsStart <= bytes.count ? nil : .badStatusLine
+    }
+
+    private func minorVersion(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
+        let expected: StaticString = "HTTP/1."
+        guard start + 8 <= bytes.count else { return nil }
+        for index in 0..<7 where bytes[start + index] != expected.utf8Start[index] { return nil }
+        switch bytes[start + 7] {
+        case UInt8(ascii: "1"): return 1
+        case UInt8(ascii: "0"): return 0
+        default: return nil
+        }
+    }
+}
+
+// MARK: - Field lines
+
+extension HTTPHead {
+    private mutating func fieldLines(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+        var index = fieldsStart
+        while index < bytes.count, bytes[index] != 0x0D {
+            let nameStart = index
+            if bytes[index] == 0x20 || bytes[index] == 0x09 { return .foldedField }
+            while index < bytes.count, bytes[index].isTokenCharacter { index += 1 }
+            guard index > nameStart, index < bytes.count, bytes[index] == UInt8(ascii: ":") else { return .badFieldName }
+            let name = nameStart..<index
+            index += 1
+            while index < bytes.count, bytes[index] == 0x20 || bytes[index] == 0x09 { index += 1 }
+            let valueStart = index
+            while index < bytes.count, bytes[index].isFieldValueCharacter { index += 1 }
+            guard index + 1 < bytes.count, bytes[index] == 0x0D, bytes[index + 1] == 0x0A else { return .badFieldValue }
+            var valueEnd = index
+            while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
+            guard fields.count < Self.maximumFields else { return .tooManyFields }
+            index += 2
+            fields.append(
+                Field(
+                    known: FieldName.lookUp(UnsafeRawBufferPointer(rebasing: bytes[name])), name: name,
+                    value: valueStart..<valueEnd, lineEnd: index))
+        }
+        fieldsEnd = index
+        return nil
+    }
+
+    private mutating func checkFields(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+        var hosts = 0
+        var length: Int?
+        var transferEncodings = 0
+        for field in fields {
+            let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
+            switch field.known {
+            case .contentLength:
+                guard length == nil else { return .repeatedContentLength }
+                guard let number = decimal(value) else { return .badContentLength }
+                length = number
+            case .transferEncoding:
+                transferEncodings += 1
+                guard transferEncodings == 1, minorVersion == 1,
+                    FieldName.equalIgnoringCase(value, "chunked")
+                else { return .unknownTransferEncoding }
+                framing = .chunked
+            case .host:
+                hosts += 1
+                guard hosts == 1, isHost(value) else { return .badHost }
+            case .connection: readConnection(value)
+            case .expect: expectsContinue = FieldName.equalIgnoringCase(value, "100-continue")
+            default: break
+            }
+        }
+        if let length {
+            guard framing == .unstated else { return .lengthAndTransferEncoding }
+            framing = .length(length)
+        }
+        return asRequest && hosts == 0 && minorVersion == 1 ? .missingHost : nil
+    }
+
+    private func decimal(_ value: UnsafeRawBufferPointer) -> Int? {
+        guard !value.isEmpty, value.count <= 18 else { return nil }
+        var number = 0
+        for byte in value {
+            guard byte.isDigit else { return nil }
+            number = number * 10 + Int(byte - UInt8(ascii: "0"))
+        }
+        return number
+    }
+
+    /// A registered name, an address, or an address in brackets, and an optional port; never a user or a path.
+    private func isHost(_ value: UnsafeRawBufferPointer) -> Bool {
+        value.allSatisfy { byte in
+            byte.isDigit || (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z"))
+                || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]")
+                || byte == UInt8(ascii: "%") || byte == UInt8(ascii: "~")
+        }
+    }
+
+    private mutating func readConnection(_ value: UnsafeRawBufferPointer) {
+        CommaList.forEach(in: value) { token in
+            if FieldName.equalIgnoringCase(token, "close") {
+                saysClose = true
+            } else if FieldName.equalIgnoringCase(token, "keep-alive") {
+                saysKeepAlive = true
+            } else if FieldName.equalIgnoringCase(token, "upgrade") {
+                saysUpgrade = true
+            } else {
+                namesConnectionFields = true
+            }
+        }
+    }
+
+    /// Whether `Connection` names this field, which must then not be passed on.
+    func connectionNames(_ name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Bool {
+        var found = false
+        for field in fields where field.known == .connection {
+            CommaList.forEach(in: UnsafeRawBufferPointer(rebasing: bytes[field.value])) { token in
+                guard token.count == name.count else { return }
+                found = found || zip(token, name).allSatisfy { FieldName.lowercase($0) == FieldName.lowercase($1) }
+            }
+        }
+        return found
+    }
+}
+
+/// A field value that is a list separated by commas.
+enum CommaList {
+    /// Calls `body` with each element that is not empty, without the white space around it.
+    static func forEach(in value: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var start = 0
+        while start <= value.count {
+            var end = start
+            while end < value.count, value[end] != UInt8(ascii: ",") { end += 1 }
+            var first = start
+            var last = end
+            while first < last, value[first] == 0x20 || value[first] == 0x09 { first += 1 }
+            while last > first, value[last - 1] == 0x20 || value[last - 1] == 0x09 { last -= 1 }
+            if first < last { body(UnsafeRawBufferPointer(rebasing: value[first..<last])) }
+            start = end + 1
+        }
+    }
+}
+
+extension UInt8 {
+    var isDigit: Bool { self >= UInt8(ascii: "0") && self <= UInt8(ascii: "9") }
+
+    /// RFC 9110 `tchar`.
+    var isTokenCharacter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "!"),
+            UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
+            UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "`"),
+            UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+
+    /// Visible characters, space, tab and bytes above ASCII.
+    var isFieldValueCharacter: Bool { self >= 0x20 && self != 0x7F || self == 0x09 }
+}

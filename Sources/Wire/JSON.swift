@@ -1,0 +1,140 @@
+/// A JSON document as an ordered tree, for the control plane: engine reports, own endpoints, model rules.
+///
+/// Never used for a body that is only passed on: that path reads raw bytes (`RequestScanner`).
+/// Numbers keep their text, objects their order and their duplicates, so a document can be passed on unharmed.
+package enum JSON: Equatable, Sendable {
+    case null
+    case bool(Bool)
+    /// The number's own text, for example `1e3`.
+    case number(String)
+    case string(String)
+    case array([JSON])
+    case object([Member])
+
+    /// One `"name": value` of an object.
+    package struct Member: Equatable, Sendable {
+        package var name: String
+        package var value: JSON
+
+        package init(name: String, value: JSON) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// Why a text is not JSON, and at which byte.
+    package struct ParseError: Error, Equatable, Sendable, CustomStringConvertible {
+        package let offset: Int
+        package let message: String
+
+        package var description: String { "\(message) at byte \(offset)" }
+    }
+
+    package init(_ value: Int) { self = .number(String(value)) }
+
+    /// A number; what JSON cannot write (not a number, infinity) becomes null.
+    package init(_ value: Double) { self = value.isFinite ? .number(String(value)) : .null }
+
+    /// A string, or null when there is none.
+    package init(_ value: String?) { self = value.map { .string($0) } ?? .null }
+
+    /// Parses one whole document.
+    package init(parsing bytes: [UInt8]) throws(ParseError) {
+        var reader = JSONReader(bytes: bytes)
+        self = try reader.document()
+    }
+
+    /// The last member of that name (the one that counts, as in every parser the engines use).
+    package subscript(name: String) -> JSON? { objectValue?.last { $0.name == name }?.value }
+
+    package subscript(index: Int) -> JSON? {
+        guard case .array(let items) = self, items.indices.contains(index) else { return nil }
+        return items[index]
+    }
+
+    package var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+    package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var arrayValue: [JSON]? { if case .array(let value) = self { value } else { nil } }
+    package var objectValue: [Member]? { if case .object(let value) = self { value } else { nil } }
+    package var doubleValue: Double? { if case .number(let text) = self { Double(text) } else { nil } }
+
+    /// The number as an integer, if it is one and fits.
+    package var intValue: Int? {
+        guard case .number(let text) = self else { return nil }
+        return Int(text) ?? Double(text).flatMap { Int(exactly: $0) }
+    }
+}
+
+extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral, ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(integerLiteral value: Int) { self.init(value) }
+    package init(floatLiteral value: Double) { self.init(value) }
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+    package init(nilLiteral: ()) { self = .null }
+    package init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSON)...) {
+        self = .object(elements.map { Member(name: $0.0, value: $0.1) })
+    }
+}
+
+extension JSON {
+    /// The document without spaces, in UTF-8.
+    package var bytes: [UInt8] {
+        var output: [UInt8] = []
+        write(into: &output)
+        return output
+    }
+
+    /// The document without spaces.
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// Appends the document without spaces.
+    package func write(into output: inout [UInt8]) {
+        switch self {
+        case .null: output.append(contentsOf: "null".utf8)
+        case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
+        case .number(let text): output.append(contentsOf: text.utf8)
+        case .string(let value): JSON.writeString(value, into: &output)
+        case .array(let items):
+            output.append(UInt8(ascii: "["))
+            for (index, item) in items.enumerated() {
+                if index > 0 { output.append(UInt8(ascii: ",")) }
+                item.write(into: &output)
+            }
+            output.append(UInt8(ascii: "]"))
+        case .object(let members):
+            output.append(UInt8(ascii: "{"))
+            for (index, member) in members.enumerated() {
+                if index > 0 { output.append(UInt8(ascii: ",")) }
+                JSON.writeString(member.name, into: &output)
+                output.append(UInt8(ascii: ":"))
+                member.value.write(into: &output)
+            }
+            output.append(UInt8(ascii: "}"))
+        }
+    }
+
+    /// Appends a string with its quotes; control characters, quotes and backslashes are escaped.
+    package static func writeString(_ value: String, into output: inout [UInt8]) {
+        let hexadecimal = Array("0123456789abcdef".utf8)
+        output.append(UInt8(ascii: "\""))
+        for byte in value.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                output.append(UInt8(ascii: "\\"))
+                output.append(byte)
+            case 0x0A: output.append(contentsOf: "\\n".utf8)
+            case 0x0D: output.append(contentsOf: "\\r".utf8)
+            case 0x09: output.append(contentsOf: "\\t".utf8)
+            case 0..<0x20, 0x7F:
+                output.append(contentsOf: "\\u00".utf8)
+                output.append(hexadecimal[Int(byte >> 4)])
+                output.append(hexadecimal[Int(byte & 15)])
+            default: output.append(byte)
+            }
+        }
+        output.append(UInt8(ascii: "\""))
+    }
+}

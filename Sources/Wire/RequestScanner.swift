@@ -1,0 +1,498 @@
+/// One pass over the raw bytes of a JSON request body: validates it and picks out what routing needs.
+///
+/// Bytes may come in pieces of any size. No tree is built and nothing is copied but the few short values of interest.
+/// Only the top level counts: the same key deeper down, inside a string, or spelled with escapes is told apart.
+package struct RequestScanner: Sendable {
+    /// Deeper nesting is refused (engines' own parsers give up earlier or later; nobody sends this).
+    package static let maximumDepth = 512
+    /// A longer `model` is refused.
+    package static let maximumModelLength = 1024
+    /// So many system texts are remembered.
+    private static let maximumSystemTexts = 64
+
+    package private(set) var facts = RequestFacts()
+
+    private var state = State.value
+    private var depth = 0
+    /// One bit a level: set when that level is an object.
+    private var levels = InlineArray<8, UInt64>(repeating: 0)
+    /// Bytes of the body before the piece at hand.
+    private var offset = 0
+    private var problem: RequestScanProblem?
+
+    private var literal = Literal.null
+    private var literalIndex = 0
+    private var unicodeDigits = 0
+    private var utf8 = UTF8Tail()
+
+    // What the string at hand is, and its first bytes.
+    private var isKey = false
+    private var captures = false
+    private var stringStart = 0
+    /// Raw contents of the captured string that came in earlier pieces.
+    private var carried: [UInt8] = []
+    private var carriedTooLong = false
+
+    // Where we are, as far as it matters.
+    private var topKey = Key.other
+    private var messageKey = Key.other
+    private var partKey = Key.other
+    private var messagesSeen = false
+    private var messageIsSystem = false
+    private var messageTexts: [Range<Int>] = []
+
+    package init() {}
+
+    /// Ready for the next body; keeps its buffers.
+    package mutating func reset() {
+        let keptTexts = messageTexts
+        let keptCarried = carried
+        self = RequestScanner()
+        messageTexts = keptTexts
+        carried = keptCarried
+        messageTexts.removeAll(keepingCapacity: true)
+        carried.removeAll(keepingCapacity: true)
+    }
+
+    /// Looks at the next piece. False as soon as the body cannot be valid JSON any more.
+    @discardableResult
+    package mutating func feed(_ bytes: RawSpan) -> Bool {
+        bytes.withUnsafeBytes { feed($0) }
+    }
+
+    /// The body has ended.
+    package mutating func finish() throws(RequestScanProblem) -> RequestFacts {
+        if let problem { throw problem }
+        if state.canEndNumber, depth == 0 { state = .done }
+        guard state == .done else {
+            throw RequestScanProblem(
+                message: offset == 0 ? "the body is empty; a JSON object is needed" : "the JSON document is cut off",
+                offset: offset)
+        }
+        facts.bodyLength = offset
+        return facts
+    }
+
+    private enum State: UInt8, Sendable {
+        case value, firstElement, firstKey, key, colon, afterValue, done
+        case string, escape, unicode
+        case literal
+        case minus, zero, integer, point, fraction, exponent, exponentSign, exponentDigits
+
+        var canEndNumber: Bool {
+            switch self {
+            case .zero, .integer, .fraction, .exponentDigits: true
+            case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done, .string, .escape, .unicode,
+                .literal, .minus, .point, .exponent, .exponentSign:
+                false
+            }
+        }
+    }
+
+    private enum Key: UInt8, Sendable {
+        case other, model, stream, user, promptCacheKey, messages, system, role, content, text
+
+        init(_ raw: UnsafeRawBufferPointer) {
+            switch raw.count {
+            case 4 where raw.equals("role"): self = .role
+            case 4 where raw.equals("text"): self = .text
+            case 4 where raw.equals("user"): self = .user
+            case 5 where raw.equals("model"): self = .model
+            case 6 where raw.equals("stream"): self = .stream
+            case 6 where raw.equals("system"): self = .system
+            case 7 where raw.equals("content"): self = .content
+            case 8 where raw.equals("messages"): self = .messages
+            case 12 where raw.equals("instructions"): self = .system
+            case 16 where raw.equals("prompt_cache_key"): self = .promptCacheKey
+            default: self = .other
+            }
+        }
+    }
+
+    private enum Literal: Sendable {
+        case `true`, `false`, null
+
+        var text: StaticString {
+            switch self {
+            case .true: "true"
+            case .false: "false"
+            case .null: "null"
+            }
+        }
+    }
+}
+
+// MARK: - The walk
+
+extension RequestScanner {
+    private mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        if problem != nil { return false }
+        var index = 0
+        while index < bytes.count {
+            if state == .string {
+                index = skipPlainString(bytes, from: index)
+                guard index < bytes.count else { break }
+            }
+            guard step(bytes[index], bytes, index) else {
+                if problem == nil { fail("unexpected character", at: index) }
+                return false
+            }
+            index += 1
+        }
+        if captures, state == .string || state == .escape || state == .unicode { carry(bytes, end: bytes.count) }
+        offset += bytes.count
+        return true
+    }
+
+    /// Runs over bytes of a string that need no attention: printable ASCII but quotes and backslashes.
+    private func skipPlainString(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard utf8.isComplete else { return start }
+        var index = start
+        while index + 16 <= bytes.count {
+            let block = bytes.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
+            let special = (block .== UInt8(ascii: "\"")) .| (block .== UInt8(ascii: "\\")) .| (block .< 0x20)
+                .| (block .>= 0x80)
+            if any(special) { break }
+            index += 16
+        }
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
+            index += 1
+        }
+        return index
+    }
+
+    /// Consumes one byte; false when the grammar forbids it.
+    private mutating func step(_ byte: UInt8, _ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        switch state {
+        case .string:
+            if !utf8.isComplete { return utf8.take(byte) }
+            switch byte {
+            case UInt8(ascii: "\""): return stringEnded(bytes, index)
+            case UInt8(ascii: "\\"): state = .escape
+            case 0..<0x20: return false
+            case 0x80...: return utf8.begin(byte)
+            default: break
+            }
+            return true
+        case .escape:
+            state = .string
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+                UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+                return true
+            case UInt8(ascii: "u"):
+                state = .unicode
+                unicodeDigits = 0
+                return true
+            default: return false
+            }
+        case .unicode:
+            unicodeDigits += 1
+            if unicodeDigits == 4 { state = .string }
+            return JSONString.hexadecimalValue(byte) != nil
+        case .literal:
+            let text = literal.text
+            guard byte == text.utf8Start[literalIndex] else { return false }
+            literalIndex += 1
+            if literalIndex == text.utf8CodeUnitCount { literalEnded() }
+            return true
+        case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done:
+            return byte.isJSONSpace ? true : structure(byte, index)
+        case .minus, .zero, .integer, .point, .fraction, .exponent, .exponentSign, .exponentDigits:
+            return number(byte, index)
+        }
+    }
+
+    private mutating func structure(_ byte: UInt8, _ index: Int) -> Bool {
+        switch state {
+        case .value: return beginValue(byte, index)
+        case .firstElement:
+            if byte == UInt8(ascii: "]") { return close(isObject: false) }
+            return beginValue(byte, index)
+        case .firstKey where byte == UInt8(ascii: "}"): return close(isObject: true)
+        case .firstKey, .key:
+            guard byte == UInt8(ascii: "\"") else { return false }
+            isKey = true
+            beginString(index, captured: depth <= 5)
+            return true
+        case .colon:
+            state = .value
+            return byte == UInt8(ascii: ":")
+        case .afterValue:
+            switch byte {
+            case UInt8(ascii: ","):
+                state = isObject(depth) ? .key : .value
+                return true
+            case UInt8(ascii: "}"): return close(isObject: true)
+            case UInt8(ascii: "]"): return close(isObject: false)
+            default: return false
+            }
+        case .done, .string, .escape, .unicode, .literal, .minus, .zero, .integer, .point, .fraction, .exponent,
+            .exponentSign, .exponentDigits:
+            return false
+        }
+    }
+
+    private mutating func beginValue(_ byte: UInt8, _ index: Int) -> Bool {
+        if depth == 1 { forget(topKey) }
+        switch byte {
+        case UInt8(ascii: "{"): return open(isObject: true, index)
+        case UInt8(ascii: "["): return open(isObject: false, index)
+        case UInt8(ascii: "\""):
+            isKey = false
+            beginString(index, captured: wantsValue)
+        case UInt8(ascii: "t"): beginLiteral(.true)
+        case UInt8(ascii: "f"): beginLiteral(.false)
+        case UInt8(ascii: "n"): beginLiteral(.null)
+        case UInt8(ascii: "-"): state = .minus
+        case UInt8(ascii: "0"): state = .zero
+        case UInt8(ascii: "1")...UInt8(ascii: "9"): state = .integer
+        default: return false
+        }
+        return true
+    }
+
+    private mutating func beginLiteral(_ kind: Literal) {
+        literal = kind
+        literalIndex = 1
+        state = .literal
+    }
+
+    private mutating func number(_ byte: UInt8, _ index: Int) -> Bool {
+        let isExponent = byte | 0x20 == UInt8(ascii: "e")
+        switch state {
+        case .minus where byte == UInt8(ascii: "0"): state = .zero
+        case .minus where byte.isDigit: state = .integer
+        case .integer where byte.isDigit, .fraction where byte.isDigit, .exponentDigits where byte.isDigit: break
+        case .zero where byte == UInt8(ascii: "."), .integer where byte == UInt8(ascii: "."): state = .point
+        case .point where byte.isDigit: state = .fraction
+        case .zero where isExponent, .integer where isExponent, .fraction where isExponent: state = .exponent
+        case .exponent where byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-"): state = .exponentSign
+        case .exponent where byte.isDigit, .exponentSign where byte.isDigit: state = .exponentDigits
+        case .zero, .integer, .fraction, .exponentDigits:
+            state = depth == 0 ? .done : .afterValue
+            return byte.isJSONSpace ? true : structure(byte, index)
+        case .minus, .point, .exponent, .exponentSign, .value, .firstElement, .firstKey, .key, .colon, .afterValue,
+            .done, .string, .escape, .unicode, .literal:
+            return false
+        }
+        return true
+    }
+
+    private mutating func open(isObject: Bool, _ index: Int) -> Bool {
+        depth += 1
+        guard depth < Self.maximumDepth else {
+            fail("nested deeper than \(Self.maximumDepth) levels", at: index)
+            return false
+        }
+        let bit = UInt64(1) << UInt64(depth & 63)
+        if isObject { levels[depth >> 6] |= bit } else { levels[depth >> 6] &= ~bit }
+        state = isObject ? .firstKey : .firstElement
+        if depth == 3 {
+            messageKey = .other
+            messageIsSystem = false
+            messageTexts.removeAll(keepingCapacity: true)
+        } else if depth == 5 {
+            partKey = .other
+        }
+        return true
+    }
+
+    private mutating func close(isObject: Bool) -> Bool {
+        guard depth > 0, self.isObject(depth) == isObject else { return false }
+        depth -= 1
+        if depth == 2, topKey == .messages, messageIsSystem { facts.systemTexts.append(contentsOf: messageTexts) }
+        state = depth == 0 ? .done : .afterValue
+        return true
+    }
+
+    private func isObject(_ level: Int) -> Bool { levels[level >> 6] >> UInt64(level & 63) & 1 == 1 }
+
+    private mutating func fail(_ message: String, at index: Int) {
+        problem = RequestScanProblem(message: message, offset: offset + index)
+    }
+}
+
+// MARK: - Strings of interest
+
+extension RequestScanner {
+    /// Whether the text of the string value that begins now is of interest.
+    private var wantsValue: Bool {
+        switch depth {
+        case 1:
+            switch topKey {
+            case .model, .user, .promptCacheKey: true
+            case .other, .stream, .messages, .system, .role, .content, .text: false
+            }
+        case 3: topKey == .messages && isObject(3) && messageKey == .role
+        default: false
+        }
+    }
+
+    private mutating func beginString(_ index: Int, captured: Bool) {
+        state = .string
+        stringStart = offset + index
+        captures = captured
+        carriedTooLong = false
+        carried.removeAll(keepingCapacity: true)
+    }
+
+    /// Keeps the part of a captured string that lies in this piece.
+    private mutating func carry(_ bytes: UnsafeRawBufferPointer, end: Int) {
+        let start = max(0, stringStart + 1 - offset)
+        guard start < end else { return }
+        guard carried.count + end - start <= 8 * Self.maximumModelLength else {
+            carriedTooLong = true
+            return
+        }
+        carried.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+    }
+
+    private mutating func stringEnded(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        state = isKey ? .colon : depth == 0 ? .done : .afterValue
+        guard captures else {
+            if !isKey { noteSystemText(end: offset + index) }
+            return true
+        }
+        captures = false
+        let isWhole = stringStart >= offset && carried.isEmpty
+        if !isWhole { carry(bytes, end: index) }
+        if carriedTooLong {
+            if isKey { setKey(.other) } else { return longValue(index) }
+            return true
+        }
+        if isWhole {
+            return captured(UnsafeRawBufferPointer(rebasing: bytes[(stringStart + 1 - offset)..<index]), index)
+        }
+        let kept = carried
+        return kept.withUnsafeBytes { captured($0, index) }
+    }
+
+    private mutating func captured(_ raw: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        let hasEscapes = raw.contains(UInt8(ascii: "\\"))
+        if isKey {
+            if hasEscapes {
+                let decoded = Array((JSONString.decode(raw) ?? "").utf8)
+                decoded.withUnsafeBytes { setKey(Key($0)) }
+            } else {
+                setKey(Key(raw))
+            }
+            return true
+        }
+        if depth == 3 {
+            messageIsSystem = raw.equals("system") || raw.equals("developer")
+            return true
+        }
+        let text = hasEscapes ? JSONString.decode(raw) : String(decoding: raw, as: UTF8.self)
+        switch topKey {
+        case .model:
+            guard raw.count <= Self.maximumModelLength else { return longValue(index) }
+            facts.model = text
+            facts.modelRange = stringStart..<(offset + index + 1)
+        case .user: facts.user = text
+        case .promptCacheKey: facts.promptCacheKey = text
+        case .other, .stream, .messages, .system, .role, .content, .text: break
+        }
+        return true
+    }
+
+    private mutating func longValue(_ index: Int) -> Bool {
+        guard topKey == .model, depth == 1 else { return true }
+        fail("the value of `model` is longer than \(Self.maximumModelLength) bytes", at: index)
+        return false
+    }
+
+    private mutating func setKey(_ key: Key) {
+        switch depth {
+        case 1: topKey = key
+        case 3: messageKey = key
+        case 5: partKey = key
+        default: break
+        }
+    }
+
+    /// A value of this top-level key begins: an earlier one with the same name counts no more.
+    private mutating func forget(_ key: Key) {
+        switch key {
+        case .model:
+            facts.model = nil
+            facts.modelRange = nil
+        case .stream: facts.stream = nil
+        case .user: facts.user = nil
+        case .promptCacheKey: facts.promptCacheKey = nil
+        case .messages:
+            if messagesSeen { facts.systemTexts.removeAll() }
+            messagesSeen = true
+        case .other, .system, .role, .content, .text: break
+        }
+    }
+
+    private mutating func literalEnded() {
+        if depth == 1, topKey == .stream, literal != .null { facts.stream = literal == .true }
+        state = depth == 0 ? .done : .afterValue
+    }
+
+    /// Remembers where the string that just ended lies, if it is (or may be) the text of a system message.
+    private mutating func noteSystemText(end: Int) {
+        let range = (stringStart + 1)..<end
+        switch (depth, topKey) {
+        case (1, .system), (3, .system):
+            guard depth == 1 || messageKey == .text else { return }
+            if facts.systemTexts.count < Self.maximumSystemTexts { facts.systemTexts.append(range) }
+        case (3, .messages), (5, .messages):
+            guard messageKey == .content, isObject(depth), depth == 3 || partKey == .text else { return }
+            if messageTexts.count + facts.systemTexts.count < Self.maximumSystemTexts { messageTexts.append(range) }
+        default: break
+        }
+    }
+}
+
+/// The bytes that must still follow a first byte of a UTF-8 sequence.
+private struct UTF8Tail: Sendable {
+    private var remaining = 0
+    private var lowest: UInt8 = 0x80
+    private var highest: UInt8 = 0xBF
+
+    var isComplete: Bool { remaining == 0 }
+
+    /// Takes a first byte of two or more (RFC 3629 section 4); false when no sequence begins so.
+    mutating func begin(_ byte: UInt8) -> Bool {
+        lowest = 0x80
+        highest = 0xBF
+        switch byte {
+        case 0xC2...0xDF: remaining = 1
+        case 0xE0...0xEF:
+            remaining = 2
+            if byte == 0xE0 { lowest = 0xA0 }
+            if byte == 0xED { highest = 0x9F }
+        case 0xF0...0xF4:
+            remaining = 3
+            if byte == 0xF0 { lowest = 0x90 }
+            if byte == 0xF4 { highest = 0x8F }
+        default: return false
+        }
+        return true
+    }
+
+    mutating func take(_ byte: UInt8) -> Bool {
+        guard byte >= lowest, byte <= highest else { return false }
+        lowest = 0x80
+        highest = 0xBF
+        remaining -= 1
+        return true
+    }
+}
+
+extension UInt8 {
+    fileprivate var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func equals(_ literal: StaticString) -> Bool {
+        guard count == literal.utf8CodeUnitCount else { return false }
+        for index in 0..<count where self[index] != literal.utf8Start[index] { return false }
+        return true
+    }
+}

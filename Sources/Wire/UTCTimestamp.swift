@@ -1,0 +1,48 @@
+/// Writes points in time as ISO 8601 in UTC, without Foundation and without reading a clock.
+///
+/// Times outside of the years 0000 to 9999 are written as the nearest one inside: the form has four digits for the year.
+package enum UTCTimestamp {
+    /// For example `2026-11-23T20:15:07Z`.
+    ///
+    /// - Parameter seconds: since 1970-01-01T00:00:00Z.
+    package static func text(seconds: Int) -> String {
+        let seconds = min(max(seconds, -62_167_219_200), 253_402_300_799)
+        let day = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
+        let second = seconds - day * 86_400
+        let date = date(ofDay: day)
+        return digits(date.year, 4) + "-" + digits(date.month, 2) + "-" + digits(date.day, 2) + "T"
+            + digits(second / 3600, 2) + ":" + digits(second / 60 % 60, 2) + ":" + digits(second % 60, 2) + "Z"
+    }
+
+    /// For example `2026-11-23T20:15:07.250Z`.
+    ///
+    /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
+    package static func text(milliseconds: Int) -> String {
+        let milliseconds = min(max(milliseconds, -62_167_219_200_000), 253_402_300_799_999)
+        let second = (milliseconds >= 0 ? milliseconds : milliseconds - 999) / 1000
+        return text(seconds: second).dropLast() + "." + digits(milliseconds - second * 1000, 3) + "Z"
+    }
+
+    /// The date in the Gregorian calendar of a day counted from 1970-01-01.
+    ///
+    /// Counts in years that begin on 1 March: then the leap day is a year's last, and months before it have fixed lengths.
+    private static func date(ofDay day: Int) -> (year: Int, month: Int, day: Int) {
+        let daysPerEra = 146_097  // 400 years
+        let shifted = day + 719_468  // days since 0000-03-01
+        let era = (shifted >= 0 ? shifted : shifted - (daysPerEra - 1)) / daysPerEra
+        let dayOfEra = shifted - era * daysPerEra
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / (daysPerEra - 1)) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthFromMarch = (5 * dayOfYear + 2) / 153
+        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        return (
+            year: era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month: month,
+            day: dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+        )
+    }
+
+    private static func digits(_ number: Int, _ count: Int) -> String {
+        let text = String(number)
+        return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+}

@@ -1,0 +1,7 @@
+import ArgumentParser
+
+do {
+    try await FakeLlama.parse().run()
+} catch {
+    FakeLlama.exit(withError: error)
+}

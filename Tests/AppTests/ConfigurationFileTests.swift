@@ -1,0 +1,167 @@
+import Foundation
+import Testing
+
+@testable import App
+
+@Suite("Reading configuration files") struct ConfigurationFileTests {
+    @Test(
+        "hostile text is refused, quickly and without a crash",
+        arguments: [
+            ("brackets", String(repeating: "[", count: 1_000_000)), ("braces", String(repeating: "{a: ", count: 200_000)),
+            ("dashes", String(repeating: "- ", count: 500_000)), ("questions", String(repeating: "? ", count: 500_000)),
+            ("closed", String(repeating: "[", count: 900) + String(repeating: "]", count: 900)),
+            ("long", String(repeating: "x", count: 1 << 20)), ("longer", String(repeating: "#", count: (1 << 20) + 1)),
+            ("NUL", "a: \0"), ("control", "a: \u{7}"), ("backspace", "{\"a\": \"\u{8}\"}"), ("mark only", "\u{FEFF}"),
+            ("anchor", "&a [*a]"), ("alias", "*a"), ("alias key", "? *a\n: 1"), ("list key", "? [a]\n: 1"), ("tag", "!<tag:x> {a: 1}"),
+            ("binary", "!!binary xx"), ("directive", "%YAML 9.9\n---\na: 1"), ("end", "..."), ("merge", "<<: {a: 1}"),
+        ])
+    func hostile(name: String, text: String) {
+        #expect(!problems(text).isEmpty)
+    }
+
+    @Test("aliases that multiply are refused before they are written out")
+    func aliasBomb() {
+        var lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+        for level in 1...9 {
+            let aliases = Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ")
+            lines.append("a\(level): &a\(level) [\(aliases)]")
+        }
+        let found = problems(lines.joined(separator: "\n") + "\n? *a9\n: x")
+        #expect(found == [" error: the file's aliases (*name) stand for too much text; write the values out"])
+    }
+
+    @Test("a few anchors and aliases are welcome")
+    func anchors() throws {
+        let found = try configuration("servers:\n  a: { url: 'http://h:1', headers: &h { X: y } }\n  b: { url: 'http://h:2', headers: *h }")
+        #expect(found.servers.map(\.headers.count) == [1, 1])
+    }
+
+    @Test("JSON may be indented with tabs, have Windows line ends and a byte order mark")
+    func jsonForms() throws {
+        let text = "\u{FEFF}{\r\n\t\"servers\": {\r\n\t\t\"a\":{\"url\":\"http:\\/\\/h:1\"}\r\n\t}\r\n}\r\n"
+        #expect(try configuration(text).servers.map(\.name) == ["a"])
+    }
+
+    @Test("names in any script and order are kept")
+    func names() throws {
+        let text = #"{"servers":{"遅いPC":{"url":"http://h:1"},"1":{"url":"http://h:2"},"null":{"url":"http://h:3"},"\u901f":{"url":"http://h:4"}}}"#
+        #expect(try configuration(text).servers.map(\.name) == ["遅いPC", "1", "null", "速"])
+    }
+
+    @Test("cut off anywhere, a file is reported or still valid, never a crash", arguments: ProjectFiles.examples)
+    func everyPrefix(example: String) throws {
+        let text = try ProjectFiles.text("examples/\(example)")
+        for end in text.indices where text.distance(from: text.startIndex, to: end).isMultiple(of: 7) {
+            for answer in problems(String(text[..<end])) { #expect(answer.contains("error: ")) }
+        }
+    }
+
+    @Test("a long list of problems is cut, with its count")
+    func manyProblems() {
+        let keys = (0..<200).map { "zzzz\($0): 1" }.joined(separator: "\n")
+        guard case .failure(let found) = ConfigurationLoader.load(text: withServer(keys), file: "f", environment: [:]) else {
+            Issue.record("a file with unknown keys was accepted")
+            return
+        }
+        #expect(found.list.count == 200)
+        #expect(found.description.hasSuffix("… and 150 more"))
+    }
+
+    // MARK: On disk
+
+    @Test("a file that cannot be read is reported with the reason")
+    func unreadable() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "llama-balancer-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func answer(_ path: String) -> String {
+            switch ConfigurationLoader.load(file: path, environment: [:]) {
+            case .success: "accepted"
+            case .failure(let problems): problems.description.replacing(folder.path, with: "")
+            }
+        }
+        func write(_ bytes: Data, _ name: String) throws -> String {
+            let file = folder.appending(path: name)
+            try bytes.write(to: file)
+            return file.path
+        }
+        #expect(answer(folder.path + "/none.json").hasPrefix("/none.json: error: there is no such file; "))
+        #expect(answer(folder.path) == ": error: this is a folder, not a file")
+        #expect(try answer(write(Data([0x61, 0xFF]), "latin")) == "/latin: error: the file is not UTF-8 text; save it as UTF-8")
+        #expect(try answer(write(Data(), "empty")) == "/empty: error: the file is empty; it needs at least `servers`")
+        #expect(try answer(write(Data(repeating: 0x23, count: 3 << 20), "large")) == "/large: error: the file is larger than 1 MB")
+        #expect(try answer(write(Data(withServer("").utf8), "good")) == "accepted")
+    }
+
+    @Test("the file is the one of --config, of the environment, or the first one in the folder")
+    func located() {
+        func locate(_ option: String?, _ variable: String?, here: Set<String>) -> String? {
+            ConfigurationLoader.locate(
+                option: option, environment: variable.map { ["SERVER_LIST_JSON": $0] } ?? [:], fileExists: here.contains)
+        }
+        let all: Set = ["server-list.json", "server-list.yaml", "server-list.yml"]
+        #expect(locate("a", "b", here: all) == "a")
+        #expect(locate(nil, "b", here: all) == "b")
+        #expect(locate(nil, "", here: all) == "server-list.json")
+        #expect(locate(nil, nil, here: ["server-list.yaml", "server-list.yml"]) == "server-list.yaml")
+        #expect(locate(nil, nil, here: ["server-list.yml"]) == "server-list.yml")
+        #expect(locate(nil, nil, here: []) == nil)
+    }
+
+    @Test("without any configuration the message shows an address, a file that works and the demo")
+    func nothingConfigured() throws {
+        let message = ConfigurationLoader.nothingConfigured
+        #expect(message.contains("llama-balancer http://"))
+        #expect(message.contains("llama-balancer demo"))
+        let lines = message.split(separator: "\n").filter { $0.hasPrefix("    servers:") || $0.hasPrefix("      PC") }
+        #expect(try configuration(lines.joined(separator: "\n")).servers.count == 2)
+    }
+}
+
+@Suite("Servers given as URLs") struct ConfigurationURLTests {
+    @Test("servers are named by host and port, and all else is default")
+    func named() throws {
+        let found = try Configuration(urls: ["http://a:8080", "b:8081", "https://c", "[::1]:1"])
+        #expect(found.servers.map(\.name) == ["a:8080", "b:8081", "c:443", "[::1]:1"])
+        #expect(found.servers.map(\.baseURL.description) == ["http://a:8080", "http://b:8081", "https://c:443", "http://[::1]:1"])
+        #expect(found == Configuration(servers: found.servers))
+    }
+
+    @Test("every bad URL is reported with its number, and passwords are not repeated")
+    func refused() {
+        do {
+            _ = try Configuration(urls: ["ftp://a", "http://u:secret@b", "c:1", "http://c:1/", "d:x"])
+            Issue.record("bad URLs were accepted")
+        } catch {
+            #expect(
+                error.description == """
+                    command line: error: URL 1: the address has a scheme other than http and https; for example "http://192.168.1.20:8080"
+                    command line: error: URL 2: a user name or password in the address is not allowed; use api-key or headers
+                    command line: error: URL 4: c:1 is given twice; a file can give such servers names of their own
+                    command line: error: URL 5: "x" is not a port; a number from 1 to 65535
+                    """)
+        }
+        #expect(throws: Problems.self) { try Configuration(urls: []) }
+    }
+}
+
+@Suite("Did you mean") struct SuggestionTests {
+    @Test(
+        "the nearest name is suggested, if it is near",
+        arguments: [
+            ("model-prot", "model-port"), ("request_max", "request-max"), ("adr", "addr"), ("URL", "url"), ("knid", "kind"),
+            ("apikey", "api-key"), ("xyz", nil), ("tls", nil), ("", nil),
+        ])
+    func nearest(written: String, expected: String?) {
+        #expect(Suggestion.nearest(to: written, among: ConfigurationKeys.server.names) == expected)
+    }
+
+    @Test("a distance counts slips, and two letters swapped are one")
+    func distance() {
+        #expect(Suggestion.distance("kitten", "sitting") == 3)
+        #expect(Suggestion.distance("prot", "port") == 1)
+        #expect(Suggestion.distance("", "abc") == 3)
+        #expect(Suggestion.distance("abc", "abc") == 0)
+        #expect(Suggestion.distance(String(repeating: "a", count: 100_000), "a") == 100_000)
+    }
+}

@@ -1,0 +1,191 @@
+"""The programs of a benchmark: the engines, and the proxies that are compared. Each proxy has one worker or thread and is pinned to a core."""
+
+import http.client
+import json
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHAT_PATH = "/v1/chat/completions"
+
+# What a chat answer of a real engine weighs: about 680 bytes.
+ANSWER = json.dumps({
+    "id": "chatcmpl-bench", "object": "chat.completion", "created": 1, "model": "bench-model",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "lorem ipsum " * 28}}],
+    "usage": {"prompt_tokens": 200, "completion_tokens": 80, "total_tokens": 280},
+})  # fmt: skip
+MODELS = json.dumps({"object": "list", "data": [{"id": "bench-model", "object": "model"}]})
+
+
+def free_port():
+    """Below the range from which the kernel takes ports for outgoing connections, which a benchmark makes by the ten thousand."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def first_line(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    return (result.stdout or result.stderr).strip().splitlines()[0]
+
+
+class Program:
+    """A running program, pinned to a core, with what /proc says about it and its children."""
+
+    def __init__(self, name, command, core, port, folder):
+        self.name, self.port = name, port
+        self.log = folder / f"{name}.log"
+        with open(self.log, "wb") as log:
+            command = ["taskset", "--cpu-list", str(core), *map(str, command)]
+            self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.popen.terminate()  # nginx's and HAProxy's masters end their workers on SIGTERM
+        try:
+            self.popen.wait(2)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+    def wait_until_answering(self, method="GET", path="/v1/models", body=None, within=10, pause=0.02):
+        """Until the first 200; the answer's time is what `start` measures."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and self.popen.poll() is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            try:
+                connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+                response = connection.getresponse()
+                response.read()
+                if response.status == 200:
+                    return self
+            except OSError:
+                pass
+            finally:
+                connection.close()
+            time.sleep(pause)
+        raise SystemExit(f"bench: {self.name} does not answer on port {self.port}; its log:\n{self.log.read_text()}")
+
+    def pids(self):
+        own = self.popen.pid
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        return [own, *map(int, children)]
+
+    def cpu_seconds(self):
+        """User and system time of the process with all its threads, and of its children."""
+        ticks = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of the line
+        return ticks / 100  # USER_HZ is 100 on every Linux
+
+    def memory_mb(self, field="VmRSS"):
+        """Resident memory now (VmRSS) or at its highest (VmHWM)."""
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
+        return sum(int(re.search(rf"{field}:\s+(\d+)", text)[1]) for text in texts) / 1024
+
+
+def start_nginx_engine(folder, core):
+    """One nginx worker that answers `return 200` on two ports: the cheapest engine there is."""
+    ports = free_port(), free_port()
+    configuration = folder / "engine.conf"
+    servers = "".join(f"    server {{ listen 127.0.0.1:{port} backlog=4096; include {folder}/answers.conf; }}\n" for port in ports)
+    (folder / "answers.conf").write_text(
+        f"default_type application/json;\nlocation /v1/models {{ return 200 '{MODELS}'; }}\nlocation / {{ return 200 '{ANSWER}'; }}\n"
+    )
+    configuration.write_text(
+        f"daemon off; worker_processes 1; pid {folder}/engine.pid; error_log stderr;\nevents {{ worker_connections 4096; }}\n"
+        f"http {{\n    access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;\n{temporary_paths(folder)}{servers}}}\n"
+    )
+    program = Program("engine-nginx", ["nginx", "-c", configuration, "-p", folder], core, ports[0], folder)
+    return program.wait_until_answering(), ports
+
+
+def start_streaming_engine(folder, core):
+    port = free_port()
+    program = Program("engine-streaming", [sys.executable, HERE / "engine.py", port], core, port, folder)
+    return program.wait_until_answering(), (port,)
+
+
+def temporary_paths(folder):
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+
+
+class Nginx:
+    name = "nginx"
+
+    def version(self):
+        return first_line("nginx", "-v").removeprefix("nginx version: ")
+
+    def command(self, folder, port, engines):
+        configuration = folder / "nginx.conf"
+        upstreams = " ".join(f"server 127.0.0.1:{engine};" for engine in engines)
+        # client_body_buffer_size: whole bodies in memory, as a balancer that may try again must hold them; the default writes files.
+        configuration.write_text(
+            f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;\nevents {{ worker_connections 4096; }}\n"
+            f"http {{\n    access_log off; keepalive_requests 1000000000;\n{temporary_paths(folder)}"
+            f"    upstream engines {{ {upstreams} keepalive 128; keepalive_requests 1000000000; }}\n"
+            f"    server {{\n        listen 127.0.0.1:{port} backlog=4096;\n"
+            "        client_max_body_size 0; client_body_buffer_size 2m; proxy_buffering off;\n"
+            '        location / { proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; }\n    }\n}\n'
+        )
+        return ["nginx", "-c", configuration, "-p", folder]
+
+
+class HAProxy:
+    name = "HAProxy"
+
+    def version(self):
+        return "HAProxy " + re.search(r"version (\S+)", first_line("haproxy", "-v"))[1]
+
+    def command(self, folder, port, engines):
+        configuration = folder / "haproxy.cfg"
+        servers = "".join(f"    server engine-{engine} 127.0.0.1:{engine}\n" for engine in engines)
+        configuration.write_text(
+            "global\n    nbthread 1\n    maxconn 4096\n"
+            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n"
+            "    http-reuse always\n    option http-no-delay\n"
+            f"frontend clients\n    bind 127.0.0.1:{port} backlog 4096\n    default_backend engines\n"
+            f"backend engines\n    balance roundrobin\n{servers}"
+        )
+        return ["haproxy", "-db", "-f", configuration]
+
+
+class Balancer:
+    name = "llama-balancer"
+
+    def __init__(self, binary, access_log):
+        self.binary, self.access_log = binary, access_log
+
+    def version(self):
+        return "llama-balancer " + first_line(self.binary, "--version")
+
+    def command(self, folder, port, engines):
+        configuration = folder / "server-list.json"
+        names = [f"engine-{engine}" for engine in engines]
+        configuration.write_text(json.dumps({
+            "listen": {"host": "127.0.0.1", "port": port},
+            "servers": {name: {"url": f"http://127.0.0.1:{engine}", "kind": "openai"} for name, engine in zip(names, engines)},
+            "models": {"bench-.*": names},
+            "access-log": str(folder / "access.log") if self.access_log else "off",
+        }, indent=2))  # fmt: skip
+        return [self.binary, "serve", "--config", configuration, "--threads", "1"]
+
+
+def start_proxy(proxy, engines, folder, core):
+    port = free_port()
+    return Program(proxy.name, proxy.command(folder, port, engines), core, port, folder)
