@@ -54,7 +54,7 @@ let effects: [Target] = [
         name: "ProxyTests", dependencies: ["Proxy", "Wire", "Routing", "FakeBackend"] + nioHTTP, swiftSettings: strict),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy"] + nio, swiftSettings: strict),
     .testTarget(name: "AppTests", dependencies: ["App", "FakeBackend"], swiftSettings: strict),
-    .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend"] + nioHTTP, swiftSettings: strict),
+    .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend", "Wire"] + nioHTTP, swiftSettings: strict),
 ]
 
 let package = Package(

@@ -32,11 +32,13 @@ struct Answer {
     /// An error as that kind of engine words it.
     static func error(_ status: Int, _ type: String, _ message: String, kind: Behaviour.Kind) -> Answer {
         switch kind {
-        case .llamaServer: .json(["error": ["message": .string(message), "type": .string(type), "code": JSON(status)]], status: status)
+        case .llamaServer:
+            .json(["error": ["message": .string(message), "type": .string(type), "code": JSON(status)]], status: status)
         case .ollama: .json(["error": .string(message)], status: status)
         case .openai:
             .json(
-                ["error": ["message": .string(message), "type": .string(type), "param": nil, "code": JSON(status)]], status: status)
+                ["error": ["message": .string(message), "type": .string(type), "param": nil, "code": JSON(status)]],
+                status: status)
         }
     }
 

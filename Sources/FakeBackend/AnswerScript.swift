@@ -38,7 +38,9 @@ struct AnswerScript {
     }
 
     private enum Framing {
-        case none, length(Int), chunked, untilClose
+        case none
+        case length(Int)
+        case chunked, untilClose
     }
 
     /// So that a client has read what was sent before a reset throws it away.

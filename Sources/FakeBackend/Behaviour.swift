@@ -20,6 +20,7 @@ package struct Behaviour: Equatable, Sendable {
 
     /// Requests computed at the same time; further ones wait inside the engine, as in llama-server.
     package var slots = 4
+    package static let possibleSlots = 1...10_000
     /// Reported as `n_ctx` of each slot. Not enforced, so that tests may send prompts of any size.
     package var contextTokens = 32_768
     /// Prompt tokens a second and slot; nil: at once. Tokens found in the prompt cache cost nothing.

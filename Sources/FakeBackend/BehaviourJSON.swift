@@ -24,7 +24,7 @@ extension Behaviour {
         case "name": return assign(&name, value.stringValue, null: value == .null)
         case "kind": return assign(&kind, value.stringValue.flatMap(Kind.init(rawValue:)))
         case "models": return assign(&models, value.arrayValue?.compactMap(\.stringValue))
-        case "slots": return assign(&slots, value.intValue.flatMap { $0 > 0 ? $0 : nil })
+        case "slots": return assign(&slots, value.intValue.flatMap { Behaviour.possibleSlots.contains($0) ? $0 : nil })
         case "context_tokens": return assign(&contextTokens, value.intValue)
         case "prefill_tokens_per_second":
             return assign(&prefillTokensPerSecond, value.doubleValue.flatMap { $0 > 0 ? $0 : nil }, null: value == .null)

@@ -32,6 +32,7 @@ final class Connection: ChannelInboundHandler {
     private var output = ByteBuffer()
     private(set) var answersSent = 0
     private var idleSince = NIODeadline.now()
+    private var idleTimer: Scheduled<Void>?
 
     init(number: Int, engine: Engine) {
         self.number = number
@@ -81,6 +82,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        idleTimer?.cancel()
         end(.cancelled)
         engine.closed(self)
     }
@@ -198,8 +200,7 @@ final class Connection: ChannelInboundHandler {
     private func watchIdleness() {
         guard let channel, let limit = engine.behaviour.idleTimeout.map({ TimeAmount($0) }) else { return }
         let deadline = max(idleSince + limit, .now() + .milliseconds(1))
-        channel.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
-            guard let self, channel.isActive else { return }
+        idleTimer = channel.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             let isIdle = self.request == nil && self.incoming == nil
             if isIdle, self.idleSince + limit <= .now() { return channel.close(promise: nil) }
             if !isIdle { self.idleSince = .now() }

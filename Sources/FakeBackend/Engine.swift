@@ -142,7 +142,7 @@ final class Engine {
     }
 
     private func roll(_ fault: Fault?) -> Fault? {
-        guard case .sometimes(let rate, let inner) = fault else { return fault }
+        guard case .sometimes(let rate, let inner)? = fault else { return fault }
         return Double.random(in: 0..<1, using: &random) < rate ? inner : nil
     }
 

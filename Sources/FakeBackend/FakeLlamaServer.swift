@@ -21,7 +21,9 @@ package final class FakeLlamaServer: Sendable {
     private let listener: any Channel
     private let log: ObservationLog
 
-    private init(host: String, port: Int, engine: NIOLoopBound<Engine>, loop: any EventLoop, listener: any Channel, log: ObservationLog) {
+    private init(
+        host: String, port: Int, engine: NIOLoopBound<Engine>, loop: any EventLoop, listener: any Channel, log: ObservationLog
+    ) {
         self.host = host
         self.port = port
         self.engine = engine

@@ -60,7 +60,9 @@ extension Fault: CustomStringConvertible {
             guard let rate = parts.first.flatMap({ Double($0) }), (0...1).contains(rate) else {
                 throw FaultProblem(description: "fault 'fail-rate': needs a share from 0 to 1, such as fail-rate=0.3:status=503")
             }
-            self = .sometimes(rate, parts.count == 2 ? try Fault(parsing: String(parts[1])) : .resetBeforeAnswer)
+            let inner = parts.count == 2 ? String(parts[1]) : "reset-before-answer"
+            guard !inner.hasPrefix(name) else { throw FaultProblem(description: "fault 'fail-rate': cannot be inside another") }
+            self = .sometimes(rate, try Fault(parsing: inner))
         default: return nil
         }
     }

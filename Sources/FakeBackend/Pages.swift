@@ -31,22 +31,26 @@ extension Engine {
     }
 
     var models: JSON {
-        let owner = ["llamacpp", "library", "vllm"][behaviour.kind == .llamaServer ? 0 : behaviour.kind == .ollama ? 1 : 2]
-        let data = behaviour.models.map { model in
-            var members: [JSON.Member] = [
-                .init(name: "id", value: .string(model)), .init(name: "object", value: "model"),
-                .init(name: "created", value: 1_763_856_000), .init(name: "owned_by", value: .string(owner)),
-            ]
-            switch behaviour.kind {
-            case .llamaServer:
-                members.append(
-                    .init(name: "meta", value: ["n_ctx": JSON(behaviour.contextTokens), "n_ctx_train": JSON(behaviour.contextTokens)]))
-            case .openai: members.append(.init(name: "max_model_len", value: JSON(behaviour.contextTokens)))
-            case .ollama: break
-            }
-            return JSON.object(members)
+        ["object": "list", "data": .array(behaviour.models.map(describe))]
+    }
+
+    private func describe(_ model: String) -> JSON {
+        let context = JSON(behaviour.contextTokens)
+        var members: [JSON.Member] = [
+            .init(name: "id", value: .string(model)), .init(name: "object", value: "model"),
+            .init(name: "created", value: 1_763_856_000),
+        ]
+        switch behaviour.kind {
+        case .llamaServer:
+            members.append(.init(name: "owned_by", value: "llamacpp"))
+            members.append(.init(name: "meta", value: ["n_ctx": context, "n_ctx_train": context]))
+        case .openai:
+            members.append(.init(name: "owned_by", value: "vllm"))
+            members.append(.init(name: "max_model_len", value: context))
+        case .ollama:
+            members.append(.init(name: "owned_by", value: "library"))
         }
-        return ["object": "list", "data": .array(data)]
+        return .object(members)
     }
 
     /// Prometheus text, with llama-server's names.
@@ -62,8 +66,7 @@ extension Engine {
             ("requests_processing", "gauge", "\(busySlots)"),
             ("requests_deferred", "gauge", "\(deferredRequests)"),
         ]
-        return values.map { "# HELP llamacpp:\($0.name) .\n# TYPE llamacpp:\($0.name) \($0.type)\nllamacpp:\($0.name) \($0.value)\n" }
-            .joined()
+        return values.map { "# TYPE llamacpp:\($0.name) \($0.type)\nllamacpp:\($0.name) \($0.value)\n" }.joined()
     }
 
     var home: String {
@@ -74,7 +77,8 @@ extension Engine {
     var ollamaModels: JSON {
         let models = behaviour.models.map { model -> JSON in
             [
-                "name": .string(model), "model": .string(model), "modified_at": .string(WallClock.timestamp), "size": 4_000_000_000,
+                "name": .string(model), "model": .string(model), "modified_at": .string(WallClock.timestamp),
+                "size": 4_000_000_000,
                 "digest": "0000", "details": ollamaDetails, "expires_at": "2038-01-19T03:14:07Z", "size_vram": 4_000_000_000,
                 "context_length": JSON(behaviour.contextTokens),
             ]

@@ -6,7 +6,7 @@ package enum FieldName: UInt8, Sendable {
     // Other hop-by-hop fields (RFC 9110 section 7.6.1, and those older proxies remove)
     case keepAlive, proxyConnection, te, trailer, proxyAuthenticate, proxyAuthorization
     // Fields that are rewritten or read
-    case authorization, apiKey, contentType, contentEncoding, accelBuffering
+    case authorization, apiKey, contentType, contentEncoding, accelBuffering, origin
     case forwardedFor, forwardedProto, forwardedHost, via, requestID
     // Names of a client's session (CONTRACT section 8)
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
@@ -20,7 +20,7 @@ package enum FieldName: UInt8, Sendable {
             .proxyAuthenticate, .proxyAuthorization:
             true
         case .other, .host, .contentLength, .expect, .authorization, .apiKey, .contentType, .contentEncoding,
-            .accelBuffering, .forwardedFor, .forwardedProto, .forwardedHost, .via, .requestID, .sessionID,
+            .accelBuffering, .origin, .forwardedFor, .forwardedProto, .forwardedHost, .via, .requestID, .sessionID,
             .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID, .balancerServer, .balancerModel,
             .balancerQueued, .balancerAttempts:
             false
@@ -68,7 +68,7 @@ package enum FieldName: UInt8, Sendable {
             ("proxy-connection", .proxyConnection), ("te", .te), ("trailer", .trailer), ("trailers", .trailer),
             ("proxy-authenticate", .proxyAuthenticate), ("proxy-authorization", .proxyAuthorization),
             ("authorization", .authorization), ("x-api-key", .apiKey), ("content-type", .contentType),
-            ("content-encoding", .contentEncoding), ("x-accel-buffering", .accelBuffering),
+            ("content-encoding", .contentEncoding), ("x-accel-buffering", .accelBuffering), ("origin", .origin),
             ("x-forwarded-for", .forwardedFor), ("x-forwarded-proto", .forwardedProto),
             ("x-forwarded-host", .forwardedHost), ("via", .via), ("x-request-id", .requestID),
             ("x-session-id", .sessionID), ("x-conversation-id", .conversationID),

@@ -41,7 +41,12 @@ struct FakeLlama: AsyncParsableCommand {
     @Option(help: "Name in the answers; without it fake- and the port.") var name: String?
 
     func validate() throws {
-        guard slots > 0 else { throw ValidationError("--slots \(slots): must be at least 1") }
+        guard Behaviour.possibleSlots.contains(slots) else {
+            throw ValidationError("--slots \(slots): must be from 1 to \(Behaviour.possibleSlots.upperBound)")
+        }
+        guard (0...1e6).contains(loadingSeconds) else {
+            throw ValidationError("--loading-seconds \(loadingSeconds): must be from 0 to a million")
+        }
         for speed in [prefillSpeed, decodeSpeed].compactMap({ $0 }) where speed <= 0 {
             throw ValidationError("speed \(speed): must be above 0")
         }
@@ -60,8 +65,12 @@ struct FakeLlama: AsyncParsableCommand {
             $0.gpuBusy = gpuBusy
             $0.loadingFor = .seconds(loadingSeconds)
         }
-        let server = try await FakeLlamaServer.start(
-            behaviour, host: host, port: port, group: MultiThreadedEventLoopGroup.singleton)
+        let server: FakeLlamaServer
+        do {
+            server = try await .start(behaviour, host: host, port: port, group: MultiThreadedEventLoopGroup.singleton)
+        } catch {
+            throw ValidationError("cannot listen on \(host):\(port): \(error)")
+        }
         print("listening on \(server.baseURL)")
         fflush(nil)
         try await server.waitUntilStopped()

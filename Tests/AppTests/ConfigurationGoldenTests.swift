@@ -10,7 +10,7 @@ import Testing
         "PC2_KEY": "sk-very-secret", "PORT": "8081", "EMPTY": "", "LINES": "sk-one\nsk-two", "HOST": "192.168.1.20",
     ]
 
-    @Test("what a file says is understood, or reported with place, reason and remedy", arguments: try ProjectFiles.golden())
+    @Test("what a file says is understood, or reported with place, reason and remedy", arguments: try ProjectFiles.goldenNames())
     func matchesGolden(name: String) throws {
         let file = ProjectFiles.golden.appending(path: name)
         let parts = try String(contentsOf: file, encoding: .utf8).split(separator: "\n----------\n", maxSplits: 1)
@@ -38,7 +38,7 @@ enum ProjectFiles {
     static let golden = tests.appending(path: "Golden")
     static let examples = ["server-list.json", "server-list.yaml", "gpt-oss-rules.yaml"]
 
-    static func golden() throws -> [String] {
+    static func goldenNames() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: golden.path).filter { $0.hasSuffix(".txt") }.sorted()
     }
 

@@ -162,7 +162,9 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         #expect(found.models == [.init(pattern: "x", servers: ["a"])])
     }
 
-    @Test("the default user name pattern finds the name in each of the original's quotes", arguments: ["「太郎」", "『太郎』", "“太郎”", "\"太郎\"", "'太郎'"])
+    @Test(
+        "the default user name pattern finds the name in each of the original's quotes",
+        arguments: ["「太郎」", "『太郎』", "“太郎”", "\"太郎\"", "'太郎'"])
     func usernamePattern(quoted: String) throws {
         let regex = try Regex(Configuration.Sticky().usernamePattern)
         let match = try #require("前置き。ユーザーの名前は\(quoted)です。".firstMatch(of: regex))
@@ -192,14 +194,18 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         #expect(Quantities.duration(text) == duration)
     }
 
-    @Test("what is not a duration is refused", arguments: ["", "5", "s", "5 s", "-5s", "5S", "5d", ".5s", "5.s", "1.2.3s", "1m30s", "٥s", "5s\n"])
+    @Test(
+        "what is not a duration is refused",
+        arguments: ["", "5", "s", "5 s", "-5s", "5S", "5d", ".5s", "5.s", "1.2.3s", "1m30s", "٥s", "5s\n"])
     func badDurations(text: String) {
         #expect(Quantities.duration(text) == nil)
     }
 
     @Test(
         "a size has a unit in powers of 1024",
-        arguments: [("64KB", 65_536), ("256MB", 268_435_456), ("1GB", 1_073_741_824), ("1.5kb", 1536), ("2MiB", 2_097_152), ("7B", 7)])
+        arguments: [
+            ("64KB", 65_536), ("256MB", 268_435_456), ("1GB", 1_073_741_824), ("1.5kb", 1536), ("2MiB", 2_097_152), ("7B", 7),
+        ])
     func sizes(text: String, bytes: Int) {
         #expect(Quantities.size(text) == bytes)
     }
@@ -217,7 +223,8 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         #expect([0, 1000, 65_536, 1 << 30].map(Quantities.text(bytes:)) == ["0B", "1000B", "64KB", "1GB"])
     }
 
-    @Test("enormous numbers are out of range, never a trap", arguments: ["1e300", "99999999999999999999", "1e400", "-1", "1e-300"])
+    @Test(
+        "enormous numbers are out of range, never a trap", arguments: ["1e300", "99999999999999999999", "1e400", "-1", "1e-300"])
     func enormous(number: String) {
         for key in ["queue: { max-wait: \(number) }", "limits: { body: \(number) }", "queue: { max-waiting: \(number) }"] {
             // Only a duration may be a fraction as small as that.
@@ -234,7 +241,9 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
     @Test("each ${NAME} is replaced once, $${ stays as ${")
     func filled() throws {
         let environment = ["A": "1", "B_2": "${A}"]
-        let cases = ["x${A}y${A}": "x1y1", "${B_2}": "${A}", "$${A}": "${A}", "$A": "$A", "${A}$": "1$", "$$${A}": "$${A}", "": ""]
+        let cases = [
+            "x${A}y${A}": "x1y1", "${B_2}": "${A}", "$${A}": "${A}", "$A": "$A", "${A}$": "1$", "$$${A}": "$${A}", "": "",
+        ]
         for (text, expected) in cases {
             #expect(try EnvironmentSubstitution.fill(text, from: environment) == expected)
         }

@@ -155,7 +155,8 @@ struct AnsweringTests {
         }
         try await withEngine(behaviour) { engine in
             let client = try await RawClient.connect(to: engine)
-            try await client.send(request("POST", "/api/chat", body: #"{"model":"llama3:8b","messages":[],"options":{"num_predict":2}}"#))
+            try await client.send(
+                request("POST", "/api/chat", body: #"{"model":"llama3:8b","messages":[],"options":{"num_predict":2}}"#))
             let answer = Answer(try await client.receive("the last chunk") { $0.hasSuffix("0\r\n\r\n") })
             #expect(answer.field("Content-Type") == "application/x-ndjson")
             let lines = try (answer.body ?? "").split(separator: "\n").map { try json(String($0)) }

@@ -34,7 +34,9 @@ struct ConnectionHabitsTests {
         try await withEngine { engine in
             let client = try await RawClient.connect(to: engine)
             try await client.send(request("GET", "/echo/1") + request("GET", "/echo/2") + request("GET", "/echo/3"))
-            let text = try await client.receive("three answers") { $0.split(separator: "HTTP/1.1 200").count == 3 && $0.contains("/echo/3") }
+            let text = try await client.receive("three answers") {
+                $0.split(separator: "HTTP/1.1 200").count == 3 && $0.contains("/echo/3")
+            }
             #expect(text.contains("/echo/1") && text.contains("/echo/2"))
         }
     }

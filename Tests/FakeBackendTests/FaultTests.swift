@@ -16,7 +16,9 @@ struct FaultTests {
         return try #require(result)
     }
 
-    @Test("before the answer: the connection ends without a byte", arguments: [("reset-before-answer", true), ("close-before-answer", false)])
+    @Test(
+        "before the answer: the connection ends without a byte",
+        arguments: [("reset-before-answer", true), ("close-before-answer", false)])
     func beforeAnswer(fault: String, isReset: Bool) async throws {
         let (_, text, ending) = try await stream(fault)
         #expect(text.isEmpty)
@@ -31,7 +33,9 @@ struct FaultTests {
         #expect(ending == .reset)
     }
 
-    @Test("in mid-stream: so many events, then the end without the last chunk", arguments: [("reset-after-events=2", true), ("close-after-events=2", false)])
+    @Test(
+        "in mid-stream: so many events, then the end without the last chunk",
+        arguments: [("reset-after-events=2", true), ("close-after-events=2", false)])
     func midStream(fault: String, isReset: Bool) async throws {
         let (_, text, ending) = try await stream(fault)
         #expect(text.split(separator: "data: ").count == 3)
@@ -75,7 +79,9 @@ struct FaultTests {
         }
     }
 
-    @Test("another answer than the right one", arguments: [("status=503", 503), ("no-content", 204), ("not-modified", 304), ("gzip", 200)])
+    @Test(
+        "another answer than the right one",
+        arguments: [("status=503", 503), ("no-content", 204), ("not-modified", 304), ("gzip", 200)])
     func otherAnswers(fault: String, status: Int) async throws {
         try await withEngine { engine in
             let client = try await RawClient.connect(to: engine)

@@ -183,7 +183,8 @@ func request(_ method: String, _ target: String, fields: [String] = [], body: St
 func chat(_ content: String = "hello", maxTokens: Int = 4, stream: Bool = false, fault: String? = nil) -> String {
     request(
         "POST", "/v1/chat/completions", fields: fault.map { ["X-Fake-Fault: \($0)"] } ?? [],
-        body: #"{"model":"m","stream":\#(stream),"max_tokens":\#(maxTokens),"messages":[{"role":"user","content":"\#(content)"}]}"#)
+        body:
+            #"{"model":"m","stream":\#(stream),"max_tokens":\#(maxTokens),"messages":[{"role":"user","content":"\#(content)"}]}"#)
 }
 
 /// Runs a test against an engine that is stopped afterwards.

@@ -47,19 +47,19 @@ package struct IPAddress: Equatable, Hashable, Sendable {
 
     private static func parseV6(_ text: String) -> UInt128? {
         let halves = text.split(separator: "::", omittingEmptySubsequences: false)
-        guard halves.count <= 2, let head = groups(halves[0]) else { return nil }
+        guard halves.count <= 2, let head = groups(halves[0], endAddress: halves.count == 1) else { return nil }
         guard halves.count == 2 else { return head.count == 8 ? join(head) : nil }
-        guard let tail = groups(halves[1]), head.count + tail.count <= 7 else { return nil }
+        guard let tail = groups(halves[1], endAddress: true), head.count + tail.count <= 7 else { return nil }
         return join(head + Array(repeating: 0, count: 8 - head.count - tail.count) + tail)
     }
 
-    /// The 16-bit groups of one side of `::`; a dotted IPv4 address may be the last.
-    private static func groups(_ text: Substring) -> [UInt16]? {
+    /// The 16-bit groups of one side of `::`. Where they end the address, the last two may be a dotted IPv4 address.
+    private static func groups(_ text: Substring, endAddress: Bool) -> [UInt16]? {
         guard !text.isEmpty else { return [] }
         var groups: [UInt16] = []
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.contains("."), let dotted = parseV4(String(part)) {
+            if endAddress, index == parts.count - 1, part.contains("."), let dotted = parseV4(String(part)) {
                 groups += [UInt16(truncatingIfNeeded: dotted >> 16), UInt16(truncatingIfNeeded: dotted)]
             } else {
                 guard (1...4).contains(part.count), part.first != "+", part.first != "-", let group = UInt16(part, radix: 16)

@@ -126,17 +126,17 @@ extension BaseURL {
     private static func checkHost(_ host: String) throws(ParseError) {
         guard !host.isEmpty else { throw ParseError("the address has no host", hint: example) }
         guard host.utf8.count <= 253, host.allSatisfy({ $0.isLetter || $0.isNumber || "-._".contains($0) }) else {
-            throw ParseError("\"\(host)\" is not a host name", hint: "letters, digits, hyphens, dots, underscores")
+            throw ParseError("\"\(host)\" is not a host name", hint: "use letters, digits, hyphens, dots and underscores")
         }
         let looksLikeIPv4 = host.allSatisfy { $0.isNumber || $0 == "." }
         guard !looksLikeIPv4 || IPAddress(host) != nil else {
-            throw ParseError("\"\(host)\" is not an IPv4 address", hint: "four numbers from 0 to 255")
+            throw ParseError("\"\(host)\" is not an IPv4 address", hint: "that has four numbers from 0 to 255")
         }
     }
 
     private static func port(_ text: Substring) throws(ParseError) -> Int {
         guard text.allSatisfy(\.isNumber), let port = Int(text), (1...65535).contains(port) else {
-            throw ParseError("\"\(text)\" is not a port", hint: "a number from 1 to 65535")
+            throw ParseError("\"\(text)\" is not a port", hint: "ports are numbers from 1 to 65535")
         }
         return port
     }

@@ -10,8 +10,9 @@ struct ConfigurationKeys: Sendable {
     static let file = ConfigurationKeys(
         place: "",
         names: [
-            "$schema", "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
+            "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "model-rules",
+            "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
     static let listen = ConfigurationKeys(

@@ -36,7 +36,11 @@ struct Field {
 struct Fields {
     private let byName: [String: Field]
 
-    init(_ fields: [Field]) {
+    /// Whether there are other keys, too. Then a key that seems to be missing is most likely a misspelt one, which is reported.
+    let hasUnknown: Bool
+
+    init(_ fields: [Field], known: [String]) {
+        hasUnknown = !fields.allSatisfy { known.contains($0.name) }
         byName = Dictionary(fields.map { ($0.name, $0) }) { first, _ in first }
     }
 

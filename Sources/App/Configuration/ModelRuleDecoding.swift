@@ -21,7 +21,7 @@ extension ConfigurationDecoder {
         if let strip = fields["strip-suffix"], rule.stripSuffix, match["model-suffix"] == nil {
             report(strip, "there is no suffix to strip", hint: "add model-suffix to match")
         }
-        if case .object = field.node.content, fields["strip-suffix"] == nil, fields["set"] == nil {
+        if case .object = field.node.content, fields["strip-suffix"] == nil, fields["set"] == nil, !fields.hasUnknown {
             report(field, "the rule changes nothing", hint: "add set or strip-suffix: true")
         }
         return rule

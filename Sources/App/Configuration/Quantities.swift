@@ -32,7 +32,7 @@ enum Quantities {
         return .microseconds(Int64(min(microseconds, longest).rounded()))
     }
 
-    /// Nil when the text is not a number with a unit; more than the largest size is one byte more than that.
+    /// Nil when the text is not a number with a unit; more than `largestSize` is one byte more than that.
     static func size(_ text: String) -> Int? {
         guard let (number, unit) = split(text) else { return nil }
         let name = unit.uppercased().replacing("IB", with: "B")

@@ -43,7 +43,8 @@ extension ConfigurationDecoder {
         if field.name.isEmpty || !isPrintable || hasOuterSpace {
             report(
                 at: field.keyPosition, path: "servers",
-                "a server's name is empty, begins or ends with a space, or has a control character")
+                "a server's name is empty, begins or ends with a space, or has a control character",
+                hint: "choose a name such as PC1")
         }
     }
 
@@ -62,6 +63,7 @@ extension ConfigurationDecoder {
     private mutating func addrForm(_ fields: Fields, of server: Field) -> BaseURL? {
         let port = integer(fields["model-port"], in: 1...65535)
         guard let field = fields["addr"] else {
+            guard !fields.hasUnknown else { return nil }
             report(
                 atKeyOf: server, "has no address",
                 hint: #"add url: "http://192.168.1.20:8080", or addr with model-port"#)
@@ -70,12 +72,15 @@ extension ConfigurationDecoder {
         guard let text = text(field), let parsed = url(text, field) else { return nil }
         guard !parsed.namesPort, parsed.url.pathPrefix.isEmpty else {
             let extra = parsed.namesPort ? "port" : "path"
+            var url = parsed.url
+            if !parsed.namesPort, let port { url.port = port }
             report(
                 field, "addr is only scheme and host, but has a \(extra)",
-                hint: "write url: \"\(parsed.url)\" instead of addr and model-port")
+                hint: "write url: \"\(url)\" instead of addr and model-port")
             return nil
         }
         guard fields["model-port"] != nil else {
+            guard !fields.hasUnknown else { return nil }
             report(
                 atKeyOf: server, "addr without model-port",
                 hint: "add model-port, or write url: \"\(parsed.url.scheme.rawValue)://HOST:PORT\" instead")
@@ -107,7 +112,9 @@ extension ConfigurationDecoder {
     private mutating func apiKey(_ field: Field?) -> Secret? {
         guard let field, let text = text(field) else { return nil }
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            report(field, text.isEmpty ? "is empty" : "has a space, a line break or a character outside ASCII")
+            report(
+                field, text.isEmpty ? "is empty" : "has a space, a line break or a character outside ASCII",
+                hint: text.isEmpty ? "leave it out if the server needs none" : "check the key or the variable that holds it")
             return nil
         }
         return Secret(text)
@@ -119,18 +126,20 @@ extension ConfigurationDecoder {
             let name = member.name.lowercased()
             let value = text(member)
             if !isToken(member.name) {
-                report(atKeyOf: member, "not a header's name", hint: "letters, digits and hyphens")
+                report(atKeyOf: member, "not a header's name", hint: "use letters, digits and hyphens")
             } else if Self.ownHeaders.contains(name) {
                 report(atKeyOf: member, "this header is set by the balancer itself", hint: "remove it")
             } else if name == "authorization", withAPIKey {
                 report(atKeyOf: member, "given together with api-key", hint: "keep one of the two")
             } else if headers.contains(where: { $0.name.lowercased() == name }) {
-                report(atKeyOf: member, "the same header twice", hint: "capitals make no difference")
+                report(atKeyOf: member, "the same header twice", hint: "capitals make no difference; keep one")
             } else if let value {
                 if isHeaderValue(value) {
                     headers.append(ServerSettings.Header(name: member.name, value: Secret(value)))
                 } else {
-                    report(member, "the value has a line break or another control character, or a space at an end")
+                    report(
+                        member, "the value has a line break or another control character, or a space at an end",
+                        hint: "check the value or the variable that holds it")
                 }
             }
         }
@@ -144,9 +153,10 @@ extension ConfigurationDecoder {
     ]
 
     private func isToken(_ name: String) -> Bool {
-        !name.isEmpty && name.unicodeScalars.allSatisfy {
-            $0.isASCII && ($0.properties.isAlphabetic || "0123456789!#$%&'*+-.^_`|~".unicodeScalars.contains($0))
-        }
+        !name.isEmpty
+            && name.unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || "0123456789!#$%&'*+-.^_`|~".unicodeScalars.contains($0))
+            }
     }
 
     private func isHeaderValue(_ value: String) -> Bool {

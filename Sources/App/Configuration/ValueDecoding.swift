@@ -9,7 +9,7 @@ extension ConfigurationDecoder {
             let hint = keys.planned[member.name] ?? Suggestion.hint(for: member.name, among: keys.names)
             report(atKeyOf: member, "unknown key", hint: hint)
         }
-        return Fields(members)
+        return Fields(members, known: keys.names)
     }
 
     /// The members of an object with names of the user's choice, in file order.
@@ -76,7 +76,7 @@ extension ConfigurationDecoder {
             let value = scalar.isNumber
                 ? Double(scalar.text).flatMap(Quantities.duration(seconds:)) : Quantities.duration(scalar.text)
         else {
-            mismatch(field, expected: "a duration", hint: Quantities.durationForms)
+            mismatch(field, expected: "a duration", hint: "write \(Quantities.durationForms)")
             return nil
         }
         guard (shortest...Quantities.longestDuration).contains(value) else {
@@ -104,12 +104,15 @@ extension ConfigurationDecoder {
         guard case .scalar(let scalar) = field.node.content,
             let value = scalar.isNumber ? Int(scalar.text) : Quantities.size(scalar.text)
         else {
-            mismatch(field, expected: "a size", hint: Quantities.sizeForms)
+            mismatch(field, expected: "a size", hint: "write \(Quantities.sizeForms)")
             return nil
         }
-        guard (smallest...Quantities.largestSize).contains(value) else {
-            let bounds = "\(Quantities.text(bytes: smallest)) to \(Quantities.text(bytes: Quantities.largestSize))"
-            report(field, "expected a size from \(bounds), found \(scalar.text)")
+        guard value >= smallest else {
+            report(field, "expected a size of at least \(Quantities.text(bytes: smallest)), found \(scalar.text)")
+            return nil
+        }
+        guard value <= Quantities.largestSize else {
+            report(field, "\(scalar.text) is more than any machine has")
             return nil
         }
         return value
@@ -126,7 +129,10 @@ extension ConfigurationDecoder {
             _ = try Regex(pattern)
             return true
         } catch {
-            report(at: position, path: path, "not a regular expression: \(error)")
+            let isWildcard = pattern.first == "*"
+            report(
+                at: position, path: path, "not a regular expression: \(error)",
+                hint: isWildcard ? "any text is .* in a regular expression" : nil)
             return false
         }
     }

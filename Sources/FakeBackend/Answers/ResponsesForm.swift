@@ -13,7 +13,8 @@ struct ResponsesForm: AnswerForm {
                 "response.output_item.added",
                 [
                     "item": [
-                        "content": [], "id": messageID(generation), "role": "assistant", "status": "in_progress", "type": "message",
+                        "content": [], "id": messageID(generation), "role": "assistant", "status": "in_progress",
+                        "type": "message",
                     ]
                 ]),
             serverSent(

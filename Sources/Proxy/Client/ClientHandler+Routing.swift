@@ -8,8 +8,18 @@ extension ClientHandler {
         expect(.none, within: nil)
         request.bodyReader = nil
         switch request.kind {
-        case .own: answerLocally()
-        case .upstream(let name, _): submit(.server(name), counts: true)
+        case .own:
+            if isCrossSite, request.method != "GET", request.method != "HEAD" { return refuseCrossSite() }
+            answerLocally()
+        case .upstream(let name, _):
+            if isCrossSite { return refuseCrossSite() }
+            guard peerIsLoopback else {
+                return refuse(
+                    .init(
+                        status: 403, code: "forbidden",
+                        message: "/upstream/ answers to this machine only (127.0.0.1), because no admin key is configured."))
+            }
+            submit(.server(name), counts: true)
         case .passed: submit(.fallback, counts: false)
         case .model(let counts, let isChat):
             // A compressed body is passed on as it is; nobody can look into it here.
@@ -22,6 +32,20 @@ extension ClientHandler {
             do { try readMultipart() } catch { return refuseMalformed(error) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
         }
+    }
+
+    /// A browser sends this for a page of another site: it must not steer us through its user's machine.
+    private var isCrossSite: Bool {
+        guard let origin = head.first(.origin) else { return false }
+        guard let host = head.first(.host) else { return true }
+        let site = string(origin.value)
+        return site != "http://" + string(host.value) && site != "https://" + string(host.value)
+    }
+
+    private func refuseCrossSite() {
+        refuse(
+            .init(
+                status: 403, code: "forbidden", message: "A page of another site may not use \(request.record.path)."))
     }
 
     private func refuseMalformed(_ problem: RequestScanProblem) {
@@ -129,42 +153,5 @@ extension ClientHandler {
         loop.forget(ticket)
         request.ticket = nil
         refuse(ErrorReply(refusal))
-    }
-}
-
-extension ErrorReply {
-    /// CONTRACT section 6.
-    init(_ refusal: Refusal) {
-        switch refusal {
-        case .modelNotFound(let model):
-            self.init(
-                status: 404, code: "model_not_found",
-                message: model.isEmpty
-                    ? "The request names no model and there is no fallback server. Name a model; GET /v1/models lists them."
-                    : "No server has the model \"\(model)\" and there is no fallback server. GET /v1/models lists what there is.")
-        case .noSuchServer(let name):
-            self.init(
-                status: 404, code: "server_not_found",
-                message: "There is no server named \"\(name)\". GET /llmhealth-snapshot lists the names.")
-        case .queueFull(let waiting, let seconds):
-            self.init(
-                status: 429, code: "queue_full",
-                message: "All servers for this model are at their limit and \(waiting) requests wait already "
-                    + "(queue.max-waiting). Try again in \(seconds) s.", retryAfterSeconds: seconds)
-        case .queueTimeout(let waited, let seconds):
-            self.init(
-                status: 503, code: "queue_timeout",
-                message: "Waited \(waited) s for a free server (queue.max-wait). Try again in \(seconds) s.",
-                retryAfterSeconds: seconds)
-        case .noServerAvailable(let detail, let seconds):
-            self.init(
-                status: 503, code: "no_server_available",
-                message: "No server for this request is up (\(detail)). Start one, or try again in \(seconds) s.",
-                retryAfterSeconds: seconds)
-        case .upstreamFailed(let detail):
-            self.init(
-                status: 502, code: "upstream_failed",
-                message: "The request failed before its first byte everywhere it was tried; last: \(detail).")
-        }
     }
 }

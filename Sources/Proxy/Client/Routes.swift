@@ -76,7 +76,8 @@ package enum Routes {
         }
     }
 
-    private static func percentDecoded(_ text: Substring) -> String {
+    /// `%41` and the like resolved; the text itself when they are malformed.
+    package static func percentDecoded(_ text: Substring) -> String {
         var output: [UInt8] = []
         var iterator = text.utf8.makeIterator()
         while let byte = iterator.next() {

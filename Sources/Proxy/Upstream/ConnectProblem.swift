@@ -10,8 +10,8 @@ import NIOPosix
 #endif
 
 /// What is said about a connection that could not be made.
-enum ConnectProblem {
-    static func text(_ error: any Error) -> String {
+package enum ConnectProblem {
+    package static func text(_ error: any Error) -> String {
         if let error = error as? NIOConnectionError {
             return error.connectionErrors.first.map { text($0.error) } ?? "cannot resolve \(error.host)"
         }

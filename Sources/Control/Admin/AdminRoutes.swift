@@ -1,0 +1,190 @@
+package import NIOCore
+package import Proxy
+import Routing
+import Synchronization
+import Wire
+
+/// The balancer's own endpoints (CONTRACT section 3), on the same port as the proxy.
+package final class AdminRoutes: LocalEndpoints {
+    /// What the endpoints read and steer.
+    package struct Sources: Sendable {
+        package var router: SharedRouter
+        package var catalog: ModelCatalog
+        package var load: LocalLoad
+        package var activity: ActivityLog
+        package var configuration: ConfigurationBoard
+
+        package init(
+            router: SharedRouter, catalog: ModelCatalog, load: LocalLoad, activity: ActivityLog,
+            configuration: ConfigurationBoard
+        ) {
+            self.router = router
+            self.catalog = catalog
+            self.load = load
+            self.activity = activity
+            self.configuration = configuration
+        }
+    }
+
+    private let sources: Sources
+    private let eventLoop: any EventLoop
+    /// Known once the proxy has started; it and we need one another.
+    private let proxy = Mutex<ProxyServer?>(nil)
+
+    package init(_ sources: Sources, eventLoop: any EventLoop) {
+        self.sources = sources
+        self.eventLoop = eventLoop
+    }
+
+    package func attach(_ server: ProxyServer) { proxy.withLock { $0 = server } }
+
+    package func answer(_ request: LocalRequest) -> LocalAnswer {
+        let path = String(Routes.path(of: request.target))
+        let reads = request.method == "GET" || request.method == "HEAD"
+        if path == "/admin" || path.hasPrefix("/admin/") { return admin(request, path: path) }
+        guard reads else { return .now(.error(405, "method_not_allowed", "\(path) answers to GET only.")) }
+        switch path {
+        case "/llmhealth": return .now(.json(sources.load.json))
+        case "/llmhealth-snapshot": return .now(.json(snapshot()))
+        case "/access-log-stats": return .now(.json(sources.activity.statistics()))
+        case "/v1/models": return .now(.json(models()))
+        case "/health": return .now(health())
+        case "/metrics": return metrics()
+        case "/favicon.ico": return .now(LocalResponse(status: 204, contentType: nil))
+        default: return .now(page(request))
+        }
+    }
+
+    private func snapshot() -> JSON {
+        SnapshotDocument(
+            fleet: sources.router.snapshot(), requests: sources.router.requests(), load: sources.load.json,
+            configuration: sources.configuration.current, kinds: sources.catalog.kind(of:),
+            now: Clock.now, wallMilliseconds: Clock.wallMilliseconds
+        ).json
+    }
+
+    /// Servers known to be down are left out: what is listed can be used.
+    private func models() -> JSON {
+        let down = sources.router.snapshot(sessionLimit: 0).servers.filter { server in
+            if case .down = server.phase { true } else { false }
+        }
+        return sources.catalog.merged(leavingOut: Set(down.map(\.id)))
+    }
+
+    private func health() -> LocalResponse {
+        if sources.router.canTakeWork { return .json(["status": "ok"]) }
+        return .error(503, "no_server_available", "No server can take work: all are down or draining.")
+    }
+
+    private func page(_ request: LocalRequest) -> LocalResponse {
+        let path = String(request.target.prefix { $0 != "?" })
+        switch DashboardPage.answer(to: path) {
+        case .file(let contentType, let bytes):
+            return LocalResponse(contentType: contentType, headers: DashboardPage.headers, body: bytes)
+        case .redirect(let location):
+            return LocalResponse(status: 308, contentType: nil, headers: [("Location", location)])
+        case nil: return .error(404, "not_found", "There is nothing at \(path).")
+        }
+    }
+
+    private func metrics() -> LocalAnswer {
+        guard let server = proxy.withLock({ $0 }) else {
+            return .now(.error(503, "starting", "The proxy is still starting."))
+        }
+        let fleet = sources.router.snapshot(sessionLimit: 0)
+        return .later(
+            server.counters().map { counters in
+                LocalResponse(
+                    contentType: PrometheusText.contentType, body: MetricsPage.text(counters: counters, fleet: fleet))
+            })
+    }
+}
+
+// MARK: - /admin
+
+extension AdminRoutes {
+    private func admin(_ request: LocalRequest, path: String) -> LocalAnswer {
+        guard request.peerIsLoopback else {
+            return .now(
+                .error(
+                    403, "forbidden",
+                    "\(path) answers to this machine only (127.0.0.1), because no admin key is configured."))
+        }
+        let parts = path.split(separator: "/").map(String.init)
+        switch (request.method, parts.count) {
+        case ("GET", 2) where parts[1] == "requests": return .now(.json(RequestsDocument.list(sources.router.requests())))
+        case ("GET", 3) where parts[1] == "requests": return .now(explanation(of: parts[2]))
+        case ("DELETE", 3) where parts[1] == "requests":
+            return .now(
+                sources.router.cancel(requestID: parts[2])
+                    ? .json(["cancelled": .string(parts[2])])
+                    : .error(404, "not_found", "No request \"\(parts[2])\" is waiting or running."))
+        case ("POST", 4) where parts[1] == "servers": return .now(steer(server: parts[2], parts[3]))
+        case ("POST", 2) where parts[1] == "reload": return reload()
+        case ("GET", 2) where parts[1] == "events": return events()
+        default:
+            return .now(.error(404, "not_found", "There is no \(request.method) \(path). See docs/configuration.md for what is."))
+        }
+    }
+
+    private func explanation(of id: String) -> LocalResponse {
+        let decisions = sources.router.decisions(requestID: id)
+        let active = sources.router.requests().first { $0.traits.requestID == id }
+        guard active != nil || !decisions.isEmpty else {
+            return .error(404, "not_found", "Request \"\(id)\" is not among the last 1000.")
+        }
+        return .json(RequestsDocument.explanation(id: id, active: active, decisions: decisions))
+    }
+
+    private func steer(server name: String, _ action: String) -> LocalResponse {
+        let decoded = PercentEncoding.decoded(name)
+        guard let id = sources.configuration.current.servers.first(where: { $0.name == decoded })?.id else {
+            return .error(404, "server_not_found", "There is no server named \"\(decoded)\".")
+        }
+        switch action {
+        case "drain": sources.router.send(.drain(id))
+        case "undrain": sources.router.send(.undrain(id))
+        default: return .error(404, "not_found", "A server can be told to drain or undrain, not to \"\(action)\".")
+        }
+        return .json(["server": .string(decoded), "draining": .bool(action == "drain")])
+    }
+
+    private func reload() -> LocalAnswer {
+        let promise = eventLoop.makePromise(of: LocalResponse.self)
+        let board = sources.configuration
+        promise.completeWithTask {
+            switch await board.reload() {
+            case nil: .json(["reloaded": true])
+            case let problems?: .error(422, "invalid_configuration", problems)
+            }
+        }
+        return .later(promise.futureResult)
+    }
+
+    /// The snapshot as events, at most four a second, and only when something has changed.
+    private func events() -> LocalAnswer {
+        .events { [self] sink in
+            let last = Mutex<[UInt8]>([])
+            let task = sink.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(250)) { _ in
+                let document = self.snapshot()
+                var bare = document.objectValue ?? []
+                bare.removeAll { $0.name == "now" }
+                let content = JSON.object(bare).bytes
+                guard last.withLock({ $0 != content }) else { return }
+                if sink.send(Array("data: ".utf8) + document.bytes + Array("\n\n".utf8)) { last.withLock { $0 = content } }
+            }
+            sink.closed.whenComplete { _ in task.cancel() }
+        }
+    }
+}
+
+extension LocalResponse {
+    static func json(_ document: JSON) -> LocalResponse {
+        LocalResponse(headers: [("Cache-Control", "no-store")], body: document.bytes)
+    }
+
+    static func error(_ status: Int, _ code: String, _ message: String) -> LocalResponse {
+        LocalResponse(
+            status: status, body: ErrorReply(status: status, code: code, message: message).json(.openAI).bytes)
+    }
+}

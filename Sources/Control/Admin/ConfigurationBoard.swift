@@ -1,0 +1,66 @@
+package import Routing
+import Synchronization
+
+
+/// What is configured at the moment, for display, and the way to have it read again.
+package final class ConfigurationBoard: Sendable {
+    package struct Server: Sendable, Equatable {
+        package var id: BackendID
+        package var name: String
+        /// The engine's base URL, without secrets.
+        package var modelURL: String
+        /// Where health is asked.
+        package var healthURL: String
+        package var requestMax: Int?
+
+        package init(id: BackendID, name: String, modelURL: String, healthURL: String, requestMax: Int?) {
+            self.id = id
+            self.name = name
+            self.modelURL = modelURL
+            self.healthURL = healthURL
+            self.requestMax = requestMax
+        }
+    }
+
+    package struct Pattern: Sendable, Equatable {
+        package var pattern: String
+        package var servers: [String]
+
+        package init(pattern: String, servers: [String]) {
+            self.pattern = pattern
+            self.servers = servers
+        }
+    }
+
+    package struct Contents: Sendable, Equatable {
+        package var servers: [Server] = []
+        package var patterns: [Pattern] = []
+        /// Nil when there is no file (URLs on the command line).
+        package var file: String?
+        /// Milliseconds since 1970.
+        package var loadedAt = 0
+        /// Why the last attempt to read the file changed nothing.
+        package var problems: String?
+
+        package init() {}
+    }
+
+    private let contents = Mutex(Contents())
+    private let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
+
+    package init() {}
+
+    package var current: Contents { contents.withLock { $0 } }
+
+    package func publish(_ new: Contents) { contents.withLock { $0 = new } }
+
+    package func note(problems: String) { contents.withLock { $0.problems = problems } }
+
+    /// How the configuration is read again; returns the problems, or nil when it went well.
+    package func onReload(_ action: @escaping @Sendable () async -> String?) { reloader.withLock { $0 = action } }
+
+    func reload() async -> String? {
+        guard let action = reloader.withLock({ $0 }) else { return "There is no configuration file to read again." }
+        return await action()
+    }
+}

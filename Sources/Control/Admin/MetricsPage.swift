@@ -1,0 +1,74 @@
+import Proxy
+import Routing
+import Wire
+
+/// `GET /metrics`.
+enum MetricsPage {
+    static func text(counters: Counters, fleet: FleetSnapshot) -> [UInt8] {
+        var page = PrometheusText()
+        // The only way to fail is a malformed name below, which a test would show at once.
+        do { try write(counters, fleet, to: &page) } catch { return Array("# \(error)\n".utf8) }
+        return Array(page.text.utf8)
+    }
+
+    private static func write(
+        _ counters: Counters, _ fleet: FleetSnapshot, to page: inout PrometheusText
+    ) throws(PrometheusText.Problem) {
+        try page.counter(
+            "llama_balancer_requests_total", help: "Proxied requests that ended, by class of the status sent.",
+            counters.requestsByStatusClass.enumerated().dropFirst().map { index, count in
+                .init(count, labels: ["class": "\(index)xx"])
+            })
+        try page.counter(
+            "llama_balancer_clients_gone_total", help: "Requests whose client left before the end.", [.init(counters.clientsGone)])
+        try page.counter(
+            "llama_balancer_answers_broken_total", help: "Answers that a server broke in the middle.",
+            [.init(counters.answersBroken)])
+        try page.counter(
+            "llama_balancer_retries_total", help: "Attempts after the first.", [.init(counters.retries)])
+        try page.counter(
+            "llama_balancer_upstream_connects_total", help: "Connections opened to servers.", [.init(counters.connects)])
+        try page.counter(
+            "llama_balancer_received_bytes_total", help: "Bytes of requests received.", [.init(counters.bytesReceived)])
+        try page.counter(
+            "llama_balancer_sent_bytes_total", help: "Bytes of answers sent.", [.init(counters.bytesSent)])
+        try page.counter(
+            "llama_balancer_connections_accepted_total", help: "Client connections accepted.",
+            [.init(counters.connectionsAccepted)])
+        try page.gauge(
+            "llama_balancer_client_connections", help: "Client connections open.", [.init(counters.clientConnections)])
+        try page.gauge("llama_balancer_waiting", help: "Requests waiting for a server.", [.init(fleet.waitingCount)])
+        try page.gauge("llama_balancer_running", help: "Requests granted a server.", [.init(fleet.runningCount)])
+        try page.gauge("llama_balancer_sticky_entries", help: "Clients held to a server.", [.init(fleet.sessionCount)])
+        try page.gauge(
+            "llama_balancer_server_up", help: "1 while the server gets work.",
+            samples(fleet) { server in
+                if case .down = server.phase { 0 } else { 1 }
+            })
+        try page.gauge(
+            "llama_balancer_server_busy", help: "1 while the server's machine is busy.", samples(fleet) { $0.isBusy ? 1 : 0 })
+        try page.gauge(
+            "llama_balancer_server_draining", help: "1 while the server gets no new work.",
+            samples(fleet) { $0.isDraining || $0.isRemoved ? 1 : 0 })
+        try page.gauge(
+            "llama_balancer_server_in_flight", help: "Requests in flight on the server.",
+            samples(fleet) { Double($0.inFlight) })
+        try page.gauge(
+            "llama_balancer_server_limit", help: "Most requests in flight there.", samples(fleet) { $0.limit.map(Double.init) })
+        try page.gauge(
+            "llama_balancer_server_gpu_utilisation_percent", help: "As the server told last.",
+            samples(fleet) { $0.lastReport?.gpuUtilisation })
+        try page.gauge(
+            "llama_balancer_server_prefill_tokens_per_second", help: "Learnt from answers.",
+            samples(fleet) { $0.prefillTokensPerSecond })
+        try page.gauge(
+            "llama_balancer_server_decode_tokens_per_second", help: "Learnt from answers.",
+            samples(fleet) { $0.decodeTokensPerSecond })
+    }
+
+    private static func samples(
+        _ fleet: FleetSnapshot, _ value: (FleetSnapshot.Server) -> Double?
+    ) -> [PrometheusText.Sample] {
+        fleet.servers.compactMap { server in value(server).map { .init($0, labels: ["server": server.name]) } }
+    }
+}

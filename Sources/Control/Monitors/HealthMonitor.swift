@@ -1,0 +1,76 @@
+package import NIOCore
+import NIOSSL
+package import Proxy
+package import Routing
+import Synchronization
+
+/// Probes every server, side by side, once in an interval; tells the router, and keeps the engines' model lists.
+package final class HealthMonitor: Sendable {
+    package struct Timing: Sendable, Equatable {
+        package var interval: Duration
+        package var timeout: Duration
+
+        package init(interval: Duration = .seconds(1), timeout: Duration = .seconds(2)) {
+            self.interval = interval
+            self.timeout = timeout
+        }
+    }
+
+    private struct Running: Sendable {
+        var server: MonitoredServer
+        var loop: any EventLoop
+        var monitor: NIOLoopBound<ServerMonitor>
+    }
+
+    private struct State: Sendable {
+        var timing = Timing()
+        var running: [BackendID: Running] = [:]
+    }
+
+    private let group: any EventLoopGroup
+    private let router: SharedRouter
+    private let client: ProbeClient
+    private let state = Mutex(State())
+    package let catalog = ModelCatalog()
+
+    /// - Throws: when the TLS library cannot be set up.
+    package init(group: any EventLoopGroup, router: SharedRouter) throws {
+        self.group = group
+        self.router = router
+        client = ProbeClient(tls: try NIOSSLContext(configuration: .makeClientConfiguration()))
+        router.onProbeNow { [weak self] id in self?.probeNow(id) }
+    }
+
+    /// Watches exactly these servers from now on; those that did not change are not disturbed.
+    package func watch(_ servers: [MonitoredServer], timing: Timing) {
+        let (stopped, started) = state.withLock { state in
+            let same = state.timing == timing
+            let kept = state.running.filter { id, running in same && servers.contains(running.server) && id == running.server.id }
+            let stopped = state.running.filter { kept[$0.key] == nil }.map(\.value)
+            let started = servers.filter { kept[$0.id] == nil }.map { start($0, timing) }
+            state.timing = timing
+            state.running = kept
+            for running in started { state.running[running.server.id] = running }
+            return (stopped, started)
+        }
+        for running in stopped { running.loop.execute { running.monitor.value.stop() } }
+        catalog.keepOnly(Set(servers.map(\.id)), order: servers.map(\.id))
+        for running in started { running.loop.execute { running.monitor.value.probeNow() } }
+    }
+
+    package func probeNow(_ id: BackendID) {
+        guard let running = state.withLock({ $0.running[id] }) else { return }
+        running.loop.execute { running.monitor.value.probeNow() }
+    }
+
+    package func stop() { watch([], timing: Timing()) }
+
+    private func start(_ server: MonitoredServer, _ timing: Timing) -> Running {
+        let loop = group.next()
+        let (client, router, catalog) = (client, router, catalog)
+        let monitor = ServerMonitor(
+            server: server, client: client, loop: loop, timing: timing, report: { router.send($0) },
+            learned: { id, kind, models in catalog.learned(id, kind: kind, models: models) })
+        return Running(server: server, loop: loop, monitor: NIOLoopBound(monitor, eventLoop: loop))
+    }
+}

@@ -1,0 +1,52 @@
+package import Routing
+import Synchronization
+package import Wire
+
+/// What engines have said about their models and themselves, for display and for the merged list.
+package final class ModelCatalog: Sendable {
+    private struct State {
+        var order: [BackendID] = []
+        var models: [BackendID: [EngineReports.Model]] = [:]
+        var kinds: [BackendID: DetectedKind] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    package func kind(of id: BackendID) -> DetectedKind { state.withLock { $0.kinds[id] ?? .unknown } }
+
+    func learned(_ id: BackendID, kind: DetectedKind, models: [EngineReports.Model]?) {
+        state.withLock {
+            $0.kinds[id] = kind
+            if let models { $0.models[id] = models }
+        }
+    }
+
+    func keepOnly(_ present: Set<BackendID>, order: [BackendID]) {
+        state.withLock {
+            $0.order = order
+            $0.models = $0.models.filter { present.contains($0.key) }
+            $0.kinds = $0.kinds.filter { present.contains($0.key) }
+        }
+    }
+
+    /// Every model that a server (but those in `leavingOut`) lists, once, sorted by name, with the first server's fields;
+    /// numbered instances (`model-2`) are left out.
+    package func merged(leavingOut absent: Set<BackendID>) -> JSON {
+        let lists = state.withLock { state in
+            state.order.filter { !absent.contains($0) }.compactMap { state.models[$0] }
+        }
+        var entries: [String: JSON] = [:]
+        for model in lists.joined() where entries[model.id] == nil && !ModelName.isNumberedInstance(model.id) {
+            entries[model.id] = complete(model)
+        }
+        return ["object": "list", "data": .array(entries.sorted { $0.key < $1.key }.map(\.value))]
+    }
+
+    /// With the fields that OpenAI's clients need, should the engine leave them out.
+    private func complete(_ model: EngineReports.Model) -> JSON {
+        guard var members = model.entry.objectValue else { return ["id": .string(model.id), "object": "model"] }
+        if model.entry["id"] == nil { members.insert(.init(name: "id", value: .string(model.id)), at: 0) }
+        if model.entry["object"] == nil { members.append(.init(name: "object", value: "model")) }
+        return .object(members)
+    }
+}

@@ -1,0 +1,39 @@
+package import Routing
+package import Wire
+
+extension ErrorReply {
+    /// CONTRACT section 6.
+    package init(_ refusal: Refusal) {
+        switch refusal {
+        case .modelNotFound(let model):
+            self.init(
+                status: 404, code: "model_not_found",
+                message: model.isEmpty
+                    ? "The request names no model and there is no fallback server. Name a model; GET /v1/models lists them."
+                    : "No server has the model \"\(model)\" and there is no fallback server. GET /v1/models lists what there is.")
+        case .noSuchServer(let name):
+            self.init(
+                status: 404, code: "server_not_found",
+                message: "There is no server named \"\(name)\". GET /llmhealth-snapshot lists the names.")
+        case .queueFull(let waiting, let seconds):
+            self.init(
+                status: 429, code: "queue_full",
+                message: "All servers for this model are at their limit and \(waiting) requests wait already "
+                    + "(queue.max-waiting). Try again in \(seconds) s.", retryAfterSeconds: seconds)
+        case .queueTimeout(let waited, let seconds):
+            self.init(
+                status: 503, code: "queue_timeout",
+                message: "Waited \(waited) s for a free server (queue.max-wait). Try again in \(seconds) s.",
+                retryAfterSeconds: seconds)
+        case .noServerAvailable(let detail, let seconds):
+            self.init(
+                status: 503, code: "no_server_available",
+                message: "No server for this request is up (\(detail)). Start one, or try again in \(seconds) s.",
+                retryAfterSeconds: seconds)
+        case .upstreamFailed(let detail):
+            self.init(
+                status: 502, code: "upstream_failed",
+                message: "The request failed before its first byte everywhere it was tried; last: \(detail).")
+        }
+    }
+}
