@@ -53,7 +53,8 @@ let effects: [Target] = [
     .testTarget(
         name: "ProxyTests", dependencies: ["Proxy", "Wire", "Routing", "FakeBackend"] + nioHTTP, swiftSettings: strict),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy"] + nio, swiftSettings: strict),
-    .testTarget(name: "AppTests", dependencies: ["App", "FakeBackend"], swiftSettings: strict),
+    .testTarget(
+        name: "AppTests", dependencies: ["App", "FakeBackend", "Wire"] + nio, exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend", "Wire"] + nioHTTP, swiftSettings: strict),
 ]
 

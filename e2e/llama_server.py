@@ -25,7 +25,9 @@ def parameters(arguments):
     if arguments.alias:
         result.model_alias = [arguments.alias]
     result.api_keys = arguments.api_key
-    result.embedding = arguments.embeddings
+    if arguments.embeddings:
+        result.embedding = True
+        result.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN  # one vector a text, as the OpenAI API wants it
     return result
 
 

@@ -3,11 +3,12 @@
 import pytest
 
 from support.balancer import chat_body, server
+from support.http import request
 from support.waiting import becomes, eventually
 
 CHAT = "/v1/chat/completions"
-LONG_ANSWER = {"max_tokens": 1500}  # 15 s and more of generating: none of these tests would wait for it
-LONG_PROMPT = "word " * 2000  # some 10 s of reading
+LONG_ANSWER = {"max_tokens": 1500}  # 10 s and more of generating: none of these tests would wait for it
+LONG_PROMPT = "word " * 700  # several seconds of reading
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def wait_until_at_work(engine):
 
 
 def expect_all_at_rest(balancer, engine):
-    eventually("the engine has stopped working", engine.processing, becomes(0), within=3)
-    balancer.wait_until_idle()
+    balancer.wait_until_idle(within=2)
+    eventually("the engine has stopped working", engine.processing, becomes(0), within=2)
 
 
 def test_leaving_in_the_middle_of_a_stream_stops_the_engine(balancer, slow_alpha):
@@ -32,18 +33,40 @@ def test_leaving_in_the_middle_of_a_stream_stops_the_engine(balancer, slow_alpha
     expect_all_at_rest(balancer, slow_alpha)
 
 
-def test_leaving_a_stream_before_its_first_byte_stops_the_engine(balancer, slow_alpha):
-    client = balancer.exchange(CHAT, chat_body("slow-byte", LONG_PROMPT, stream=True))
-    wait_until_at_work(slow_alpha)
-    client.leave()
-    expect_all_at_rest(balancer, slow_alpha)
+# Before the first byte and without streaming, llama-server looks for its client only when nothing at all has happened inside it for a
+# second, and a call of /slots is something: whoever looks more often than that keeps it from noticing. Hence two tests: with the fake
+# engine, which notices at once, and with the real one and patient looks.
+SILENT = {"a stream before its first byte": (LONG_PROMPT, {"stream": True}), "a request without streaming": ("Hello", LONG_ANSWER)}
 
 
-def test_leaving_a_request_without_streaming_stops_the_engine(balancer, slow_alpha):
-    client = balancer.exchange(CHAT, chat_body("slow-byte", **LONG_ANSWER))
-    wait_until_at_work(slow_alpha)
+@pytest.mark.parametrize("what", SILENT)
+def test_leaving_closes_the_connection_to_the_engine(start_balancer, start_fake, what):
+    fake = start_fake("fake", ["slow-byte"], prefill_speed=100, decode_speed=20)
+    balancer = start_balancer({"servers": {"fake": server(fake)}})
+    prompt, more = SILENT[what]
+
+    def observed(count):
+        return request(fake.url, "GET", "/fake/observations").json()[count]
+
+    client = balancer.exchange(CHAT, chat_body("slow-byte", prompt, **more))
+    eventually("the engine is at work", lambda: observed("concurrency"), becomes(1))
     client.leave()
-    expect_all_at_rest(balancer, slow_alpha)
+    eventually("the engine saw its client leave", lambda: observed("cancelled"), becomes(1), within=1)
+    assert observed("concurrency") == 0
+    balancer.wait_until_idle(within=1)
+
+
+@pytest.mark.parametrize("what", SILENT)
+def test_leaving_stops_a_real_engine(start_balancer, start_llama_server, what):
+    engine = start_llama_server("slow", "slow-byte", batch=64)
+    balancer = start_balancer({"servers": {"slow": server(engine)}, "health": {"interval": "3s"}})
+    prompt, more = SILENT[what]
+    client = balancer.exchange(CHAT, chat_body("slow-byte", prompt, **more))
+    wait_until_at_work(engine)
+    client.leave()
+    balancer.wait_until_idle(within=2)
+    eventually("the engine says that it cancelled a task", engine.output, lambda log: "cancel task" in log, within=4)
+    eventually("its slot is free", engine.processing, becomes(0))
 
 
 def test_leaving_while_waiting_frees_the_place_and_never_reaches_the_engine(start_balancer, slow_alpha):

@@ -43,7 +43,7 @@ def test_the_openai_client_gets_a_stream_in_as_many_chunks_as_the_engine_makes(b
 def test_a_model_that_really_answers_says_something_sensible(start_balancer, start_llama_server):
     engine = start_llama_server("smollm2", "smollm2", slots=1, context=2048)
     balancer = start_balancer({"servers": {"smollm2": server(engine)}})
-    question = [{"role": "user", "content": "What is the capital of France?"}]
+    question = [{"role": "user", "content": "Tell me the capital of France."}]
     answer = balancer.openai().chat.completions.create(model="smollm2", messages=question, temperature=0, max_tokens=24)
     assert "Paris" in answer.choices[0].message.content
 

@@ -1,1 +1,3 @@
-print("x")
+import App
+
+await Program.run()

@@ -55,8 +55,7 @@ class Balancer(Process):
 
     def waiting(self):
         """How many requests wait in the balancer."""
-        waiting = self.snapshot()["waiting"]
-        return waiting if isinstance(waiting, int) else len(waiting)
+        return self.snapshot()["waiting"]["count"]
 
     def wait_until_up(self, *names, within=10):
         for name in names:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 
-def eventually(what, probe, accept=bool, within=5.0):
+def eventually(what, probe, accept=bool, within=5.0, every=0.02):
     """Calls `probe` until `accept` likes its answer, and returns that; fails with the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
@@ -16,8 +16,8 @@ def eventually(what, probe, accept=bool, within=5.0):
         except OSError as error:  # nobody listening yet, or a connection cut: as good as "not yet"
             seen = error
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {within} s: {what}; last seen: {seen!r}")
-        time.sleep(0.02)
+            pytest.fail(f"not within {within} s: {what}; last seen: {str(seen)[-600:]!r}")
+        time.sleep(every)
 
 
 def becomes(value):

@@ -19,7 +19,7 @@ package final class HealthMonitor: Sendable {
     private struct Running: Sendable {
         var server: MonitoredServer
         var loop: any EventLoop
-        var monitor: NIOLoopBound<ServerMonitor>
+        var monitor: NIOLoopBoundBox<ServerMonitor>
     }
 
     private struct State: Sendable {
@@ -71,6 +71,6 @@ package final class HealthMonitor: Sendable {
         let monitor = ServerMonitor(
             server: server, client: client, loop: loop, timing: timing, report: { router.send($0) },
             learned: { id, kind, models in catalog.learned(id, kind: kind, models: models) })
-        return Running(server: server, loop: loop, monitor: NIOLoopBound(monitor, eventLoop: loop))
+        return Running(server: server, loop: loop, monitor: .makeBoxSendingValue(monitor, eventLoop: loop))
     }
 }

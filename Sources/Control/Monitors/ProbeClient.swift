@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
@@ -31,29 +31,39 @@ package struct ProbeTarget: Sendable, Equatable {
     }
 }
 
-/// A small HTTP client for probes: few bytes, one time limit for everything, never in a request's path.
-struct ProbeClient: Sendable {
+/// A small HTTP client for probes and our own commands: few bytes, one time limit for everything, never in a request's path.
+package struct ProbeClient: Sendable {
     /// A longer answer is a failure.
     static let maximumBody = 8 << 20
 
-    struct Response: Sendable {
-        var status: Int
-        var server: String?
-        var body: [UInt8]
+    package struct Response: Sendable {
+        package var status: Int
+        package var server: String?
+        package var body: [UInt8]
     }
 
     /// Why a probe failed, for people.
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package var description: String
     }
 
     private let tls: NIOSSLContext?
 
     init(tls: NIOSSLContext?) { self.tls = tls }
 
+    /// Without TLS.
+    package init() { tls = nil }
+
     /// Asks for one path on a connection of its own. The future completes on `loop` within `timeout`.
-    func get(
+    package func get(
         _ path: String, from target: ProbeTarget, timeout: Duration, on loop: any EventLoop
+    ) -> EventLoopFuture<Response> {
+        send(path, json: nil, to: target, timeout: timeout, on: loop)
+    }
+
+    /// `GET`, or `POST` when there is a body.
+    package func send(
+        _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
         let limit = TimeAmount.nanoseconds(timeout.wholeNanoseconds)
         let promise = loop.makePromise(of: Response.self)
@@ -63,18 +73,24 @@ struct ProbeClient: Sendable {
             try channel.pipeline.syncOperations.addHandler(ProbeHandler(promise: promise))
         }
         let timer = loop.scheduleTask(in: limit) {
-            promise.fail(Failure(description: "no answer to GET \(path) within \(timeout)"))
+            promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
         }
         connected.whenFailure { promise.fail(Failure(description: Self.text($0))) }
         connected.whenSuccess { channel in
-            var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: target.pathPrefix + path)
+            let method = json == nil ? HTTPMethod.GET : .POST
+            var head = HTTPRequestHead(version: .http1_1, method: method, uri: target.pathPrefix + path)
             let name = target.host.contains(":") ? "[\(target.host)]" : target.host
             head.headers.add(name: "Host", value: "\(name):\(target.port)")
             head.headers.add(name: "Connection", value: "close")
             head.headers.add(name: "Accept", value: "*/*")
             head.headers.add(name: "User-Agent", value: "llama-balancer")
             for header in target.headers { head.headers.replaceOrAdd(name: header.name, value: header.value) }
+            if let json {
+                head.headers.add(name: "Content-Type", value: "application/json")
+                head.headers.add(name: "Content-Length", value: String(json.count))
+            }
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
+            if let json { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: json))), promise: nil) }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         }
         promise.futureResult.whenComplete { _ in

@@ -46,7 +46,7 @@ struct ModelRuleSet {
                 guard rule.systemPrefixes.contains(where: text.hasPrefix) else { continue }
             }
             hasChanged = true
-            if rule.stripSuffix, let suffix = rule.modelSuffixes.first(where: change.model.hasSuffix) {
+            if rule.stripSuffix, let suffix = rule.modelSuffixes.first(where: { ends(change.model, in: $0) }) {
                 change.model = String(change.model.dropLast(suffix.count))
             }
             for field in rule.set {
@@ -62,7 +62,11 @@ struct ModelRuleSet {
         if rule.modelPattern != nil {
             guard let expression = prepared.expression, (try? expression.firstMatch(in: model)) != nil else { return false }
         }
-        return rule.modelSuffixes.isEmpty
-            || rule.modelSuffixes.contains { model.hasSuffix($0) && model.utf8.count > $0.utf8.count }
+        return rule.modelSuffixes.isEmpty || rule.modelSuffixes.contains { ends(model, in: $0) }
+    }
+
+    /// In any case, as the original; the suffix alone is no model.
+    private func ends(_ model: String, in suffix: String) -> Bool {
+        model.utf8.count > suffix.utf8.count && model.lowercased().hasSuffix(suffix.lowercased())
     }
 }

@@ -1,0 +1,94 @@
+import Control
+import Logging
+import NIOCore
+import NIOPosix
+import Proxy
+import Routing
+import Synchronization
+
+/// The whole running program: the proxy, the monitors and the own endpoints around one router.
+final class Balancer: Sendable {
+    private let proxy: ProxyServer
+    private let monitor: HealthMonitor
+    private let router: SharedRouter
+    private let configuration: ConfigurationBoard
+    private let accessLog: AccessLogWriter?
+    private let loadTask: Task<Void, Never>
+    private let identities: Mutex<BackendIdentities>
+    private let grace: Mutex<Duration>
+    private let logger: Logger
+
+    var port: Int { proxy.port }
+
+    /// Binds and begins to serve.
+    ///
+    /// - Parameter file: where the configuration came from, for display; nil when from the command line.
+    /// - Throws: the socket's error when the address cannot be bound.
+    static func start(
+        _ settings: Configuration, file: String?, group: any EventLoopGroup, logger: Logger
+    ) async throws -> Balancer {
+        var identities = BackendIdentities()
+        let assembly = Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &identities)
+        let router = SharedRouter(eventLoops: Array(group.makeIterator()))
+        let monitor = try HealthMonitor(group: group, router: router)
+        let (load, activity, board) = (LocalLoad(), ActivityLog(), ConfigurationBoard())
+        board.publish(assembly.board)
+        let routes = AdminRoutes(
+            .init(router: router, catalog: monitor.catalog, load: load, activity: activity, configuration: board),
+            eventLoop: group.next())
+        let accessLog = try AccessLogWriter(settings.accessLog)
+        router.send(.fleetChanged(assembly.fleet))
+        let proxy = try await ProxyServer.start(
+            host: settings.listen.host, port: settings.listen.port, maxConnections: settings.limits.connections,
+            settings: assembly.settings,
+            .init(group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog))
+        routes.attach(proxy)
+        monitor.watch(assembly.monitored, timing: assembly.timing)
+        return Balancer(
+            proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
+            loadTask: Task.detached { await load.run() }, identities: identities, grace: settings.shutdownGrace,
+            logger: logger)
+    }
+
+    private init(
+        proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
+        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, identities: BackendIdentities, grace: Duration,
+        logger: Logger
+    ) {
+        self.proxy = proxy
+        self.monitor = monitor
+        self.router = router
+        self.configuration = configuration
+        self.accessLog = accessLog
+        self.loadTask = loadTask
+        self.identities = Mutex(identities)
+        self.grace = Mutex(grace)
+        self.logger = logger
+    }
+
+    /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
+    /// restart.
+    func apply(_ settings: Configuration, file: String?) async throws {
+        let assembly = identities.withLock {
+            Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &$0)
+        }
+        try await proxy.reload(assembly.settings, fleet: assembly.fleet)
+        monitor.watch(assembly.monitored, timing: assembly.timing)
+        grace.withLock { $0 = settings.shutdownGrace }
+        configuration.publish(assembly.board)
+        accessLog?.reopen()
+    }
+
+    /// The configuration could not be read again; the old one stays.
+    func note(problems: String) { configuration.note(problems: problems) }
+
+    func onReload(_ action: @escaping @Sendable () async -> String?) { configuration.onReload(action) }
+
+    /// Stops accepting, lets streams end, then goes.
+    func shutDown() async {
+        await proxy.shutDown(grace: grace.withLock { $0 })
+        monitor.stop()
+        loadTask.cancel()
+        accessLog?.close()
+    }
+}

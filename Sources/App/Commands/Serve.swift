@@ -1,0 +1,163 @@
+package import ArgumentParser
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import UnixSignals
+
+/// `llama-balancer [serve]`.
+package struct Serve: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Runs the balancer (the default command).",
+        discussion: """
+            Servers come from URLs on the command line, or from a file: --config, else the environment variable
+            SERVER_LIST_JSON, else server-list.json, server-list.yaml in this folder.
+
+            Examples:
+              llama-balancer serve http://192.168.1.20:8080 192.168.1.21:8080
+              llama-balancer serve --config server-list.json --port 18000
+            """)
+
+    @Argument(help: "Base URLs of servers, when there is no file.")
+    var urls: [String] = []
+
+    @Option(help: "The configuration file, JSON or YAML.")
+    var config: String?
+
+    @Option(help: "The address to listen on.")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 for any free one.")
+    var port: Int?
+
+    @Option(help: "Event loops; the number of cores, but at most 4, when left out.")
+    var threads: Int?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = "notice"
+
+    package init() {}
+
+    package func validate() throws {
+        if let port, !(0...65535).contains(port) {
+            throw ValidationError("--port \(port): a port is a number from 0 to 65535.")
+        }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads \(threads): give a number from 1 to 256.")
+        }
+        guard Logger.Level(rawValue: logLevel) != nil else {
+            let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--log-level \(logLevel): choose one of \(levels).")
+        }
+        if config != nil, !urls.isEmpty {
+            throw ValidationError("Give either --config or URLs, not both.")
+        }
+    }
+
+    package func run() async throws {
+        let logger = Logger.program(level: Logger.Level(rawValue: logLevel) ?? .notice)
+        let environment = ProcessInfo.processInfo.environment
+        let (settings, file) = try load(environment: environment)
+        OpenFiles.raiseLimit()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
+        let balancer: Balancer
+        do {
+            balancer = try await Balancer.start(settings, file: file, group: group, logger: logger)
+        } catch {
+            throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
+        }
+        let names = settings.servers.map(\.name).joined(separator: ", ")
+        let shownHost = ["0.0.0.0", "::"].contains(settings.listen.host) ? "127.0.0.1" : settings.listen.host
+        let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
+        say("llama-balancer \(Program.version): listening on \(base), servers: \(names)")
+        say("  clients: \(base)/v1    page: \(base)/llmhealth-monitor")
+
+        var reload: Reload?
+        if let file {
+            let (host, port) = (host, port)
+            let watcher = Reload(file: file, environment: environment, balancer: balancer, logger: logger) {
+                Self.override(&$0, host: host, port: port)
+            }
+            balancer.onReload { await watcher.reload("asked for by an administrator") }
+            Task { await watcher.watch() }
+            reload = watcher
+        }
+        await Self.untilStopped(balancer, reload: reload, logger: logger)
+    }
+
+    private func load(environment: [String: String]) throws -> (Configuration, String?) {
+        var settings: Configuration
+        var file: String?
+        if urls.isEmpty {
+            guard let found = ConfigurationLoader.locate(option: config, environment: environment) else {
+                throw CommandFailure.usage(ConfigurationLoader.nothingConfigured)
+            }
+            file = found
+            switch ConfigurationLoader.load(file: found, environment: environment) {
+            case .success(let loaded): settings = loaded
+            case .failure(let problems): throw CommandFailure.configuration(problems)
+            }
+        } else {
+            do { settings = try Configuration(urls: urls) } catch { throw CommandFailure.configuration(error) }
+        }
+        Self.override(&settings, host: host, port: port)
+        return (settings, file)
+    }
+
+    private static func override(_ settings: inout Configuration, host: String?, port: Int?) {
+        if let host { settings.listen.host = host }
+        if let port { settings.listen.port = port }
+    }
+
+    /// Handles signals until the balancer has ended: SIGHUP reads the configuration again, the first SIGTERM or SIGINT
+    /// ends gracefully, the second one at once.
+    static func untilStopped(_ balancer: Balancer, reload: Reload?, logger: Logger) async {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        var isStopping = false
+        for await signal in signals {
+            if signal == .sighup {
+                if let reload { Task { await reload.reload("SIGHUP") } }
+                continue
+            }
+            if isStopping { Foundation.exit(1) }
+            isStopping = true
+            logger.notice("stopping; streams may end, a second signal ends them at once")
+            Task {
+                await balancer.shutDown()
+                Foundation.exit(0)
+            }
+        }
+    }
+
+    static func explain(_ error: any Error, listen: Configuration.Listen) -> String {
+        if let error = error as? IOError {
+            switch error.errnoCode {
+            case EADDRINUSE:
+                return "Port \(listen.port) on \(listen.host) is in use by another program. "
+                    + "Stop that one, or choose another with --port."
+            case EACCES:
+                return "Port \(listen.port) may not be used by this user: ports below 1024 need more rights. "
+                    + "Choose another with --port."
+            case EADDRNOTAVAIL:
+                return "This machine has no address \(listen.host). Choose another with --host, for example 0.0.0.0."
+            default: break
+            }
+        }
+        return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
+    }
+}
+
+/// Every client and every server connection is an open file; the usual soft limit of 1024 is soon reached.
+enum OpenFiles {
+    static func raiseLimit() {
+        var limit = rlimit()
+        #if canImport(Darwin)
+            let resource = RLIMIT_NOFILE
+        #else
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #endif
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(resource, &limit)
+    }
+}

@@ -1,0 +1,105 @@
+package import ArgumentParser
+import Control
+import Foundation
+import NIOCore
+import NIOPosix
+import Wire
+
+/// `llama-balancer status`.
+package struct Status: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Shows a running balancer as a table.",
+        discussion: """
+            Examples:
+              llama-balancer status
+              llama-balancer status --url http://192.168.1.5:18000 --watch
+            """)
+
+    @Option(help: "Where the balancer listens.")
+    var url = "http://127.0.0.1:18000"
+
+    @Flag(help: "Show it again every second until interrupted.")
+    var watch = false
+
+    package init() {}
+
+    package func run() async throws {
+        let base: BaseURL
+        do { base = try BaseURL.parse(url, assumingHTTP: true).url } catch {
+            throw CommandFailure.usage("--url \(url): \(error.message)")
+        }
+        let group = MultiThreadedEventLoopGroup.singleton
+        repeat {
+            let document: JSON
+            do {
+                let response = try await ProbeClient().get(
+                    "/llmhealth-snapshot",
+                    from: ProbeTarget(host: base.host, port: base.port, pathPrefix: base.pathPrefix),
+                    timeout: .seconds(5), on: group.next()
+                ).get()
+                document = try JSON(parsing: response.body)
+            } catch {
+                throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
+            }
+            say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
+            if watch { try await Task.sleep(for: .seconds(1)) }
+        } while watch
+    }
+}
+
+/// The snapshot as text.
+enum StatusTable {
+    static func text(_ snapshot: JSON) -> String {
+        let heading = ["SERVER", "STATE", "LOAD", "IN FLIGHT", "SLOTS", "PREFILL/S", "DECODE/S", "KIND", "REASON"]
+        let rows = (snapshot["backends"]?.arrayValue ?? []).map { row($0) }
+        let sticky = snapshot["sticky"]?.arrayValue ?? []
+        var lines = columns([heading] + rows)
+        let waiting = snapshot["waiting"]?["count"]?.intValue ?? 0
+        lines.append("")
+        lines.append(
+            "waiting \(waiting), running \(snapshot["running"]?.intValue ?? 0), "
+                + "sticky \(snapshot["sticky_count"]?.intValue ?? 0), at \(snapshot["now"]?.stringValue ?? "?")")
+        if !sticky.isEmpty {
+            lines.append("")
+            lines += columns(
+                [["CLIENT|MODEL", "INSTANCE", "SERVER"]]
+                    + sticky.prefix(20).map { [$0["key"], $0["model"], $0["backend"]].map { plain($0?.stringValue ?? "–") } })
+        }
+        if let problems = snapshot["config"]?["error"]?.stringValue {
+            lines += ["", "The configuration could not be read again:", problems]
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func row(_ backend: JSON) -> [String] {
+        func number(_ name: String) -> String { backend[name]?.doubleValue.map { String(Int($0)) } ?? "–" }
+        let inFlight = backend["total_inflight"]?.intValue ?? 0
+        let limit = backend["limit"]?.intValue.map { " of \($0)" } ?? ""
+        let slots = backend["slots"]
+        let isDraining = backend["draining"]?.boolValue == true
+        return [
+            plain(backend["name"]?.stringValue ?? "?"),
+            (backend["state"]?.stringValue ?? "?") + (isDraining ? ", draining" : ""),
+            backend["status"]?.stringValue ?? "?", "\(inFlight)\(limit)",
+            slots?["total"]?.intValue.map { "\(slots?["busy"]?.intValue ?? 0)/\($0)" } ?? "–",
+            number("prefill_tokens_per_second"), number("decode_tokens_per_second"),
+            backend["kind"]?.stringValue ?? "?", plain(backend["reason"]?.stringValue ?? ""),
+        ]
+    }
+
+    /// Control characters would let a server's words steer the terminal.
+    private static func plain(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }))
+    }
+
+    private static func columns(_ rows: [[String]]) -> [String] {
+        let count = rows.map(\.count).max() ?? 0
+        let widths = (0..<count).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0 }
+        return rows.map { row in
+            let cells = zip(row, widths).map { text, width in
+                text + String(repeating: " ", count: max(0, width - text.count))
+            }
+            return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+        }
+    }
+}

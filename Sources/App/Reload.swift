@@ -1,0 +1,78 @@
+import Foundation
+import Logging
+
+/// Reads the configuration file again: on SIGHUP, on `POST /admin/reload` and when the file changes.
+actor Reload {
+    private let file: String
+    private let environment: [String: String]
+    private let adjust: @Sendable (inout Configuration) -> Void
+    private let balancer: Balancer
+    private let logger: Logger
+    private var lastStamp: Stamp?
+
+    /// - Parameter adjust: what the command line overrides in every reading of the file.
+    init(
+        file: String, environment: [String: String], balancer: Balancer, logger: Logger,
+        adjust: @escaping @Sendable (inout Configuration) -> Void
+    ) {
+        self.file = file
+        self.environment = environment
+        self.balancer = balancer
+        self.logger = logger
+        self.adjust = adjust
+        lastStamp = Stamp(file)
+    }
+
+    /// Nil when the new configuration is in force; else why nothing has changed.
+    func reload(_ reason: String) async -> String? {
+        lastStamp = Stamp(file)
+        switch ConfigurationLoader.load(file: file, environment: environment) {
+        case .failure(let problems):
+            logger.error("configuration not changed", metadata: ["problems": "\(problems)", "reason": "\(reason)"])
+            balancer.note(problems: problems.description)
+            return problems.description
+        case .success(var configuration):
+            adjust(&configuration)
+            do {
+                try await balancer.apply(configuration, file: file)
+                logger.notice("configuration read again", metadata: ["file": "\(file)", "reason": "\(reason)"])
+                return nil
+            } catch {
+                return "The new configuration could not be put in force: \(error)"
+            }
+        }
+    }
+
+    /// Looks at the file once a second until cancelled.
+    func watch() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            let stamp = Stamp(file)
+            // A file that is being replaced may be absent for a moment.
+            guard let stamp, stamp != lastStamp else { continue }
+            _ = await reload("file changed")
+        }
+    }
+
+    /// What changes when a file does, also when another one is moved to its place.
+    private struct Stamp: Equatable {
+        var seconds: Int
+        var nanoseconds: Int
+        var size: Int
+        var inode: UInt
+
+        init?(_ file: String) {
+            var information = stat()
+            guard stat(file, &information) == 0 else { return nil }
+            #if canImport(Darwin)
+                let time = information.st_mtimespec
+            #else
+                let time = information.st_mtim
+            #endif
+            seconds = time.tv_sec
+            nanoseconds = time.tv_nsec
+            size = Int(information.st_size)
+            inode = UInt(information.st_ino)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Testing
+
+@testable import Routing
+
+@Suite("Decisions")
+struct DecisionTests {
+    @Test("tell every candidate with the reason why it was chosen, or why not")
+    func reasons() throws {
+        var scene = Scene([("A", 1), ("B", 1), ("C", 1), ("D", 1)])
+        _ = scene.ask(client: "other")
+        _ = scene.probeFails(2, times: 2)
+        let (ticket, _) = scene.ask(client: "me", requestID: "id")
+        scene.pass(.seconds(1))
+        _ = scene.fail(ticket)
+        scene.pass(.seconds(1))
+        _ = scene.fail(ticket)
+        let decisions = scene.router.decisions(requestID: "id")
+        #expect(decisions.count == 2, "the second failure made it wait: nothing was decided")
+        let first = try #require(decisions.first)
+        #expect(first.candidates.map(\.server) == ["A", "B", "C", "D"])
+        #expect(first.candidates.map(\.isChosen) == [false, false, true, false])
+        #expect(
+            first.candidates.map(\.reason) == ["full", "down", "idle, and the instance is free", "later in order, or busier"])
+        let second = try #require(decisions.last)
+        #expect(second.candidates.map(\.reason) == ["full", "down", "failed this request before", "idle, and the instance is free"])
+        guard case .granted(attempt: 2) = second.verdict else {
+            Issue.record("not a second grant: \(second.verdict)")
+            return
+        }
+    }
+
+    @Test("tell refusals")
+    func refusals() throws {
+        var scene = Scene([("A", 1)])
+        _ = scene.ask("nobody has it", requestID: "id")
+        let decision = try #require(scene.router.decisions(requestID: "id").first)
+        guard case .refused(.modelNotFound("nobody has it")) = decision.verdict else {
+            Issue.record("not refused: \(decision.verdict)")
+            return
+        }
+        #expect(scene.router.decisions(requestID: "unknown").isEmpty)
+    }
+
+    @Test("are kept for the last requests only", arguments: [0, 1, 3])
+    func ring(kept: Int) {
+        var policy = RoutingPolicy()
+        policy.keptDecisions = kept
+        var scene = Scene([("A", nil)], policy: policy)
+        for number in 1...10 {
+            _ = scene.ask(requestID: "\(number)")
+            scene.pass(.seconds(1))
+        }
+        let known = (1...10).filter { !scene.router.decisions(requestID: "\($0)").isEmpty }
+        #expect(known == Array((1...10).suffix(kept)))
+    }
+}

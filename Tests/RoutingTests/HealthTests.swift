@@ -1,0 +1,124 @@
+import Testing
+
+@testable import Routing
+
+@Suite("Health")
+struct HealthTests {
+    private let idle = BackendReport(isBusy: false)
+    private let busy = BackendReport(isBusy: true)
+
+    @Test("one failed probe makes a server suspect, the second takes it down, one good one brings it back")
+    func phases() {
+        var health = HealthState()
+        #expect(health.phase == .unknown)
+        let first = health.probeFailed(reason: "x", failuresUntilDown: 2)
+        #expect(!first)
+        #expect(health.phase == .suspect(reason: "x"))
+        let second = health.probeFailed(reason: "y", failuresUntilDown: 2)
+        #expect(second)
+        #expect(health.phase == .down(reason: "y"))
+        let third = health.probeFailed(reason: "z", failuresUntilDown: 2)
+        #expect(!third, "it was down before")
+        #expect(health.phase == .down(reason: "z"))
+        health.probed(idle, at: .zero)
+        #expect(health.phase == .up)
+        let again = health.probeFailed(reason: "x", failuresUntilDown: 2)
+        #expect(!again, "failures are counted from the last success")
+    }
+
+    @Test("failing traffic makes a server suspect, never takes it down or brings it back")
+    func traffic() {
+        var health = HealthState()
+        health.probed(idle, at: .zero)
+        #expect(health.trafficFailed(reason: "reset"))
+        #expect(health.phase == .suspect(reason: "reset"))
+        #expect(!health.trafficFailed(reason: "reset"))
+        #expect(!health.isDown)
+        _ = health.probeFailed(reason: "x", failuresUntilDown: 1)
+        #expect(!health.trafficFailed(reason: "reset"))
+        #expect(health.phase == .down(reason: "x"))
+    }
+
+    @Test("a server is busy while any of the last samples was, and before the first one", arguments: [1, 5, 63, 64, 100])
+    func busyWindow(window: Int) {
+        var health = HealthState()
+        #expect(health.isBusy(window: window))
+        health.probed(idle, at: .zero)
+        #expect(!health.isBusy(window: window))
+        health.probed(busy, at: .zero)
+        for _ in 1..<min(window, 64) {
+            #expect(health.isBusy(window: window))
+            health.probed(idle, at: .zero)
+        }
+        #expect(health.isBusy(window: window))
+        health.probed(idle, at: .zero)
+        #expect(!health.isBusy(window: window))
+    }
+
+    @Test("what ran on a server that went down is reported lost, in order of arrival")
+    func serverLost() {
+        var scene = Scene([("A", nil), ("B", nil)])
+        let tickets = (0..<20).map { scene.ask(.server("A"), client: "\($0)").ticket }
+        _ = scene.ask(.server("B"))
+        #expect(scene.probeFails(1).isEmpty)
+        #expect(scene.probeFails(1) == tickets.map { .serverLost($0) })
+        #expect(scene.probeFails(1).isEmpty)
+    }
+
+    @Test("work on a lost server that has sent nothing moves, and does not blame the server again")
+    func lostWorkMoves() {
+        var scene = Scene()
+        let (ticket, _) = scene.ask()
+        _ = scene.probeFails(1, times: 2)
+        let effects = scene.fail(ticket, .serverLost)
+        #expect(effects.count == 1)
+        #expect(effects.grant(of: ticket)?.serverName == "B")
+    }
+
+    @Test("a server that comes back gets work again by itself")
+    func comesBack() {
+        var scene = Scene()
+        _ = scene.probeFails(1, times: 2)
+        let (first, elsewhere) = scene.ask(client: "1")
+        #expect(elsewhere.grant(of: first)?.serverName == "B")
+        _ = scene.probe(1)
+        let (second, back) = scene.ask(client: "2")
+        #expect(back.grant(of: second)?.serverName == "A")
+    }
+
+    @Test("those who wait for a server that is lost get one try each as a place frees, then the truth")
+    func waitingWhenAllDown() {
+        var scene = Scene([("A", 1)])
+        let (running, _) = scene.ask(client: "1")
+        let (first, _) = scene.ask(client: "2")
+        let (second, _) = scene.ask(client: "3")
+        _ = scene.probeFails(1, times: 2)
+        let effects = scene.fail(running, .serverLost)
+        #expect(effects.refusal(of: running)?.kind == "upstreamFailed")
+        #expect(effects.grant(of: first)?.serverName == "A")
+        #expect(effects.refusal(of: second) == .noServerAvailable(detail: "A is down: no answer", retryAfterSeconds: 1))
+    }
+
+    @Test("news of servers that are not in the fleet are ignored")
+    func strangers() {
+        var scene = Scene()
+        #expect(scene.probe(9).isEmpty)
+        #expect(scene.probeFails(9, times: 3).isEmpty)
+        #expect(scene.list(9, ["m"]).isEmpty)
+        #expect(scene.happens(.drain(Scene.id(9))).isEmpty)
+        #expect(scene.happens(.undrain(Scene.id(9))).isEmpty)
+    }
+
+    @Test("the balancer can take work while a server is neither down nor draining")
+    func canTakeWork() {
+        var scene = Scene()
+        #expect(scene.router.canTakeWork)
+        _ = scene.probeFails(1, times: 2)
+        #expect(scene.router.canTakeWork)
+        _ = scene.happens(.drain(Scene.id(2)))
+        #expect(!scene.router.canTakeWork)
+        _ = scene.probe(1)
+        #expect(scene.router.canTakeWork)
+        #expect(!Router().canTakeWork)
+    }
+}

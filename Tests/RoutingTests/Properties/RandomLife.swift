@@ -1,0 +1,175 @@
+@testable import Routing
+
+/// A random life of a router: makes events that could happen, and lets a `World` judge what the router makes of them.
+struct RandomLife {
+    private(set) var router = Router()
+    /// Gets the same events: must give the same effects.
+    private var twin = Router()
+    private(set) var world = World()
+    private var random: SplitMix64
+    private var now = Moment(nanoseconds: 1)
+    private var nextTicket: UInt64 = 0
+    private var nextServer = 1
+    private var history: [String] = []
+    /// What went wrong first, with the last events.
+    private(set) var failure: String?
+
+    private static let models = ["m", "n", "unlisted"]
+
+    init(seed: UInt64) {
+        random = SplitMix64(seed: seed)
+        happens(.fleetChanged(randomFleet()))
+    }
+
+    mutating func live(events: Int) {
+        for _ in 0..<events where failure == nil { step() }
+    }
+
+    /// Ends everything that runs, heals every server and lets the time to wait run out.
+    mutating func end() {
+        for id in world.present {
+            happens(.undrain(id))
+            happens(.probed(id, BackendReport(isBusy: false, slots: .init(total: 2, busy: 0))))
+        }
+        while let ticket = world.running.first, failure == nil { finish(ticket) }
+        now = now + world.fleet.policy.maxWait
+        happens(.clockAdvanced)
+        guard failure == nil else { return }
+        let snapshot = router.snapshot(at: now)
+        let isEmpty =
+            snapshot.runningCount == 0 && snapshot.waitingCount == 0
+            && snapshot.servers.allSatisfy { $0.inFlight == 0 && $0.passing == 0 && $0.inFlightByInstance.isEmpty }
+        if !isEmpty { fail("something is left at the end: \(snapshot)") }
+        if snapshot.servers.contains(where: \.isRemoved) { fail("a removed server is left at the end") }
+        if !world.requests.isEmpty { fail("\(world.requests.count) requests have no answer at the end") }
+    }
+
+    // MARK: - Events
+
+    private mutating func step() {
+        now = now + .milliseconds(random.below(400))
+        if let due = world.wakes.min(), due <= now { happens(.clockAdvanced) }
+        switch random.below(1000) {
+        case 0..<400: arrive()
+        case 400..<610: if let ticket = pick(world.running) { finish(ticket) }
+        case 610..<650: if let ticket = pick(world.running + world.waiting) { happens(.requestCancelled(ticket)) }
+        case 650..<760: if let ticket = pick(world.running) { happens(.attemptFailed(ticket, randomFailure(ticket))) }
+        case 760..<860: if let id = anyServer() { happens(.probed(id, randomReport())) }
+        case 860..<930: if let id = anyServer() { happens(.probeFailed(id, reason: "no answer")) }
+        case 930..<950: if let id = anyServer() { happens(.modelsListed(id, randomList())) }
+        case 950..<965: if let id = anyServer() { happens(.drain(id)) }
+        case 965..<985: if let id = anyServer() { happens(.undrain(id)) }
+        case 985..<990: happens(.fleetChanged(randomFleet()))
+        // Things that come too late, or twice.
+        case 990..<993: happens(.clockAdvanced)
+        case 993..<996: happens(.finished(Ticket(loop: 1, sequence: 1), Outcome(isComplete: true)))
+        default: happens(.attemptFailed(Ticket(loop: 1, sequence: 2), .serverLost))
+        }
+    }
+
+    private mutating func arrive() {
+        nextTicket += 1
+        let destination: RequestTraits.Destination =
+            switch random.below(20) {
+            case 0: .fallback
+            case 1: .server("server-\(1 + random.below(nextServer))")
+            default: .model(random.pick(Self.models))
+            }
+        let traits = RequestTraits(
+            destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
+            requestID: "r\(nextTicket)")
+        happens(.requestArrived(Ticket(loop: 0, sequence: nextTicket), traits))
+    }
+
+    private mutating func finish(_ ticket: Ticket) {
+        let timings = Timings(
+            promptTokens: random.below(3000), promptMilliseconds: Double(random.below(1000)),
+            predictedTokens: random.below(100), predictedMilliseconds: Double(random.below(1000)))
+        happens(.finished(ticket, Outcome(isComplete: random.chance(percent: 90), timings: timings)))
+    }
+
+    private mutating func happens(_ event: Event) {
+        guard failure == nil else { return }
+        history.append("\(now.nanoseconds / 1_000_000) ms: \(event)")
+        if history.count > 12 { history.removeFirst() }
+        world.happens(event, at: now)
+        let effects = router.handle(event, at: now)
+        history[history.count - 1] += "\n      → \(effects)"
+        world.carryOut(effects, at: now)
+        world.check(router, at: now)
+        if let problem = world.failure { fail(problem) }
+        if twin.handle(event, at: now) != effects { fail("the same events gave other effects") }
+        if nextTicket % 50 == 0 { checkSnapshot() }
+    }
+
+    private mutating func checkSnapshot() {
+        let snapshot = router.snapshot(at: now)
+        let requests = router.requests()
+        if requests.count != snapshot.runningCount + snapshot.waitingCount { fail("the requests are not all listed") }
+        if requests.compactMap(\.ahead) != Array(0..<snapshot.waitingCount) { fail("the line is not numbered in order") }
+        let inFlight = snapshot.servers.reduce(0) { $0 + $1.inFlight + $1.passing }
+        if inFlight != snapshot.runningCount { fail("\(inFlight) in flight on servers, \(snapshot.runningCount) run") }
+        if snapshot.sessions.count != min(snapshot.sessionCount, 1000) { fail("the sessions are not all listed") }
+        let places = Set(snapshot.sessions.map { "\($0.backend) \($0.instance)" })
+        if places.count != snapshot.sessions.count { fail("an instance has two holders") }
+        let known = Set(snapshot.servers.map(\.id))
+        if !snapshot.sessions.allSatisfy({ known.contains($0.backend) }) { fail("a session on a server that is gone") }
+    }
+
+    private mutating func fail(_ problem: String) {
+        if failure == nil { failure = problem + "\n    " + history.joined(separator: "\n    ") }
+    }
+
+    // MARK: - Random things
+
+    private mutating func pick(_ tickets: [Ticket]) -> Ticket? { tickets.isEmpty ? nil : random.pick(tickets) }
+
+    private mutating func anyServer() -> BackendID? {
+        let ids = world.servers.keys.sorted { $0.rawValue < $1.rawValue }
+        return ids.isEmpty ? nil : random.pick(ids)
+    }
+
+    private mutating func randomFailure(_ ticket: Ticket) -> AttemptFailure {
+        switch random.below(4) {
+        case 0: .connect("refused")
+        case 1: .beforeAnswer("reset")
+        case 2: .answered(status: 503)
+        default: .serverLost
+        }
+    }
+
+    private mutating func randomReport() -> BackendReport {
+        let slots = random.chance(percent: 40) ? BackendReport.Slots(total: 1 + random.below(3), busy: 0) : nil
+        return BackendReport(isBusy: random.chance(percent: 30), slots: slots)
+    }
+
+    private mutating func randomList() -> [String] {
+        ["m", "m-2", "n"].filter { _ in random.chance(percent: 60) }
+    }
+
+    /// Most servers stay; some go, some come, limits change.
+    private mutating func randomFleet() -> Fleet {
+        var servers = world.fleet.servers.filter { _ in random.chance(percent: 75) }
+        for index in servers.indices where random.chance(percent: 30) { servers[index].requestMax = randomLimit() }
+        while servers.count < 2 || servers.count < 4 && random.chance(percent: 40) {
+            servers.append(.init(id: .init(rawValue: nextServer), name: "server-\(nextServer)", requestMax: randomLimit()))
+            nextServer += 1
+        }
+        let ids = servers.map(\.id)
+        var routes: [Fleet.Route]?
+        if random.chance(percent: 50) {
+            routes = [.init(pattern: ModelPattern("m"), servers: ids.shuffled(using: &random))]
+            if random.chance(percent: 50) { routes?.append(.init(pattern: ModelPattern(".*"), servers: [random.pick(ids)])) }
+        }
+        var policy = RoutingPolicy()
+        policy.maxWaiting = random.pick([0, 3, 20])
+        policy.maxWait = .seconds(random.pick([2, 5, 30]))
+        policy.stickyTTL = .seconds(random.pick([1, 5]))
+        policy.stickyLimit = random.pick([2, 100])
+        policy.keptDecisions = 10
+        let fallback = random.chance(percent: 60) ? random.pick(ids) : nil
+        return Fleet(servers: servers, routes: routes, fallback: fallback, policy: policy)
+    }
+
+    private mutating func randomLimit() -> Int? { random.pick([nil, 1, 1, 2, 3]) }
+}

@@ -1,0 +1,260 @@
+@testable import Routing
+
+/// What must be true of the router, told a second time and much more simply: who waits, who runs where, what each
+/// server is and holds. Every effect and every state of the router is compared with it.
+struct World {
+    struct Server {
+        var requestMax: Int?
+        var slots: Int?
+        var failures = 0
+        var isDown = false
+        var isDraining = false
+        var isRemoved = false
+        var models: [String]?
+        var inFlight = 0
+        var passing = 0
+
+        var limit: Int? { [requestMax, slots].compactMap { $0 }.min() }
+        var isFull: Bool { limit.map { inFlight >= $0 } ?? false }
+    }
+
+    enum Place: Equatable {
+        case waiting
+        case running(BackendID)
+    }
+
+    struct Request {
+        var traits: RequestTraits
+        var number: Int
+        var place = Place.waiting
+        var attempts = 0
+        var failed: Set<BackendID> = []
+        var deadline: Moment
+
+        var isForced: Bool { if case .server = traits.destination { true } else { false } }
+    }
+
+    private(set) var servers: [BackendID: Server] = [:]
+    /// Those that have arrived and have no final answer yet.
+    private(set) var requests: [Ticket: Request] = [:]
+    private(set) var fleet = Fleet(servers: [], routes: nil, fallback: nil)
+    private(set) var wakes: [Moment] = []
+    /// The first thing that was not as it must be.
+    private(set) var failure: String?
+    private var arrivals = 0
+    /// The request whose answer may be kept: the event at hand said that it was answered.
+    private var answered: Ticket?
+
+    var present: [BackendID] { fleet.servers.map(\.id) }
+    var running: [Ticket] { tickets { $0.place != .waiting } }
+    var waiting: [Ticket] { tickets { $0.place == .waiting } }
+
+    private func tickets(where isWanted: (Request) -> Bool) -> [Ticket] {
+        requests.filter { isWanted($0.value) }.map(\.key).sorted { $0.rawValue < $1.rawValue }
+    }
+
+    private mutating func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
+        if !condition, failure == nil { failure = message() }
+    }
+
+    // MARK: - Events
+
+    mutating func happens(_ event: Event, at now: Moment) {
+        answered = nil
+        switch event {
+        case .requestArrived(let ticket, let traits):
+            arrivals += 1
+            requests[ticket] = Request(traits: traits, number: arrivals, deadline: now + fleet.policy.maxWait)
+        case .requestCancelled(let ticket), .finished(let ticket, _): leave(ticket)
+        case .attemptFailed(let ticket, let failure):
+            guard let request = requests[ticket], case .running(let server) = request.place else { return }
+            requests[ticket]?.failed.insert(server)
+            if case .answered = failure {
+                answered = ticket
+            } else {
+                release(ticket)
+                requests[ticket]?.place = .waiting
+                requests[ticket]?.deadline = now + fleet.policy.maxWait
+            }
+        case .probed(let id, let report):
+            servers[id]?.failures = 0
+            servers[id]?.isDown = false
+            servers[id]?.slots = report.slots.map(\.total)
+        case .probeFailed(let id, _):
+            servers[id]?.failures += 1
+            if let failures = servers[id]?.failures, failures >= fleet.policy.failuresUntilDown {
+                servers[id]?.isDown = true
+            }
+        case .modelsListed(let id, let models): servers[id]?.models = models
+        case .fleetChanged(let new):
+            fleet = new
+            for id in servers.keys { servers[id]?.isRemoved = true }
+            for server in new.servers {
+                servers[server.id, default: Server()].requestMax = server.requestMax
+                servers[server.id]?.isRemoved = false
+            }
+            forgetRemoved()
+        case .drain(let id): servers[id]?.isDraining = true
+        case .undrain(let id): servers[id]?.isDraining = false
+        case .clockAdvanced: wakes.removeAll { $0 <= now }
+        }
+    }
+
+    private mutating func leave(_ ticket: Ticket) {
+        release(ticket)
+        requests[ticket] = nil
+    }
+
+    private mutating func release(_ ticket: Ticket) {
+        guard let request = requests[ticket], case .running(let id) = request.place else { return }
+        if request.traits.counts { servers[id]?.inFlight -= 1 } else { servers[id]?.passing -= 1 }
+        forgetRemoved()
+    }
+
+    private mutating func forgetRemoved() {
+        servers = servers.filter { !$0.value.isRemoved || $0.value.inFlight > 0 || $0.value.passing > 0 }
+    }
+
+    // MARK: - Effects
+
+    mutating func carryOut(_ effects: [Effect], at now: Moment) {
+        for effect in effects {
+            switch effect {
+            case .grant(let ticket, let grant): granted(ticket, grant)
+            case .refuse(let ticket, let refusal): refused(ticket, refusal, now)
+            case .keepAnswer(let ticket): expect(ticket == answered, "keepAnswer for \(ticket), which was not answered")
+            case .serverLost(let ticket):
+                guard case .running(let id) = requests[ticket]?.place else {
+                    expect(false, "serverLost for \(ticket), which does not run")
+                    break
+                }
+                expect(servers[id]?.isDown == true, "serverLost for \(ticket), but \(id) is not down")
+            case .probeNow: break
+            case .wakeMe(let moment): wakes.append(moment)
+            }
+        }
+    }
+
+    private mutating func granted(_ ticket: Ticket, _ grant: Grant) {
+        guard var request = requests[ticket] else { return expect(false, "grant for \(ticket), which has its answer") }
+        if ticket == answered {
+            answered = nil
+            release(ticket)
+            request.place = .waiting
+        }
+        expect(request.place == .waiting, "\(ticket) is granted while it runs")
+        request.attempts += 1
+        expect(grant.attempt == request.attempts, "attempt \(grant.attempt) of \(ticket) is its \(request.attempts).")
+        expect(request.attempts <= fleet.policy.maxAttempts, "\(ticket) is tried \(request.attempts) times")
+        guard let server = servers[grant.backend] else { return expect(false, "grant on unknown \(grant.backend)") }
+        let candidates = candidates(for: request)
+        expect(candidates.contains(grant.backend), "\(grant.backend) is not on the route of \(ticket)")
+        expect(!request.failed.contains(grant.backend), "\(grant.backend) failed \(ticket) before")
+        expect(!server.isRemoved, "grant on removed \(grant.backend)")
+        if !request.isForced {
+            expect(!request.traits.counts || !server.isFull, "\(ticket) exceeds the limit of \(grant.backend)")
+            expect(!server.isDraining, "\(ticket) is granted the draining \(grant.backend)")
+            let everybodyIsDown = candidates.allSatisfy { servers[$0]?.isDown ?? true }
+            expect(!server.isDown || everybodyIsDown && request.attempts == 1, "\(ticket) is granted the down \(grant.backend)")
+        }
+        if let name = grant.model { expect(server.models?.contains(name) ?? false, "\(grant.backend) lists no \(name)") }
+        if request.attempts == 1 {
+            let overtaken = requests.values.first {
+                $0.place == .waiting && $0.attempts == 0 && $0.number < request.number
+                    && $0.traits.client == request.traits.client && $0.traits.counts == request.traits.counts
+                    && $0.traits.destination == request.traits.destination
+            }
+            expect(overtaken == nil, "\(ticket) overtakes its own client's request \(overtaken?.number ?? 0)")
+        }
+        request.place = .running(grant.backend)
+        requests[ticket] = request
+        if request.traits.counts { servers[grant.backend]?.inFlight += 1 } else { servers[grant.backend]?.passing += 1 }
+    }
+
+    private mutating func refused(_ ticket: Ticket, _ refusal: Refusal, _ now: Moment) {
+        guard let request = requests[ticket] else { return expect(false, "refusal of \(ticket), which has its answer") }
+        expect(request.place == .waiting, "\(ticket) is refused while it runs")
+        let candidates = candidates(for: request)
+        switch refusal {
+        case .modelNotFound, .noSuchServer: expect(candidates.isEmpty, "\(ticket) is told that there is no server")
+        case .queueFull(let waiting, _):
+            expect(waiting >= fleet.policy.maxWaiting && request.attempts == 0, "\(ticket) is refused by a line of \(waiting)")
+        case .queueTimeout: expect(request.deadline <= now, "\(ticket) is refused before its time")
+        case .noServerAvailable:
+            expect(request.attempts <= 1, "\(ticket) was tried more than once before it was told that nobody is up")
+        case .upstreamFailed: expect(request.attempts > 0, "\(ticket) is told of failures that were none")
+        }
+        expect(refusal.retryAfter.map { (1...600).contains($0) } ?? true, "Retry-After of \(ticket) is \(refusal)")
+        requests[ticket] = nil
+    }
+
+    // MARK: - Routes
+
+    /// The servers that may take the request, whatever their state.
+    func candidates(for request: Request) -> [BackendID] {
+        let fallback = [fleet.fallback].compactMap { $0 }
+        switch request.traits.destination {
+        case .server(let name): return fleet.servers.filter { $0.name == name }.map(\.id)
+        case .fallback: return fallback
+        case .model(let model):
+            if let routes = fleet.routes {
+                guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else {
+                    return fallback
+                }
+                let listing = route.servers.filter { servers[$0]?.models?.contains(model) ?? true }
+                return listing.isEmpty ? route.servers : listing
+            }
+            let listing = present.filter { servers[$0]?.models?.contains(model) == true }
+            if !listing.isEmpty { return listing }
+            let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
+            return silent.isEmpty ? fallback : silent
+        }
+    }
+
+    // MARK: - Invariants
+
+    /// Compares the router's state with this one's. To be called after every event.
+    mutating func check(_ router: Router, at now: Moment) {
+        let (waiting, running, known) = (waiting, running, Set(servers.keys))
+        expect(router.line.count == waiting.count, "\(router.line.count) wait, not \(waiting.count)")
+        expect(Set(router.running.keys) == Set(running), "\(router.running.count) run, not \(running.count)")
+        expect(Set(router.backends.map(\.id)) == known, "servers \(router.backends.map(\.id))")
+        for backend in router.backends {
+            guard let server = servers[backend.id] else { continue }
+            expect(backend.inFlight == server.inFlight, "\(backend.id): \(backend.inFlight) in flight, not \(server.inFlight)")
+            expect(backend.passing == server.passing, "\(backend.id): \(backend.passing) passing, not \(server.passing)")
+            let named = backend.inFlightByInstance.values
+            expect(named.allSatisfy { $0 > 0 } && named.reduce(0, +) <= backend.inFlight, "\(backend.id): \(named)")
+            expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
+        }
+        for ticket in waiting { checkWaiting(ticket) }
+        let deadlines = router.line.entries.map(\.deadline)
+        if let next = deadlines.min() {
+            expect(wakes.contains { $0 <= next }, "nobody is woken for the deadline \(next)")
+        }
+    }
+
+    /// Nobody waits while a place is free, nor when there is nothing left to wait for.
+    private mutating func checkWaiting(_ ticket: Ticket) {
+        guard let request = requests[ticket] else { return }
+        var hasHope = false
+        for id in candidates(for: request) where !request.failed.contains(id) {
+            guard let server = servers[id] else { continue }
+            let hasRoom = !server.isFull || !request.traits.counts
+            expect(
+                !hasRoom || server.isDown || server.isDraining || server.isRemoved,
+                "\(ticket) waits although \(id) has a free place")
+            hasHope = hasHope || server.isDraining || server.inFlight > 0
+        }
+        expect(hasHope, "\(ticket) waits for nothing")
+    }
+}
+
+extension Refusal {
+    fileprivate var retryAfter: Int? {
+        switch self {
+        case .queueFull(_, let seconds), .queueTimeout(_, let seconds), .noServerAvailable(_, let seconds): seconds
+        case .modelNotFound, .noSuchServer, .upstreamFailed: nil
+        }
+    }
+}
