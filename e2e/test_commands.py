@@ -12,6 +12,7 @@ from support.process import Process, free_port
 from support.waiting import eventually
 
 EX_USAGE, EX_CONFIG = 64, 78
+CHAT_LINE = r"curl .*/v1/chat/completions.*"
 
 
 def run(binary, *arguments, cwd=None, **env):
@@ -127,8 +128,8 @@ def test_the_demo_answers_the_curl_line_that_it_prints(binary, tmp_path, ending)
     demo = Process("demo", [binary, "demo", "--port", port, "--quiet"], cwd=tmp_path)
     ending.callback(demo.end)
     demo.wait_until_listening(port)
-    said = eventually("a curl line", lambda: re.sub(r"\\\n\s*", "", demo.output()), lambda text: re.search(r"curl .*http", text))
-    line = re.search(r"curl .*", said)[0].strip()
+    said = eventually("a curl line", lambda: re.sub(r"\\\n\s*", "", demo.output()), lambda text: re.search(CHAT_LINE, text))
+    line = re.search(CHAT_LINE, said)[0].strip()
     answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30)
     assert answer.returncode == 0 and "choices" in answer.stdout, f"{line}\n{answer}"
     assert len(request(f"http://127.0.0.1:{port}", "GET", "/llmhealth-snapshot").json()["backends"]) == 3

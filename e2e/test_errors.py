@@ -6,6 +6,7 @@ import pytest
 from support.balancer import chat_body, server
 from support.http import request
 from support.process import free_port
+from support.waiting import becomes, eventually
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_with_every_server_down_the_answer_is_an_error_that_can_be_retried(start
     answer = balancer.chat(chat_body("tiny-byte"))
     assert answer.status in (502, 503), answer
     assert error_of(answer)["code"] in ("upstream_failed", "no_server_available")
-    assert balancer.request("GET", "/health").status == 503
+    eventually("/health says so too", lambda: balancer.request("GET", "/health").status, becomes(503))
     balancer.wait_until_idle()
 
 

@@ -21,7 +21,7 @@ def names(balancer):
 
 
 def test_a_changed_file_is_noticed_and_a_running_stream_is_not_touched(balancer, slow_alpha, alpha):
-    stream = balancer.exchange(CHAT, chat_body("slow-byte", max_tokens=200, stream=True))
+    stream = balancer.exchange(CHAT, chat_body("slow-byte", max_tokens=1000, stream=True))
     beginning = stream.read_some()
     balancer.write({"servers": {"alpha": server(alpha)}})
     eventually("the new server is known, the old one is gone or draining", lambda: "alpha" in names(balancer), within=10)
@@ -30,7 +30,7 @@ def test_a_changed_file_is_noticed_and_a_running_stream_is_not_touched(balancer,
     assert balancer.chat(chat_body("slow-byte", max_tokens=2)).headers["X-Balancer-Server"] == "alpha", "no new work for the old one"
     rest, clean = stream.read_all()
     seen = events(beginning + rest)
-    assert clean and seen[-1] == "[DONE]" and sum(bool(e["choices"]) for e in seen[:-1]) >= 200
+    assert clean and seen[-1] == "[DONE]" and sum(bool(e["choices"]) for e in seen[:-1]) >= 1000
     eventually("the old server is forgotten", lambda: names(balancer), becomes(["alpha"]))
 
 

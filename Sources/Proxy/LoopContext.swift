@@ -15,6 +15,7 @@ final class LoopContext {
     private(set) var settings = ProxySettings()
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
+    var knownTargets = KnownTargets()
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = HeadWriter()

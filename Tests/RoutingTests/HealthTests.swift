@@ -30,12 +30,15 @@ struct HealthTests {
     func traffic() {
         var health = HealthState()
         health.probed(idle, at: .zero)
-        #expect(health.trafficFailed(reason: "reset"))
+        let first = health.trafficFailed(reason: "reset")
+        #expect(first)
         #expect(health.phase == .suspect(reason: "reset"))
-        #expect(!health.trafficFailed(reason: "reset"))
+        let second = health.trafficFailed(reason: "reset")
+        #expect(!second)
         #expect(!health.isDown)
         _ = health.probeFailed(reason: "x", failuresUntilDown: 1)
-        #expect(!health.trafficFailed(reason: "reset"))
+        let third = health.trafficFailed(reason: "reset")
+        #expect(!third)
         #expect(health.phase == .down(reason: "x"))
     }
 

@@ -14,7 +14,9 @@ struct SessionTableTests {
 
     private func at(_ seconds: Int) -> Moment { .zero + .seconds(seconds) }
 
-    private func record(_ table: inout SessionTable, _ client: String, _ place: SessionTable.Place, _ seconds: Int, limit: Int = 100) {
+    private func record(
+        _ table: inout SessionTable, _ client: String, _ place: SessionTable.Place, _ seconds: Int, limit: Int = 100
+    ) {
         table.record(key(client), at: place, address: "addr", now: at(seconds), limit: limit)
     }
 

@@ -1,6 +1,7 @@
 """The program under test, as its users see it: a configuration, a port, an API."""
 
 import json
+import os
 
 import anthropic
 import openai
@@ -23,7 +24,7 @@ class Balancer(Process):
         else:
             self.write(configuration)
             command += ["--config", self.file]
-        super().__init__(name, command, cwd=folder, env=env)
+        super().__init__(name, command, cwd=folder, env=os.environ | (env or {}))
 
     def write(self, configuration):
         """Replaces the configuration file in one step, as editors do."""

@@ -58,7 +58,8 @@ class Process:
         return self.popen.poll() is not None
 
     def must_be_running(self):
-        if self.has_ended():
+        if self.has_ended() and not self.expected_to_end:
+            self.expected_to_end = True  # said once
             pytest.fail(f"{self.name} ended by itself with {self.popen.returncode}; its log:\n{self.log_tail()}")
 
     def wait_until_listening(self, port, within=20):

@@ -104,12 +104,14 @@ extension ClientHandler {
         if loop.settings.betweenBytesTimeout != nil { expect(.betweenBytes, within: loop.settings.betweenBytesTimeout) }
         let span = buffer.readableBytesSpan
         let startsBetweenChunks = relay.reader.isBetweenChunks
-        var ranges: [Range<Int>] = []
-        let keepsTail = if case .model = request.kind { true } else { false }
-        let progress = relay.reader.read(span, from: 0) { range in
-            if case .chunked = relay.clientFraming, startsBetweenChunks, ranges.isEmpty { ranges.reserveCapacity(4) }
-            ranges.append(range)
+        var ranges = contentRanges
+        contentRanges = []
+        defer {
+            ranges.removeAll(keepingCapacity: true)
+            contentRanges = ranges
         }
+        let keepsTail = if case .model = request.kind { true } else { false }
+        let progress = relay.reader.read(span, from: 0) { ranges.append($0) }
         for range in ranges {
             relay.contentCount += range.count
             if range.count > 1 {
@@ -120,7 +122,7 @@ extension ClientHandler {
             } else {
                 relay.lastBytes = (relay.lastBytes.1, span.unsafeLoad(fromByteOffset: range.lowerBound, as: UInt8.self))
             }
-            if keepsTail { request.tail.append(span, range) }
+            if keepsTail { tail.append(span, range) }
         }
         if progress.isMalformed { return malformedBody(relay) }
         switch relay.clientFraming {
@@ -277,7 +279,7 @@ extension ClientHandler {
         request.ticket = nil
         loop.forget(ticket)
         request.record.ending = ending
-        if let found = request.tail.timings() {
+        if let found = tail.timings() {
             request.record.timings = Timings(
                 promptTokens: found.promptTokens, promptMilliseconds: found.promptMilliseconds,
                 predictedTokens: found.predictedTokens, predictedMilliseconds: found.predictedMilliseconds)

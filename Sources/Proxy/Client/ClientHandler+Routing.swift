@@ -66,7 +66,7 @@ extension ClientHandler {
             request.isMultipart = true
         } else if contentType.lowercased().hasPrefix("application/json") {
             scanner.reset()
-            scanner.feed(request.body.readableBytesSpan)
+            request.body.withSpan { _ = scanner.feed($0) }
             request.facts = try scanner.finish()
         }
     }
@@ -83,13 +83,14 @@ extension ClientHandler {
         let body = JSONEdit.setting(fields, in: Array(received.readableBytesView))
         request.body = ByteBuffer(bytes: body)
         scanner.reset()
-        scanner.feed(request.body.readableBytesSpan)
+        request.body.withSpan { _ = scanner.feed($0) }
         if let facts = try? scanner.finish() { request.facts = facts }
     }
 
     private func submit(_ destination: RequestTraits.Destination, counts: Bool) {
         let address = clientAddress()
-        let username = loop.usernames?.username(in: request.facts, body: request.body.readableBytesSpan)
+        let facts = request.facts
+        let username = request.body.withSpan { loop.usernames?.username(in: facts, body: $0) }
         let requestID = requestID()
         request.record.requestID = requestID
         request.record.address = address

@@ -10,18 +10,14 @@ extension ClientHandler {
         guard let pool = loop.pool(of: grant.backend) else {
             return upstreamFailed("the server is no longer configured")
         }
-        if allowKept, let kept = pool.leaseKept(at: Clock.now) { return run(on: kept, isReused: true) }
         request.dialNumber += 1
+        if allowKept, let kept = pool.leaseKept(at: Clock.now) { return run(on: kept, isReused: true) }
         let (dialNumber, ticket) = (request.dialNumber, request.ticket)
         pool.dial(timeout: loop.settings.connectTimeout) { [self] result in
-            let isCurrent = request.ticket == ticket && ticket != nil && request.dialNumber == dialNumber
+            let isCurrent = request.ticket == ticket && request.dialNumber == dialNumber && exchange.state == .connecting
             switch result {
             case .success(let connection):
-                if isCurrent, exchange.state == .connecting {
-                    run(on: connection, isReused: false)
-                } else {
-                    connection.giveBack()
-                }
+                if isCurrent { run(on: connection, isReused: false) } else { connection.giveBack() }
             case .failure(let error):
                 if isCurrent { upstreamFailed(ConnectProblem.text(error)) }
             }

@@ -20,6 +20,10 @@ final class ClientHandler: ChannelDuplexHandler {
     var request = RequestInHand()
     var head = HTTPHead()
     var scanner = RequestScanner()
+    /// The end of the answer at hand, for its timings.
+    var tail = AnswerTail()
+    /// Kept for its capacity.
+    var contentRanges: [Range<Int>] = []
     /// Bytes not yet looked at: the next head, or requests sent ahead.
     private var inbound = ByteBuffer()
     private var headEnd = HeadEndScanner()
@@ -130,12 +134,13 @@ final class ClientHandler: ChannelDuplexHandler {
         defer { isProcessing = false }
         while exchange.state == .idle, !isLingering, inbound.readableBytes > 0, context != nil {
             // Empty lines before a request are ignored (RFC 9112 section 2.2).
-            if headEnd.isAtStart, inbound.readableBytesSpan.startsWithEmptyLine {
+            if headEnd.isAtStart, inbound.withSpan({ $0.startsWithEmptyLine }) {
                 inbound.moveReaderIndex(forwardBy: 2)
                 continue
             }
             if headEnd.isAtStart { expect(.head, within: loop.settings.headTimeout) }
-            switch headEnd.scan(inbound.readableBytesSpan, limit: loop.settings.maxHeader) {
+            let limit = loop.settings.maxHeader
+            switch inbound.withSpan({ headEnd.scan($0, limit: limit) }) {
             case .needMore: return
             case .refused(let problem): return refuseHead(problem)
             case .complete(let length):
@@ -155,6 +160,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     private func beginRequest(_ headBytes: ByteBuffer) {
         request = RequestInHand()
+        tail.reset()
         request.arrivedAt = Clock.now
         request.record.startedAt = Clock.wallMilliseconds
         request.headBytes = headBytes
@@ -165,10 +171,11 @@ final class ClientHandler: ChannelDuplexHandler {
         request.isHead = request.method == "HEAD"
         request.isHTTP10 = head.minorVersion == 0
         request.keepsAlive = head.isPersistent && !loop.isDraining
-        request.kind = Routes.kind(method: request.method, target: request.target)
-        request.dialect = Routes.dialect(target: request.target)
+        let known = loop.knownTargets.look(up: request.target, method: request.method)
+        request.kind = known.kind
+        request.dialect = known.dialect
         request.record.method = request.method
-        request.record.path = String(Routes.path(of: request.target))
+        request.record.path = known.path
         request.record.bytesReceived = headBytes.readableBytes
         if case .length(let length) = head.framing, length > loop.settings.maxBody {
             return refuseBody(length: length)

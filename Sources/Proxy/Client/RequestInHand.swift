@@ -31,7 +31,6 @@ struct RequestInHand {
     /// A head (and what came with it) that has not been forwarded yet.
     var heldHead: ByteBuffer?
     var heldRest: ByteBuffer?
-    var tail = AnswerTail()
     var lastUpstreamByteAt = Moment.zero
 
     var arrivedAt = Moment.zero

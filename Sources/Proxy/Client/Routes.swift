@@ -14,6 +14,37 @@ package enum RouteKind: Equatable, Sendable {
     case passed
 }
 
+/// What is known of a target, remembered by each loop for the few targets that most requests have.
+struct KnownTarget {
+    var kind: RouteKind
+    var dialect: APIDialect
+    /// Without the query and slashes at its end.
+    var path: String
+
+    init(method: String, target: String) {
+        kind = Routes.kind(method: method, target: target)
+        dialect = Routes.dialect(target: target)
+        path = String(Routes.path(of: target))
+    }
+}
+
+/// The targets of `POST` requests, by their text.
+struct KnownTargets {
+    private static let limit = 256
+    private static let longest = 128
+
+    private var posts: [String: KnownTarget] = [:]
+
+    mutating func look(up target: String, method: String) -> KnownTarget {
+        guard method == "POST", target.utf8.count <= Self.longest else { return KnownTarget(method: method, target: target) }
+        if let known = posts[target] { return known }
+        let known = KnownTarget(method: method, target: target)
+        if posts.count >= Self.limit { posts.removeAll() }
+        posts[target] = known
+        return known
+    }
+}
+
 /// The paths this proxy knows.
 package enum Routes {
     package static func kind(method: String, target: String) -> RouteKind {

@@ -1,0 +1,48 @@
+# The commands of this project. Everything but `e2e`, `bench` and `check`'s links needs the Swift toolchain alone;
+# e2e and bench install the rest themselves (Debian packages, a Python environment in .venv-e2e).
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build release test test-core lint check e2e bench format clean
+
+BALANCER := .build/release/llama-balancer
+SWIFT_FOLDERS := Package.swift Sources Tests
+
+help:  ## shows this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: release  ## three fake engines behind the balancer, with a page to look at
+	$(BALANCER) demo
+
+build:  ## debug build
+	swift build
+
+# One file that runs on any machine of this kind: the standard library inside, symbols left out. (Profiling wants them: leave
+# `-Xlinker -s` out then.) fake-llama is built beside it, for the end-to-end tests.
+release:  ## release build: .build/release/llama-balancer, its size printed
+	swift build -c release --static-swift-stdlib -Xlinker -s
+	@ls -l $(BALANCER) | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+
+test:  ## all Swift tests
+	swift test
+
+test-core:  ## the tests of Routing and Wire alone: seconds instead of minutes
+	CORE_ONLY=1 swift test --scratch-path .build-core
+
+lint:  ## the style of the code, and the links of the documentation
+	scripts/lint.sh
+
+check: lint  ## before every commit: lint, purity of Routing and Wire, and their tests
+	scripts/check-purity.sh
+	$(MAKE) --no-print-directory test-core
+
+e2e: release  ## end-to-end tests: real llama-servers, real clients, a real browser
+	scripts/e2e.sh
+
+bench: release  ## what the balancer costs, beside nginx and HAProxy; make bench ARGS=--quick for a look
+	scripts/bench.sh $(ARGS)
+
+format:  ## lays the Swift code out as `lint` wants it
+	swift format format --in-place --parallel --recursive $(SWIFT_FOLDERS)
+
+clean:  ## removes everything that was built
+	rm -rf .build .build-core

@@ -1,0 +1,167 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A client with one connection: sends the bytes that it is given and keeps every byte that comes back.
+final class RawClient: Sendable {
+    enum Ending: Sendable {
+        /// FIN.
+        case closed
+        /// RST.
+        case reset
+    }
+
+    private struct State {
+        var received: [UInt8] = []
+        var ending: Ending?
+    }
+
+    private static let patience = Duration.seconds(20)
+
+    private let channel: any Channel
+    private let state: Inbox
+
+    private init(channel: any Channel, state: Inbox) {
+        self.channel = channel
+        self.state = state
+    }
+
+    /// - Parameter receiveBuffer: bytes that the kernel keeps for a client that does not read; nil: its default.
+    static func connect(port: Int, receiveBuffer: Int? = nil) async throws -> RawClient {
+        let state = Inbox()
+        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Recorder(state))
+                }
+            }
+        if let receiveBuffer {
+            bootstrap = bootstrap.channelOption(
+                .socketOption(.so_rcvbuf), value: SocketOptionValue(receiveBuffer))
+        }
+        return RawClient(channel: try await bootstrap.connect(host: "127.0.0.1", port: port).get(), state: state)
+    }
+
+    // MARK: Sending
+
+    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
+
+    /// Sends the text in pieces of those sizes, over and over, each in a packet of its own.
+    func send(_ text: String, inPiecesOf sizes: [Int]) async throws {
+        var rest = Array(text.utf8)[...]
+        var index = 0
+        while !rest.isEmpty {
+            try await send(Array(rest.prefix(sizes[index % sizes.count])))
+            rest = rest.dropFirst(sizes[index % sizes.count])
+            index += 1
+        }
+    }
+
+    // MARK: Receiving
+
+    /// The next whole answer. What the connection's end has cut off is an answer that is not whole.
+    func answer(toHead: Bool = false) async throws -> HTTPAnswer {
+        try await wait(for: "an answer") { state in
+            guard
+                let found = AnswerParser.parse(state.received, toHead: toHead, hasEnded: state.ending != nil)
+            else { return nil }
+            state.received.removeFirst(found.length)
+            return found.answer
+        }
+    }
+
+    /// Waits until what has come, not taken by `answer`, is as wanted.
+    @discardableResult
+    func receive(_ what: String, where isWanted: (String) -> Bool) async throws -> String {
+        try await wait(for: what) { state in
+            let text = String(decoding: state.received, as: UTF8.self)
+            return isWanted(text) ? text : nil
+        }
+    }
+
+    /// Waits until the balancer has ended the connection.
+    @discardableResult
+    func ended() async throws -> Ending {
+        try await wait(for: "the connection's end") { $0.ending }
+    }
+
+    func stopReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
+
+    func goOnReading() async throws { try await channel.setOption(.autoRead, value: true).get() }
+
+    // MARK: Leaving
+
+    func close() async { try? await channel.close() }
+
+    /// Leaves with RST instead of FIN.
+    func reset() async throws {
+        let channel = channel
+        try await channel.eventLoop.submit {
+            (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+            channel.close(promise: nil)
+        }.get()
+    }
+
+    private func wait<Result>(for what: String, _ look: (inout State) throws -> Result?) async throws -> Result {
+        let deadline = ContinuousClock.now + Self.patience
+        var seen: (count: Int, ending: Ending?)?
+        while true {
+            let result: Result? = try state.value.withLock { state in
+                // Nothing new to look at.
+                if let seen, seen.count == state.received.count, seen.ending == state.ending { return nil }
+                seen = (state.received.count, state.ending)
+                return try look(&state)
+            }
+            if let result { return result }
+            guard ContinuousClock.now < deadline else {
+                let text = state.value.withLock { String(decoding: $0.received.prefix(2000), as: UTF8.self) }
+                throw TimedOut("\(what) did not come within \(Self.patience); so far: \(text)")
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    /// Shared between the connection's loop and the test.
+    private final class Inbox: Sendable {
+        let value = Mutex(State())
+    }
+
+    private final class Recorder: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let state: Inbox
+
+        init(_ state: Inbox) { self.state = state }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let buffer = unwrapInboundIn(data)
+            state.value.withLock { $0.received.append(contentsOf: buffer.readableBytesView) }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            state.value.withLock { $0.ending = .reset }
+            context.close(promise: nil)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            state.value.withLock { $0.ending = $0.ending ?? .closed }
+        }
+    }
+}
+
+/// What was waited for did not happen.
+struct TimedOut: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

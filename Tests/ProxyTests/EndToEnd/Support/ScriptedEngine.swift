@@ -1,0 +1,110 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A server that answers with exactly the bytes that the test gives it.
+final class ScriptedEngine: Sendable {
+    /// What to do when a whole request has come.
+    enum Reply: Sendable {
+        case send(String)
+        case sendAndClose(String)
+        /// FIN without a byte.
+        case close
+        case nothing
+    }
+
+    /// Which request it is: connections and the requests on each are numbered from 1.
+    struct Turn: Sendable {
+        var connection: Int
+        var request: Int
+        /// Head and body as they came.
+        var text: String
+    }
+
+    private struct State {
+        var connections = 0
+        var turns: [Turn] = []
+    }
+
+    private let listener: any Channel
+    private let log: Log
+
+    private init(listener: any Channel, log: Log) {
+        self.listener = listener
+        self.log = log
+    }
+
+    var port: Int { listener.localAddress?.port ?? 0 }
+    /// Every request so far.
+    var turns: [Turn] { log.state.withLock { $0.turns } }
+
+    static func start(_ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
+        let log = Log()
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Connection(log, script))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return ScriptedEngine(listener: listener, log: log)
+    }
+
+    func stop() async { try? await listener.close() }
+
+    private final class Log: Sendable {
+        let state = Mutex(State())
+    }
+
+    private final class Connection: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let log: Log
+        private let script: @Sendable (Turn) -> Reply
+        private let number: Int
+        private var requests = 0
+        private var received = ""
+
+        init(_ log: Log, _ script: @escaping @Sendable (Turn) -> Reply) {
+            self.log = log
+            self.script = script
+            number = log.state.withLock {
+                $0.connections += 1
+                return $0.connections
+            }
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            received += String(buffer: unwrapInboundIn(data))
+            guard isWhole else { return }
+            requests += 1
+            let turn = Turn(connection: number, request: requests, text: received)
+            received = ""
+            log.state.withLock { $0.turns.append(turn) }
+            switch script(turn) {
+            case .send(let text): context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+            case .sendAndClose(let text):
+                context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+                context.close(promise: nil)
+            case .close: context.close(promise: nil)
+            case .nothing: break
+            }
+        }
+
+        private var isWhole: Bool {
+            let parts = received.components(separatedBy: "\r\n\r\n")
+            guard parts.count > 1 else { return false }
+            let line = parts[0].split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+            let length = line.flatMap { Int($0.dropFirst("content-length:".count).drop { $0 == " " }) } ?? 0
+            return received.utf8.count >= parts[0].utf8.count + 4 + length
+        }
+    }
+}
+
+extension String {
+    /// The parts between the separators.
+    fileprivate func components(separatedBy separator: String) -> [String] {
+        split(separator: separator, maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    }
+}

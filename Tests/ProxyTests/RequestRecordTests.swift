@@ -1,0 +1,61 @@
+import Proxy
+import Routing
+import Testing
+import Wire
+
+@Suite("The access log's line")
+struct RequestRecordTests {
+    private func line(_ configure: (inout RequestRecord) -> Void = { _ in }) throws -> (text: String, json: JSON) {
+        var record = RequestRecord()
+        record.requestID = "r1"
+        record.startedAt = 1_700_000_000_123
+        record.address = "10.0.0.7"
+        record.method = "POST"
+        record.path = "/v1/chat/completions"
+        record.status = 200
+        record.attempts = 1
+        record.queuedMilliseconds = 1.23456
+        record.totalMilliseconds = 80
+        record.bytesReceived = 100
+        record.bytesSent = 2000
+        configure(&record)
+        var bytes: [UInt8] = []
+        record.write(into: &bytes)
+        return (String(decoding: bytes, as: UTF8.self), try JSON(parsing: bytes))
+    }
+
+    @Test("is one line of JSON")
+    func oneLine() throws {
+        let (text, json) = try line { $0.username = "two\nlines" }
+        #expect(text.hasSuffix("}\n"))
+        #expect(text.dropLast().contains("\n") == false)
+        #expect(json["time"] == "2023-11-14T22:13:20.123Z")
+        #expect(json["user"] == "two\nlines")
+        #expect(json["queued_ms"]?.doubleValue == 1.235)
+        #expect(json["ending"] == "complete")
+    }
+
+    @Test("leaves out what is not known")
+    func absent() throws {
+        let json = try line().json
+        for name in ["user", "model", "instance", "server", "first_byte_ms", "prompt_tokens", "cached_tokens", "output_tokens"] {
+            #expect(json[name] == nil, "\(name)")
+        }
+    }
+
+    @Test("tells where it went, how it ended and what the engine said of its work")
+    func full() throws {
+        let json = try line {
+            $0.model = "m"
+            $0.instance = "m-2"
+            $0.server = "A"
+            $0.ending = .upstreamBroke
+            $0.firstByteMilliseconds = 12
+            $0.timings = Timings(promptTokens: 10, promptMilliseconds: 5, predictedTokens: 7, predictedMilliseconds: 9)
+            $0.cachedTokens = 3
+        }.json
+        #expect(json["model"] == "m" && json["instance"] == "m-2" && json["server"] == "A")
+        #expect(json["ending"] == "upstream_broke")
+        #expect(json["prompt_tokens"] == 10 && json["cached_tokens"] == 3 && json["output_tokens"] == 7)
+    }
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The style of the code (.swift-format; also: no `try!`, no `as!`, no `!` unwrap), what a formatter cannot see, and whether the
+# documentation names files that exist. `make format` mends the layout.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failures=0
+complain() {
+    echo "$1" >&2
+    failures=$((failures + 1))
+}
+
+# Longer than 400 lines: is it two things? One that is not stands here, with its reason.
+#   RequestScanner.swift   one state machine over one byte at a time; cut up, its states would lie in two files
+long_files='Sources/Wire/RequestScanner.swift'
+while IFS= read -r file; do
+    lines=$(wc -l <"$file")
+    if [ "$lines" -gt 400 ] && ! grep -qxF "$file" <<<"$long_files"; then
+        complain "$file: error: $lines lines; split it, or give the reason in scripts/lint.sh"
+    fi
+done < <(find Sources Tests -name '*.swift')
+
+swift format lint --strict --parallel --recursive Package.swift Sources Tests || failures=$((failures + 1))
+
+# Every file of ours, tracked or not yet.
+text_files=$(git ls-files --cached --others --exclude-standard -- \
+    '*.swift' '*.md' '*.sh' '*.py' '*.yaml' '*.json' '*.css' '*.js' '*.html' Makefile .ci/run .swift-format .gitignore)
+while IFS= read -r file; do
+    [ -f "$file" ] || continue
+    hits=$(grep -nE '[[:blank:]]+$' "$file" | cut -d: -f1 | tr '\n' ' ' || true)
+    [ -z "$hits" ] || complain "$file: error: white space at the end of lines $hits"
+    [ -z "$(tail -c 1 "$file")" ] || complain "$file: error: the last line has no end"
+done <<<"$text_files"
+
+# Links, and paths in backquotes: the tables of README and CONTRIBUTING must stay true.
+while IFS= read -r file; do
+    [ -f "$file" ] || continue
+    folder=$(dirname "$file")
+    while IFS= read -r target; do
+        case $target in http://* | https://* | mailto:* | '#'* | '') continue ;; esac
+        [ -e "$folder/${target%%#*}" ] || complain "$file: error: a link to $target, which does not exist"
+    done < <(grep -oE '\]\([^) ]+\)' "$file" | sed -E 's/^\]\(|\)$//g')
+    while IFS= read -r path; do
+        [ -e "$path" ] || complain "$file: error: names $path, which does not exist"
+    done < <(grep -oE '`(Sources|Tests|docs|scripts|e2e|bench|examples)/[A-Za-z0-9_./+-]*`' "$file" | tr -d '`')
+done < <(grep -E '\.md$' <<<"$text_files")
+
+[ "$failures" -eq 0 ] || {
+    echo "lint: $failures complaints" >&2
+    exit 1
+}
+echo "lint: nothing to complain about"
