@@ -1,5 +1,5 @@
-# The commands of this project. Everything but `e2e`, `bench` and `check`'s links needs the Swift toolchain alone;
-# e2e and bench install the rest themselves (Debian packages, a Python environment in .venv-e2e).
+# The commands of this project. All but e2e and bench need the Swift toolchain alone; those two install the rest themselves
+# (Debian packages, a Python environment in .venv-e2e).
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release test test-core lint check e2e bench format clean
@@ -16,11 +16,8 @@ demo: release  ## three fake engines behind the balancer, with a page to look at
 build:  ## debug build
 	swift build
 
-# One file that runs on any machine of this kind: the standard library inside, symbols left out. (Profiling wants them: leave
-# `-Xlinker -s` out then.) fake-llama is built beside it, for the end-to-end tests.
 release:  ## release build: .build/release/llama-balancer, its size printed
-	swift build -c release --static-swift-stdlib -Xlinker -s
-	@ls -l $(BALANCER) | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+	scripts/release.sh
 
 test:  ## all Swift tests
 	swift test

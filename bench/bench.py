@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What does a proxy cost? nginx, HAProxy and llama-balancer, one worker each, measured in turn in the same run.
 
-The proxy is pinned to core 1; the engine and the load (wrk) share core 0. The figure to compare is processor time per request (user and
-system, of the proxy alone, from /proc): a busy neighbour or a slow engine disturbs it far less than requests per second. Rounds alternate
-between the proxies, medians are reported. Markdown on standard output, everything else on standard error.
+The proxy is pinned to core 1; the engine and the load (wrk) share core 0. The figure to compare is processor time per request
+(user and system, of the proxy alone, from /proc): a busy neighbour or a slow engine disturbs it far less than requests per
+second. Rounds alternate between the proxies, medians are reported. Markdown on standard output, the rest on standard error.
 
     bench.py [--quick] [--binary llama-balancer] [--access-log] [--cases chat,stream] [--json FILE]
 """
@@ -22,7 +22,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from programs import CHAT_PATH, HERE, Balancer, HAProxy, Nginx, first_line, start_nginx_engine, start_proxy, start_streaming_engine
+from programs import (
+    CHAT_PATH,
+    HERE,
+    Balancer,
+    HAProxy,
+    Nginx,
+    first_line,
+    start_nginx_engine,
+    start_proxy,
+    start_streaming_engine,
+)
 
 LOAD_CORE, PROXY_CORE = 0, 1
 REFERENCE = HAProxy.name
@@ -65,13 +75,14 @@ def note(text):
 
 def chat_body(size, model_last=False, stream=False):
     """A chat of about `size` bytes: a conversation of messages of 2 KB, as editors and agents send them."""
-    text = "The quick brown fox jumps over the lazy dog. She said \\\"hello\\\".\\n"
+    text = 'The quick brown fox jumps over the lazy dog. She said \\"hello\\".\\n'
     messages, length = [], 0
     while length < size - 150:
         content = (text * 40)[: min(2000, size - 150 - length)].rpartition(" ")[0]
-        messages.append('{"role":"%s","content":"%s"}' % ("user" if len(messages) % 2 == 0 else "assistant", content))
+        role = "user" if len(messages) % 2 == 0 else "assistant"
+        messages.append(f'{{"role":"{role}","content":"{content}"}}')
         length += len(messages[-1]) + 1
-    fields = ['"model":"bench-model"', f'"stream":{"true" if stream else "false"}', '"messages":[%s]' % ",".join(messages)]
+    fields = ['"model":"bench-model"', f'"stream":{"true" if stream else "false"}', f'"messages":[{",".join(messages)}]']
     body = "{" + ",".join(reversed(fields) if model_last else fields) + "}"
     json.loads(body)
     return body.encode()
@@ -193,7 +204,10 @@ def ratio(medians, name, key):
 
 
 def report(results, versions):
-    processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown processor")
+    processor = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        "unknown processor",
+    )
     print(f"{datetime.date.today()} · {' · '.join(versions)} · {processor}, {os.cpu_count()} cores, Linux {platform.release()}\n")
     for name, result in results.items():
         medians = result["medians"]
@@ -204,7 +218,17 @@ def report(results, versions):
             print(table(["", "ms"], [[n, cell(row, "start_ms", ".0f")] for n, row in medians.items()]))
         else:
             unit = "event" if name == "stream" else "request"
-            headings = ["", f"µs processor / {unit}", f"× {REFERENCE}", f"{unit}s/s", "p50 ms", "p99 ms", "added µs", f"× {REFERENCE}", "RSS MB"]
+            headings = [
+                "",
+                f"µs processor / {unit}",
+                f"× {REFERENCE}",
+                f"{unit}s/s",
+                "p50 ms",
+                "p99 ms",
+                "added µs",
+                f"× {REFERENCE}",
+                "RSS MB",
+            ]
             rows = [
                 [
                     n, cell(row, "cpu_us", ".1f"), ratio(medians, n, "cpu_us"), cell(row, "per_s", ",.0f"),
@@ -227,7 +251,10 @@ def report_targets(results):
         medians = results.get(case, {}).get("medians", {})
         if Balancer.name in medians and proxy in medians:
             line(f"{case}: {metric} against {proxy}", medians[Balancer.name][metric] / medians[proxy][metric], limit, "×")
-    for case, metric, limit, unit in (("memory", "extra_mb", TARGET_MEMORY_MB, "MB"), ("start", "start_ms", TARGET_START_MS, "ms")):
+    for case, metric, limit, unit in (
+        ("memory", "extra_mb", TARGET_MEMORY_MB, "MB"),
+        ("start", "start_ms", TARGET_START_MS, "ms"),
+    ):
         row = results.get(case, {}).get("medians", {}).get(Balancer.name)
         if row:
             line(case, row[metric], limit, unit)
@@ -238,7 +265,9 @@ def report_targets(results):
 def main():
     everything = [case.name for case in CASES] + EXTRA_CASES
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="three short rounds, under two minutes; for a look, not for the record")
+    parser.add_argument(
+        "--quick", action="store_true", help="three short rounds, under two minutes; for a look, not for the record"
+    )
     parser.add_argument("--binary", default=os.environ.get("LLAMA_BALANCER", str(HERE.parent / ".build/release/llama-balancer")))
     parser.add_argument("--access-log", action="store_true", help="llama-balancer writes its access log to a file")
     parser.add_argument("--peers-only", action="store_true", help="nginx and HAProxy without llama-balancer")
@@ -256,7 +285,9 @@ def main():
     proxies = [Nginx(), HAProxy()]
     if not arguments.peers_only:
         if not os.access(arguments.binary, os.X_OK):
-            parser.error(f"no llama-balancer at {arguments.binary}: build it (make release), name it with --binary, or use --peers-only")
+            parser.error(
+                f"no llama-balancer at {arguments.binary}: build it (make release), name it with --binary, or use --peers-only"
+            )
         proxies.append(Balancer(str(Path(arguments.binary).resolve()), arguments.access_log))
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (1 if arguments.quick else 3)
@@ -276,7 +307,11 @@ def main():
     report(results, versions)
     report_targets(results)
     if arguments.json:
-        record = {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "versions": versions, "cases": results}
+        record = {
+            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            "versions": versions,
+            "cases": results,
+        }
         Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """An engine for what nginx cannot play: it reads whole bodies before it answers, and it streams.
 
-A request whose body says `"stream":true` gets EVENTS server-sent events, each a chunk and a write of its own, one every PERIOD: all streams
-tick together, as the slots of a real engine do after each batch. Any other POST gets a short JSON answer once its body is complete.
+A request whose body says `"stream":true` gets EVENTS server-sent events, each a chunk and a write of its own, one every PERIOD:
+all streams tick together, as the slots of a real engine do after each batch. Any other POST gets a short JSON answer once its
+body is complete.
 `GET /count` tells how many events have been sent, `GET /v1/models` what a health probe asks for.
 
     engine.py PORT [--events 200] [--period-ms 4]

@@ -1,4 +1,4 @@
-"""The programs of a benchmark: the engines, and the proxies that are compared. Each proxy has one worker or thread and is pinned to a core."""
+"""The programs of a benchmark: the engines, and the proxies to compare, each with one worker or thread, pinned to a core."""
 
 import http.client
 import json
@@ -102,13 +102,18 @@ def start_nginx_engine(folder, core):
     """One nginx worker that answers `return 200` on two ports: the cheapest engine there is."""
     ports = free_port(), free_port()
     configuration = folder / "engine.conf"
-    servers = "".join(f"    server {{ listen 127.0.0.1:{port} backlog=4096; include {folder}/answers.conf; }}\n" for port in ports)
+    servers = "".join(
+        f"    server {{ listen 127.0.0.1:{port} backlog=4096; include {folder}/answers.conf; }}\n" for port in ports
+    )
     (folder / "answers.conf").write_text(
-        f"default_type application/json;\nlocation /v1/models {{ return 200 '{MODELS}'; }}\nlocation / {{ return 200 '{ANSWER}'; }}\n"
+        "default_type application/json;\n"
+        f"location /v1/models {{ return 200 '{MODELS}'; }}\nlocation / {{ return 200 '{ANSWER}'; }}\n"
     )
     configuration.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/engine.pid; error_log stderr;\nevents {{ worker_connections 4096; }}\n"
-        f"http {{\n    access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;\n{temporary_paths(folder)}{servers}}}\n"
+        f"daemon off; worker_processes 1; pid {folder}/engine.pid; error_log stderr;\n"
+        "events { worker_connections 4096; }\n"
+        f"http {{\n    access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;\n"
+        f"{temporary_paths(folder)}{servers}}}\n"
     )
     program = Program("engine-nginx", ["nginx", "-c", configuration, "-p", folder], core, ports[0], folder)
     return program.wait_until_answering(), ports
@@ -134,14 +139,16 @@ class Nginx:
     def command(self, folder, port, engines):
         configuration = folder / "nginx.conf"
         upstreams = " ".join(f"server 127.0.0.1:{engine};" for engine in engines)
-        # client_body_buffer_size: whole bodies in memory, as a balancer that may try again must hold them; the default writes files.
+        # client_body_buffer_size: whole bodies in memory, as one that may try again must hold them; the default writes files.
         configuration.write_text(
-            f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;\nevents {{ worker_connections 4096; }}\n"
+            f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;\n"
+            "events { worker_connections 4096; }\n"
             f"http {{\n    access_log off; keepalive_requests 1000000000;\n{temporary_paths(folder)}"
             f"    upstream engines {{ {upstreams} keepalive 128; keepalive_requests 1000000000; }}\n"
             f"    server {{\n        listen 127.0.0.1:{port} backlog=4096;\n"
             "        client_max_body_size 0; client_body_buffer_size 2m; proxy_buffering off;\n"
-            '        location / { proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; }\n    }\n}\n'
+            '        location / { proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; }\n'
+            "    }\n}\n"
         )
         return ["nginx", "-c", configuration, "-p", folder]
 
@@ -176,11 +183,11 @@ class Balancer:
 
     def command(self, folder, port, engines):
         configuration = folder / "server-list.json"
-        names = [f"engine-{engine}" for engine in engines]
+        servers = {f"engine-{engine}": {"url": f"http://127.0.0.1:{engine}", "kind": "openai"} for engine in engines}
         configuration.write_text(json.dumps({
             "listen": {"host": "127.0.0.1", "port": port},
-            "servers": {name: {"url": f"http://127.0.0.1:{engine}", "kind": "openai"} for name, engine in zip(names, engines)},
-            "models": {"bench-.*": names},
+            "servers": servers,
+            "models": {"bench-.*": list(servers)},
             "access-log": str(folder / "access.log") if self.access_log else "off",
         }, indent=2))  # fmt: skip
         return [self.binary, "serve", "--config", configuration, "--threads", "1"]

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser):
     default = os.environ.get("LLAMA_BALANCER", str(ROOT / ".build" / "release" / "llama-balancer"))
-    parser.addoption("--binary", default=default, help="the llama-balancer to test (or LLAMA_BALANCER); fake-llama lies beside it")
+    parser.addoption(
+        "--binary", default=default, help="the llama-balancer to test (or LLAMA_BALANCER); fake-llama lies beside it"
+    )
 
 
 def pytest_configure(config):
@@ -29,7 +31,9 @@ def pytest_runtest_makereport(item, call):
     """A failed test shows the end of the log of every process it had."""
     report = yield
     if report.failed:
-        report.sections += [(f"log of {process.name} (all of it: {process.log})", process.log_tail()) for process in Process.running]
+        report.sections += [
+            (f"log of {process.name} (all of it: {process.log})", process.log_tail()) for process in Process.running
+        ]
     return report
 
 

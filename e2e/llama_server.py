@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """llama.cpp's own HTTP server (from the xllamacpp wheel) as a process of its own, on loopback. Needs no compiler.
 
-    llama_server.py MODEL.gguf --port 8081 --slots 4 --context 8192 --alias m [--api-key K] [--embeddings]
+llama_server.py MODEL.gguf --port 8081 --slots 4 --context 8192 --alias m [--api-key K] [--embeddings]
 """
 
 import argparse
@@ -27,7 +27,9 @@ def parameters(arguments):
     result.api_keys = arguments.api_key
     if arguments.embeddings:
         result.embedding = True
-        result.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN  # one vector a text, as the OpenAI API wants it
+        result.pooling_type = (
+            xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        )  # one vector a text, as the OpenAI API wants it
     return result
 
 
@@ -37,7 +39,9 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--context", type=int, default=8192, help="tokens, all slots together")
-    parser.add_argument("--batch", type=int, help="tokens of a prompt read in one go; between two batches a closed connection is noticed")
+    parser.add_argument(
+        "--batch", type=int, help="tokens of a prompt read in one go; between two batches a closed connection is noticed"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--alias", help="the model's name on the API")
     parser.add_argument("--api-key", action="append", default=[])

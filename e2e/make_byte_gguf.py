@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes a llama model of random weights whose tokens are bytes, for tests in front of a real llama-server.
 
-One token is one byte of the prompt, so that prompt lengths and cache hits can be counted by hand; answers are readable ASCII of exactly
-`max_tokens` tokens. The default size (240 KB) reads about 60,000 tokens a second on one core; more layers and width make slower engines.
+One token is one byte of the prompt, so that prompt lengths and cache hits can be counted by hand; answers are readable ASCII
+of exactly `max_tokens` tokens. The default size (240 KB) reads about 60,000 tokens a second on one core; more layers and width
+make slower engines.
 
     make_byte_gguf.py OUT.gguf [--layers 2] [--width 64] [--heads 2] [--feed-forward 128] [--context 32768]
 """

@@ -29,7 +29,10 @@ def test_a_drained_server_gets_no_new_work_and_finishes_what_it_has(balancer):
     assert clean and events(beginning + rest)[-1] == "[DONE]"
     assert balancer.request("POST", f"/admin/servers/{home}/undrain").status == 200
     eventually("it works again", lambda: balancer.backend(home)["draining"], becomes(False))
-    homes = {balancer.chat(chat_body("slow-byte", max_tokens=2), {"X-Session-Id": f"s{n}"}).headers["X-Balancer-Server"] for n in range(4)}
+    homes = {
+        balancer.chat(chat_body("slow-byte", max_tokens=2), {"X-Session-Id": f"s{n}"}).headers["X-Balancer-Server"]
+        for n in range(4)
+    }
     assert home in homes
 
 
@@ -57,7 +60,7 @@ def test_metrics_are_prometheus_text(balancer):
     assert answer.headers["Content-Type"].startswith("text/plain")
     lines = answer.body.decode().splitlines()
     samples = [line for line in lines if line and not line.startswith("#")]
-    assert samples and all(re.fullmatch(r'[a-zA-Z_:][\w:]*(\{.*\})? [-+\w.]+( \d+)?', line) for line in samples), samples
+    assert samples and all(re.fullmatch(r"[a-zA-Z_:][\w:]*(\{.*\})? [-+\w.]+( \d+)?", line) for line in samples), samples
     assert all(line.startswith("llama_balancer_") for line in samples), samples
     assert any("slow-alpha" in line for line in samples)
 

@@ -75,7 +75,10 @@ def test_a_deterministic_answer_is_the_engines_own_byte_for_byte(balancer, alpha
 def test_bodies_pass_byte_for_byte_in_both_directions(start_balancer, start_recorder):
     recorder = start_recorder("recorded")
     balancer = start_balancer({"servers": {"recorder": server(recorder, kind="openai")}})
-    odd = b'{\n\t"messages" : [ {"role":"user","content":"\\u0041 \\/ \xe4\xbb\x8a \\ud83d\\ude00"} ],\n "model":"\\u0072ecorded", "x":1e+2 }\r\n'
+    odd = (
+        b'{\n\t"messages" : [ {"role":"user","content":"\\u0041 \\/ \xe4\xbb\x8a \\ud83d\\ude00"} ],\n'
+        b' "model":"\\u0072ecorded", "x":1e+2 }\r\n'
+    )
     answer = balancer.chat(odd)
     assert recorder.requests[-1][2] == odd
     assert answer.body == Recorder.ANSWER

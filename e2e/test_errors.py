@@ -1,5 +1,7 @@
 """What a client is told when something is wrong, in its own API's words."""
 
+import socket
+
 import openai
 import pytest
 
@@ -35,7 +37,9 @@ def test_an_unknown_model_goes_to_the_fallback_server(start_balancer, alpha, sta
     assert b'"gpt-99"' in recorder.requests[-1][2]
 
 
-@pytest.mark.parametrize("body", [b'{"model": "tiny-byte", "messages": [', b"", b"hello", b'{"model": "tiny-byte"} x', b'{"model": "\xff"}'])
+@pytest.mark.parametrize(
+    "body", [b'{"model": "tiny-byte", "messages": [', b"", b"hello", b'{"model": "tiny-byte"} x', b'{"model": "\xff"}']
+)
 def test_malformed_json_is_400_and_goes_nowhere(start_balancer, start_recorder, body):
     recorder = start_recorder("tiny-byte")
     balancer = start_balancer({"servers": {"recorder": server(recorder, kind="openai")}})
@@ -69,8 +73,6 @@ def test_with_every_server_down_the_answer_is_an_error_that_can_be_retried(start
 
 
 def test_bad_http_is_answered_with_400(balancer):
-    import socket
-
     with socket.create_connection(("127.0.0.1", balancer.port), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 400 "), "both lengths at once is an attack, not a request"

@@ -1,6 +1,7 @@
 """Engines die under load, come back, and nobody is left guessing."""
 
 import json
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ def test_kill_9_of_one_server_under_load_loses_nothing_in_silence(balancer, pair
             doomed.kill()
             killed.set()
             eventually("it is out", lambda: balancer.state("doomed"), lambda state: state != "up", within=5)
-            eventually("many more are asked", lambda: sum(o.started_after_the_kill for o in outcomes), lambda n: n > 40, within=30)
+            eventually(
+                "many more are asked", lambda: sum(o.started_after_the_kill for o in outcomes), lambda n: n > 40, within=30
+            )
         finally:
             enough.set()
         for future in running:
@@ -124,8 +127,6 @@ def test_an_anthropic_stream_whose_engine_dies_ends_with_its_own_kind_of_error_e
 
 def test_a_stopped_server_is_out_and_its_unanswered_work_moves(start_balancer, start_llama_server):
     """SIGSTOP: connections are accepted by the kernel and nothing ever comes back, as behind a cable that was pulled."""
-    import signal
-
     frozen, steady = start_llama_server("frozen"), start_llama_server("steady")
     balancer = start_balancer({"servers": {"frozen": server(frozen), "steady": server(steady)}})
     frozen.signal(signal.SIGSTOP)

@@ -16,7 +16,11 @@ def peak_memory(process):
 def test_a_20_mb_chat_costs_at_most_60_mb(start_balancer, start_recorder):
     recorder = start_recorder("recorded")
     balancer = start_balancer({"servers": {"recorder": server(recorder, kind="openai")}})
-    body = b'{"messages":[{"role":"user","content":"' + b"All work and no play. " * (20 * MEGABYTE // 22) + b'"}],"model":"recorded"}'
+    body = (
+        b'{"messages":[{"role":"user","content":"'
+        + b"All work and no play. " * (20 * MEGABYTE // 22)
+        + b'"}],"model":"recorded"}'
+    )
     before = peak_memory(balancer)
     assert balancer.chat(body).status == 200
     assert recorder.requests[-1][2] == body, "byte for byte"

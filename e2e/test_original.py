@@ -1,9 +1,10 @@
 """Users of the original change over without editing anything."""
 
+import json
 import os
 
-from support.balancer import chat_body, server
-from support.process import free_port
+from support.balancer import Balancer, chat_body, server
+from support.process import Process, free_port
 from support.waiting import eventually
 
 
@@ -32,9 +33,9 @@ def test_llmhealth_tells_this_machines_own_load(start_balancer, alpha):
     assert own["status"] in ("idle", "busy") and own["window_seconds"] == 5 and 0 <= own["gpu_util_max5s"] <= 100
 
 
-def test_a_pc_whose_llmhealth_does_not_answer_is_left_and_taken_back(start_balancer, start_llama_server, alpha, beta, binary, tmp_path, ending):
-    from support.balancer import Balancer
-
+def test_a_pc_whose_llmhealth_does_not_answer_is_left_and_taken_back(
+    start_balancer, start_llama_server, alpha, beta, binary, tmp_path, ending
+):
     health, balancer = start_both(start_balancer, alpha, beta)
     health.kill()
     eventually("out", lambda: balancer.backend("PC1")["status"], lambda status: status == "invalid", within=8)
@@ -72,7 +73,9 @@ def test_access_log_stats_have_the_originals_keys(start_balancer, alpha):
     for client in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
         balancer.chat(chat_body("tiny-byte", system="ユーザーの名前は「太郎」"), {"X-Forwarded-For": client})
     stats = balancer.request("GET", "/access-log-stats").json()
-    assert (stats["total_requests"], stats["unique_ips"], stats["unique_models"], stats["unique_usernames"]) == (3, 2, 1, 1), stats
+    assert (stats["total_requests"], stats["unique_ips"], stats["unique_models"], stats["unique_usernames"]) == (3, 2, 1, 1), (
+        stats
+    )
     assert stats["ip_counts"] == {"10.0.0.1": 2, "10.0.0.2": 1}
     assert stats["model_counts"] == {"tiny-byte": 3} and stats["username_counts"] == {"太郎": 3}
     assert sum(stats["time_series"].values()) == 3 and stats["retention_hours"] == 1
@@ -80,10 +83,6 @@ def test_access_log_stats_have_the_originals_keys(start_balancer, alpha):
 
 
 def test_the_file_is_found_by_server_list_json_and_in_the_current_folder(binary, tmp_path, alpha, ending):
-    import json
-
-    from support.process import Process
-
     for way in ("environment", "folder"):
         folder, port = tmp_path / way, free_port()
         folder.mkdir()

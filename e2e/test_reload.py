@@ -27,7 +27,9 @@ def test_a_changed_file_is_noticed_and_a_running_stream_is_not_touched(balancer,
     eventually("the new server is known, the old one is gone or draining", lambda: "alpha" in names(balancer), within=10)
     balancer.wait_until_up("alpha")
     assert slow_alpha.processing() == 1, "the stream goes on"
-    assert balancer.chat(chat_body("slow-byte", max_tokens=2)).headers["X-Balancer-Server"] == "alpha", "no new work for the old one"
+    assert balancer.chat(chat_body("slow-byte", max_tokens=2)).headers["X-Balancer-Server"] == "alpha", (
+        "no new work for the old one"
+    )
     rest, clean = stream.read_all()
     seen = events(beginning + rest)
     assert clean and seen[-1] == "[DONE]" and sum(bool(e["choices"]) for e in seen[:-1]) >= 1000

@@ -7,7 +7,7 @@ import pytest
 from support.balancer import chat_body, server
 from support.http import events
 
-STORY = "Once upon a time there was a balancer that remembered. " * 12  # 660 bytes, as many tokens, nearly a second of reading
+STORY = "Once upon a time there was a balancer that remembered. " * 12  # 660 bytes, nearly a second of reading
 
 
 def conversation(session, first_answer=None):
@@ -54,7 +54,10 @@ def test_two_conversations_at_once_take_a_server_each_and_stay_apart(balancer):
     assert {home_of_one, home_of_two} == {"slow-alpha", "slow-beta"}
 
     said = "".join(e["choices"][0]["delta"].get("content") or "" for e in events(start + rest) if e != "[DONE]" and e["choices"])
-    for session, home, answer in ((one, home_of_one, said), (two, home_of_two, second_client.json()["choices"][0]["message"]["content"])):
+    for session, home, answer in (
+        (one, home_of_one, said),
+        (two, home_of_two, second_client.json()["choices"][0]["message"]["content"]),
+    ):
         turn = balancer.chat(conversation(session, answer), session)
         assert turn.headers["X-Balancer-Server"] == home
         assert cached_share(turn) > 0.8, turn.json()["timings"]

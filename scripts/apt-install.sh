@@ -12,7 +12,7 @@ done
 command -v apt-get >/dev/null || { echo "apt-install: no apt-get here; install by hand: ${missing[*]}" >&2; exit 1; }
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "apt-install: neither root nor sudo here; as root: apt-get install ${missing[*]}" >&2; exit 1; }
+    command -v sudo >/dev/null || { echo "apt-install: no sudo here; as root: apt-get install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -27,7 +27,7 @@ attempt() {
     done
     return 1
 }
-# A policy file that says 101 keeps Debian from starting the daemons it installs (nginx, haproxy): ports 80 and such are not ours to take.
+# A policy file that says 101 keeps Debian from starting the daemons it installs (nginx, haproxy): port 80 is not ours to take.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null

@@ -27,7 +27,8 @@ mkdir -p "$models"
 # Random weights, one token per byte: up in a tenth of a second, with real slots, prompt cache and metrics.
 [ -s "$models/tiny-byte.gguf" ] || "$venv/bin/python" e2e/make_byte_gguf.py "$models/tiny-byte.gguf"
 # The same, wider and deeper: slow enough that a prompt's reading takes time one can measure.
-[ -s "$models/slow-byte.gguf" ] || "$venv/bin/python" e2e/make_byte_gguf.py "$models/slow-byte.gguf" --layers 8 --width 512 --heads 8 --feed-forward 1024
+[ -s "$models/slow-byte.gguf" ] ||
+    "$venv/bin/python" e2e/make_byte_gguf.py "$models/slow-byte.gguf" --layers 8 --width 512 --heads 8 --feed-forward 1024
 
 if [ ! -s "$models/smollm2.gguf" ]; then
     echo "install-e2e: SmolLM2-135M into $models"

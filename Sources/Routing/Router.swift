@@ -33,7 +33,7 @@ package struct Router: Sendable {
         case .finished(let ticket, let outcome): ended(ticket, outcome, now, &effects)
         case .attemptFailed(let ticket, let failure): attemptFailed(ticket, failure, now, &effects)
         case .probed(let id, let report): probed(id, report, now, &effects)
-        case .probeFailed(let id, let reason): probeFailed(id, reason, &effects)
+        case .probeFailed(let id, let reason): probeFailed(id, reason, now, &effects)
         case .modelsListed(let id, let models):
             guard let index = indexOfBackend[id], backends[index].models != models else { return }
             backends[index].models = models
@@ -332,7 +332,9 @@ extension Router {
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
     }
 
-    private mutating func probeFailed(_ id: BackendID, _ reason: String, _ effects: inout [Effect]) {
+    private mutating func probeFailed(
+        _ id: BackendID, _ reason: String, _ now: Moment, _ effects: inout [Effect]
+    ) {
         guard let index = indexOfBackend[id] else { return }
         let isNewlyDown = backends[index].health.probeFailed(
             reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
@@ -341,6 +343,8 @@ extension Router {
         // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
         let lost = running.filter { $0.value.backend == id }.map(\.key)
         for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
+        // Those who waited for this server alone have nothing to wait for.
+        serveWaiting(now, &effects)
     }
 
     private mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {

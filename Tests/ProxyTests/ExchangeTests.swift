@@ -128,7 +128,8 @@ struct ExchangeTests {
     func row(_ row: Row) {
         var exchange = Self.exchange(in: row.from)
         #expect(exchange.state == row.from)
-        #expect(row.event.apply(to: &exchange) == row.action)
+        let action = row.event.apply(to: &exchange)
+        #expect(action == row.action)
         #expect(exchange.state == row.to)
     }
 
@@ -145,10 +146,12 @@ struct ExchangeTests {
     @Test("only 502, 503 and 504 are held back for another server", arguments: [200, 204, 301, 400, 404, 429, 500, 501, 505])
     func otherStatuses(status: Int) {
         var exchange = Self.exchange(in: Self.fresh)
-        #expect(exchange.answerHead(status: status, isStream: false, hasBodyBytes: false) == .forward)
+        let action = exchange.answerHead(status: status, isStream: false, hasBodyBytes: false)
+        #expect(action == .forward)
         for held in [502, 503, 504] {
             var exchange = Self.exchange(in: Self.fresh)
-            #expect(exchange.answerHead(status: held, isStream: false, hasBodyBytes: false) == .holdAndReport)
+            let action = exchange.answerHead(status: held, isStream: false, hasBodyBytes: false)
+            #expect(action == .holdAndReport)
         }
     }
 

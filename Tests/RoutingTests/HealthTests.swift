@@ -89,17 +89,17 @@ struct HealthTests {
         #expect(back.grant(of: second)?.serverName == "A")
     }
 
-    @Test("those who wait for a server that is lost get one try each as a place frees, then the truth")
+    @Test("those who wait for a server that is lost are told at once, unless another one may take them")
     func waitingWhenAllDown() {
-        var scene = Scene([("A", 1)])
-        let (running, _) = scene.ask(client: "1")
-        let (first, _) = scene.ask(client: "2")
-        let (second, _) = scene.ask(client: "3")
-        _ = scene.probeFails(1, times: 2)
-        let effects = scene.fail(running, .serverLost)
-        #expect(effects.refusal(of: running)?.kind == "upstreamFailed")
-        #expect(effects.grant(of: first)?.serverName == "A")
-        #expect(effects.refusal(of: second) == .noServerAvailable(detail: "A is down: no answer", retryAfterSeconds: 1))
+        var scene = Scene([("A", 1), ("B", 1)], routes: [("m", [1]), ("n", [1, 2])], models: ["m", "n"])
+        let (running, _) = scene.ask("m", client: "1")
+        let (onB, _) = scene.ask("n", client: "2")
+        let (stranded, _) = scene.ask("m", client: "3")
+        let (patient, _) = scene.ask("n", client: "4")
+        let refusal = Refusal.noServerAvailable(detail: "A is down: no answer", retryAfterSeconds: 1)
+        #expect(scene.probeFails(1, times: 2) == [.serverLost(running), .refuse(stranded, refusal)])
+        #expect(scene.fail(running, .serverLost).refusal(of: running)?.kind == "upstreamFailed")
+        #expect(scene.finish(onB).granted == [patient])
     }
 
     @Test("news of servers that are not in the fleet are ignored")

@@ -2,13 +2,14 @@
 
 import json
 import os
+from functools import partial
 
 import anthropic
 import openai
 
 from support.http import Exchange, request
 from support.process import Process, free_port
-from support.waiting import eventually
+from support.waiting import becomes, eventually
 
 
 class Balancer(Process):
@@ -60,7 +61,7 @@ class Balancer(Process):
 
     def wait_until_up(self, *names, within=10):
         for name in names:
-            eventually(f"{name} is up", lambda: self.state(name), lambda state: state == "up", within)
+            eventually(f"{name} is up", partial(self.state, name), becomes("up"), within)
         return self
 
     def wait_until_idle(self, within=5):
@@ -81,7 +82,10 @@ class Balancer(Process):
 
     def openai(self, key="unused", **headers):
         return openai.OpenAI(
-            base_url=f"{self.url}/v1", api_key=key, max_retries=0, default_headers={k.replace("_", "-"): v for k, v in headers.items()}
+            base_url=f"{self.url}/v1",
+            api_key=key,
+            max_retries=0,
+            default_headers={k.replace("_", "-"): v for k, v in headers.items()},
         )
 
     def anthropic(self):

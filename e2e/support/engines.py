@@ -68,7 +68,7 @@ class FakeLlama(Process):
 class Recorder:
     """An OpenAI-like engine that keeps every POST exactly as it came and gives a fixed answer, byte for byte."""
 
-    ANSWER = b'{ "id":"r-1",\t"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"caf\\u00e9"}}] }\n'
+    ANSWER = b'{ "id":"r-1",\t"choices":[{"index":0,"message":{"role":"assistant","content":"caf\\u00e9"}}] }\n'
 
     def __init__(self, models=("recorded",)):
         self.requests = []  # (path, headers, body)

@@ -1,5 +1,6 @@
 """A client that shows exactly what came over the wire: statuses, headers, every byte, and how the answer ended."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -63,10 +64,8 @@ class Exchange:
     def leave(self):
         """Closes the connection now, as a client does that is stopped."""
         if self.connection.sock:
-            try:
+            with contextlib.suppress(OSError):  # already closed by the other side
                 self.connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # already closed by the other side
         if self.response:
             self.response.close()
         self.connection.close()

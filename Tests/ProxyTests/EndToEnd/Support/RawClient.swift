@@ -80,7 +80,10 @@ final class RawClient: Sendable {
         }
     }
 
-    /// Waits until what has come, not taken by `answer`, is as wanted.
+    /// What has come so far and has not been taken by `answer`.
+    var text: String { state.value.withLock { String(decoding: $0.received, as: UTF8.self) } }
+
+    /// Waits until `text` is as wanted.
     @discardableResult
     func receive(_ what: String, where isWanted: (String) -> Bool) async throws -> String {
         try await wait(for: what) { state in

@@ -1,0 +1,71 @@
+import FakeBackend
+import Testing
+
+@Suite("Slow clients")
+struct BackPressureTests {
+    /// What kernels may keep on the way, on both connections together, with room to spare.
+    private static let inKernels = 64 << 20
+
+    @Test("a client that does not read slows its own answer down; nothing is hoarded here", .timeLimit(.minutes(2)))
+    func slowClient() async throws {
+        try await withBalancer { balancer in
+            let slow = try await RawClient.connect(port: balancer.port, receiveBuffer: 65_536)
+            try await slow.stopReading()
+            try await slow.send(chat(fault: "big-answer=4000000000"))
+            let engine = try balancer.engine("A")
+            try await engine.observations { $0.concurrency == 1 }
+            // While a quick client fetches this much, a hoarder would have taken as much for the slow one.
+            for _ in 0..<4 {
+                let quick = try await balancer.ask(chat(fault: "big-answer=\(Self.inKernels / 2)"))
+                #expect(quick.isWhole && quick.body.count == Self.inKernels / 2)
+            }
+            await slow.close()
+            let seen = try await engine.observations { $0.cancelled == 1 }
+            let sent = try #require(seen.cancellations.first).eventsSent * 65_536
+            #expect(sent < Self.inKernels)
+        }
+    }
+
+    @Test("a client that pauses gets everything once it reads on", .timeLimit(.minutes(2)), arguments: ["1.1", "1.0"])
+    func pause(version: String) async throws {
+        try await withBalancer { balancer in
+            let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 65_536)
+            try await client.stopReading()
+            let fields = ["Content-Length: \(chatBody().utf8.count)", "X-Fake-Fault: big-answer=\(24 << 20)"]
+            try await client.send(head("POST", "/v1/chat/completions", fields, version: version) + chatBody())
+            try await balancer.engine("A").observations { $0.concurrency == 1 }
+            try await client.goOnReading()
+            let answer = try await client.answer()
+            #expect(answer.isWhole && answer.body.count == 24 << 20)
+            #expect(answer.body.allSatisfy { $0 == UInt8(ascii: "x") })
+        }
+    }
+
+    @Test("a client slower than its answer's end still gets all of it before the connection is closed", .timeLimit(.minutes(1)))
+    func slowEnd() async throws {
+        try await withBalancer { balancer in
+            // More than the kernels keep, less than what makes the engine wait: the engine is done, we are not.
+            let size = 6 << 20
+            let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 4096)
+            try await client.stopReading()
+            try await client.send(chat(fault: "big-answer=\(size)", fields: ["Connection: close"]))
+            try await balancer.engine("A").observations { $0.completed == 1 }
+            // The time for which a finished connection lingers has to pass without a loss.
+            let start = ContinuousClock.now
+            try await wait(for: "three seconds", { ContinuousClock.now - start }) { $0 > .seconds(3) }
+            try await client.goOnReading()
+            let answer = try await client.answer()
+            #expect(answer.isWhole && answer.body.count == size)
+        }
+    }
+
+    @Test("an engine that reads slowly gets the whole upload")
+    func slowEngine() async throws {
+        try await withBalancer { balancer in
+            let body = chatBody(content: String(repeating: "x", count: 1 << 20))
+            let answer = try await balancer.ask(post("/v1/chat/completions", body, fields: ["X-Fake-Fault: read-slow=20000000"]))
+            #expect(answer.status == 200)
+            #expect(try balancer.engine("A").observations.work.last?.bodyLength == body.utf8.count)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+import FakeBackend
+import Proxy
+import Testing
+
+@Suite("Connections")
+struct ConnectionTests {
+    @Test("requests sent ahead are answered one after the other, in order")
+    func pipelining() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            let requests = (1...20).map { chat(fields: ["X-Request-Id: r\($0)"]) }
+            try await client.send(requests.joined())
+            for index in 1...20 {
+                let answer = try await client.answer()
+                #expect(answer.status == 200 && answer["X-Request-Id"] == "r\(index)")
+            }
+            #expect(try balancer.engine("A").observations.peakConcurrency == 1)
+        }
+    }
+
+    @Test("requests of different kinds sent ahead keep their order, whoever answers them")
+    func pipeliningMixed() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            let body = chatBody(stream: true)
+            try await client.send(
+                get("/health") + chunked("/v1/chat/completions", body, sizes: [3]) + post("/v1/completions", "{")
+                    + "\r\n" + get("/health", method: "HEAD") + chat() + get("/metrics"))
+            #expect(try await client.answer().text == "own GET /health")
+            #expect(try await client.answer().events.last == "[DONE]")
+            #expect(try await client.answer().status == 400)
+            #expect(try await client.answer(toHead: true).status == 200)
+            #expect(try await client.answer().text.contains("chat.completion"))
+            #expect(try await client.answer().text == "own GET /metrics")
+        }
+    }
+
+    @Test("requests sent ahead in one byte at a time")
+    func dribble() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat() + chat(), inPiecesOf: [1])
+            for _ in 0..<2 { #expect(try await client.answer().status == 200) }
+        }
+    }
+
+    @Test("after `Connection: close` nothing more is answered")
+    func connectionClose() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat(fields: ["Connection: close"]) + chat())
+            let answer = try await client.answer()
+            #expect(answer.status == 200 && answer["Connection"] == "close")
+            #expect(try await client.ended() == .closed)
+            #expect(client.text.isEmpty)
+            #expect(try balancer.engine("A").observations.received == 1)
+        }
+    }
+
+    @Test("a connection to the server serves one request after the other")
+    func upstreamReuse() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            for _ in 0..<10 {
+                try await client.send(chat())
+                #expect(try await client.answer().status == 200)
+            }
+            let seen = try balancer.engine("A").observations
+            #expect(seen.connectionsAccepted == 1 && seen.completed == 10)
+            #expect(try await balancer.proxy.counters().get().connects == 1)
+        }
+    }
+
+    @Test("a connection after a stream is reused with servers that keep it, and not with llama-server", arguments: [true, false])
+    func reuseAfterStream(keeps: Bool) async throws {
+        var server = Setup.Server("A", Behaviour { $0.closesAfterStream = !keeps })
+        server.keepsConnectionAfterStream = keeps
+        try await withBalancer(Setup { $0.servers = [server] }) { balancer in
+            let client = try await balancer.connect()
+            for _ in 0..<3 {
+                try await client.send(chat(stream: true))
+                #expect(try await client.answer().isWhole)
+            }
+            #expect(try balancer.engine("A").observations.connectionsAccepted == (keeps ? 1 : 3))
+        }
+    }
+
+    @Test("a client's connection lives on after a stream")
+    func clientKeepAliveAfterStream() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            for stream in [true, false, true] {
+                try await client.send(chat(stream: stream))
+                #expect(try await client.answer().isWhole)
+            }
+            #expect(try await balancer.proxy.counters().get().connectionsAccepted == 1)
+        }
+    }
+
+    @Test("past limits.connections a client waits to be accepted, and is when another one leaves")
+    func connectionLimit() async throws {
+        try await withBalancer(Setup { $0.maxConnections = 2 }) { balancer in
+            var clients: [RawClient] = []
+            for _ in 0..<2 {
+                let client = try await balancer.connect()
+                clients.append(client)
+                try await client.send(chat())
+                #expect(try await client.answer().status == 200)
+            }
+            let third = try await balancer.connect()
+            try await third.send(chat())
+            try await clients[0].send(chat())
+            #expect(try await clients[0].answer().status == 200)
+            #expect(try await balancer.proxy.counters().get().connectionsAccepted == 2)
+            #expect(third.text.isEmpty)
+            await clients[1].close()
+            #expect(try await third.answer().status == 200)
+        }
+    }
+
+    @Test("Expect: 100-continue is answered before the body comes")
+    func expectContinue() async throws {
+        try await withBalancer { balancer in
+            let client = try await balancer.connect()
+            let body = chatBody()
+            try await client.send(
+                head("POST", "/v1/chat/completions", ["Expect: 100-continue", "Content-Length: \(body.utf8.count)"]))
+            #expect(try await client.answer().status == 100)
+            try await client.send(body)
+            #expect(try await client.answer().status == 200)
+        }
+    }
+
+    @Test("Expect: 100-continue is not asked for a body that is refused anyway, nor for one that is there")
+    func expectWithoutContinue() async throws {
+        try await withBalancer(Setup { $0.settings.maxBody = 1000 }) { balancer in
+            #expect(try await balancer.ask(chat(fields: ["Expect: 100-continue"])).status == 200)
+            let fields = ["Expect: 100-continue", "Content-Length: 5000"]
+            #expect(try await balancer.ask(head("POST", "/v1/chat/completions", fields)).status == 413)
+        }
+    }
+
+    @Test("a client that never ends its head is sent away", .timeLimit(.minutes(1)))
+    func slowHead() async throws {
+        try await withBalancer(Setup { $0.settings.headTimeout = .milliseconds(100) }) { balancer in
+            let client = try await balancer.connect()
+            try await client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n")
+            #expect(try await client.answer().status == 408)
+            try await client.ended()
+        }
+    }
+
+    @Test("a client that sends nothing is sent away after the idle time, without a word")
+    func idle() async throws {
+        let setup = Setup {
+            $0.settings.headTimeout = .milliseconds(50)
+            $0.settings.idleTimeout = .milliseconds(50)
+        }
+        try await withBalancer(setup) { balancer in
+            let fresh = try await balancer.connect()
+            try await fresh.ended()
+            #expect(fresh.text.isEmpty)
+            let used = try await balancer.connect()
+            try await used.send(chat())
+            #expect(try await used.answer().status == 200)
+            try await used.ended()
+            #expect(used.text.isEmpty)
+        }
+    }
+}
+
+@Suite("/upstream/NAME")
+struct UpstreamPathTests {
+    @Test("leads straight to that server, without the prefix, from this machine")
+    func straight() async throws {
+        try await withBalancer(Setup { $0.servers = [.init("A"), .init("my pc")] }) { balancer in
+            let answer = try await balancer.ask(post("/upstream/my%20pc/echo/x%2Fy?z=1", "body"))
+            #expect(answer["X-Balancer-Server"] == "my pc")
+            let seen = try #require(try balancer.engine("my pc").observations.requests.last)
+            #expect(seen.target == "/echo/x%2Fy?z=1" && seen.bodyText == "body")
+            _ = try await balancer.ask(get("/upstream/A"))
+            #expect(try balancer.engine("A").observations.requests.last?.target == "/")
+            _ = try await balancer.ask(get("/upstream/A?x"))
+            #expect(try balancer.engine("A").observations.requests.last?.target == "/?x")
+        }
+    }
+
+    @Test("is never queued, and counts as in flight")
+    func neverQueued() async throws {
+        try await withBalancer(Setup { $0.servers = [.init("A", requestMax: 1)] }) { balancer in
+            for count in 1...2 {
+                let client = try await balancer.connect()
+                try await client.send(
+                    post("/upstream/A/v1/chat/completions", chatBody(), fields: ["X-Fake-Fault: stall-before-answer"]))
+                try await balancer.engine("A").observations { $0.concurrency == count }
+            }
+            #expect(balancer.router.snapshot().servers.first?.inFlight == 2)
+        }
+    }
+
+    @Test("of a server that there is not is 404 and says so")
+    func unknown() async throws {
+        try await withBalancer { balancer in
+            let answer = try await balancer.ask(get("/upstream/B/slots"))
+            #expect(answer.status == 404 && answer.text.contains("no server named \\\"B\\\""))
+        }
+    }
+
+    @Test("is not for pages of other sites")
+    func crossSite() async throws {
+        try await withBalancer { balancer in
+            let evil = try await balancer.ask(get("/upstream/A/slots", fields: ["Origin: http://evil.example"]))
+            #expect(evil.status == 403)
+            let own = try await balancer.ask(get("/upstream/A/slots", fields: ["Origin: http://balancer.example"]))
+            #expect(own.status == 200)
+            #expect(try balancer.engine("A").observations.requests.count == 1)
+        }
+    }
+}

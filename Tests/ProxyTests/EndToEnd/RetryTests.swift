@@ -1,0 +1,157 @@
+import FakeBackend
+import Routing
+import Testing
+
+@Suite("Failures before the first byte")
+struct RetryTests {
+    /// A is first in order and misbehaves; B is fine.
+    private func twoServers(_ fault: Fault?) -> Setup {
+        Setup { $0.servers = [.init("A", Behaviour { $0.fault = fault }), .init("B")] }
+    }
+
+    @Test(
+        "are tried elsewhere, and the client notices nothing",
+        arguments: ["refuse", "reset-before-answer", "close-before-answer", "status=502", "status=503", "status=504", "two-lengths"])
+    func elsewhere(fault: String) async throws {
+        try await withBalancer(twoServers(try Fault(parsing: fault))) { balancer in
+            let answer = try await balancer.ask(chat())
+            #expect(answer.status == 200)
+            #expect(answer["X-Balancer-Server"] == "B")
+            #expect(answer["X-Balancer-Attempts"] == "2")
+            #expect(try balancer.engine("B").observations.work.last?.bodyText == chatBody())
+            try await balancer.isAtRest()
+            #expect(try await balancer.proxy.counters().get().retries == 1)
+        }
+    }
+
+    @Test("connect refused is tried elsewhere")
+    func connectRefused() async throws {
+        let port = try await closedPort()
+        try await withBalancer(Setup { $0.servers = [.init("A", port: port), .init("B")] }) { balancer in
+            let answer = try await balancer.ask(chat())
+            #expect(answer["X-Balancer-Server"] == "B" && answer["X-Balancer-Attempts"] == "2")
+        }
+    }
+
+    @Test("a server of those that answers 500 or 429 is not left for another", arguments: [400, 429, 500])
+    func otherStatuses(status: Int) async throws {
+        try await withBalancer(twoServers(.status(status))) { balancer in
+            let answer = try await balancer.ask(chat())
+            #expect(answer.status == status && answer["X-Balancer-Server"] == "A")
+            #expect(try balancer.engine("B").observations.received == 0)
+        }
+    }
+
+    @Test("an engine's own 503 passes untouched when nobody else can do better")
+    func own503() async throws {
+        try await withBalancer { balancer in
+            let answer = try await balancer.ask(chat(fault: "status=503"))
+            #expect(answer.status == 503 && answer.text.contains("fault status=503"))
+            #expect(answer["X-Balancer-Attempts"] == nil)
+        }
+        try await withBalancer(Setup { $0.servers = [.init("A"), .init("B")] }) { balancer in
+            let answer = try await balancer.ask(chat(fault: "status=503"))
+            #expect(answer.status == 503 && answer.text.contains("fault status=503"))
+            #expect(answer["X-Balancer-Server"] == "B" && answer["X-Balancer-Attempts"] == "2")
+        }
+    }
+
+    @Test("at most three attempts, and each server once")
+    func threeAttempts() async throws {
+        let setup = Setup { setup in setup.servers = ["A", "B", "C", "D"].map { .init($0) } }
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(chat(fault: "reset-before-answer"))
+            #expect(answer.status == 502)
+            let received = try ["A", "B", "C", "D"].map { try balancer.engine($0).observations.received }
+            #expect(received == [1, 1, 1, 0])
+        }
+    }
+
+    @Test("a 200 stream whose engine dies before its first event is tried elsewhere")
+    func deadBeforeFirstEvent() async throws {
+        try await withBalancer(twoServers(.resetAfterHeaders)) { balancer in
+            let answer = try await balancer.ask(chat(stream: true))
+            #expect(answer.status == 200 && answer.isWhole)
+            #expect(answer["X-Balancer-Server"] == "B" && answer["X-Balancer-Attempts"] == "2")
+            #expect(answer.events.first?.contains("assistant") == true)
+        }
+    }
+
+    @Test("a failed attempt does not count as waiting, and leaves nothing in flight behind")
+    func accounting() async throws {
+        let setup = Setup {
+            $0.servers = [
+                .init("A", Behaviour { $0.fault = .resetBeforeAnswer }, requestMax: 1), .init("B", requestMax: 1),
+            ]
+        }
+        try await withBalancer(setup) { balancer in
+            for _ in 0..<5 {
+                let answer = try await balancer.ask(chat(fields: ["X-Session-Id: \(Int.random(in: 0...Int.max))"]))
+                #expect(answer["X-Balancer-Server"] == "B" && answer["X-Balancer-Queued-Ms"] == nil)
+            }
+            try await balancer.isAtRest()
+        }
+    }
+
+    // Kept connections.
+
+    private static let fine = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    @Test("a kept connection that dies is replaced by a fresh one, and does not count against the server")
+    func staleConnection() async throws {
+        let engine = try await ScriptedEngine.start { turn in turn.request == 1 ? .send(Self.fine) : .close }
+        try await withBalancer(Setup { $0.servers = [.init("A", port: engine.port)] }) { balancer in
+            let client = try await balancer.connect()
+            for _ in 0..<3 {
+                try await client.send(chat())
+                let answer = try await client.answer()
+                #expect(answer.status == 200 && answer.text == "ok")
+                #expect(answer["X-Balancer-Attempts"] == nil)
+            }
+            // On the first connection one request, then a dead one and its repetition on the next, and so on.
+            #expect(engine.turns.map(\.connection) == [1, 1, 2, 2, 3])
+            #expect(balancer.router.snapshot().servers.map(\.phase) == [.up])
+        }
+        await engine.stop()
+    }
+
+    @Test("when the fresh connection dies as well, it is the server's fault")
+    func staleThenDead() async throws {
+        let engine = try await ScriptedEngine.start { turn in
+            turn.connection == 1 && turn.request == 1 ? .send(Self.fine) : .close
+        }
+        try await withBalancer(Setup { $0.servers = [.init("A", port: engine.port)] }) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat())
+            #expect(try await client.answer().status == 200)
+            try await client.send(chat())
+            #expect(try await client.answer().status == 502)
+            #expect(engine.turns.map(\.connection) == [1, 1, 2])
+        }
+        await engine.stop()
+    }
+
+    @Test("a server found dead by its probes loses what has sent nothing yet to another one", arguments: [true, false])
+    func foundDead(stream: Bool) async throws {
+        try await withBalancer(twoServers(.stallBeforeAnswer)) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat(stream: stream))
+            try await balancer.engine("A").observations { $0.concurrency == 1 }
+            try balancer.isDown("A")
+            let answer = try await client.answer()
+            #expect(answer.status == 200 && answer["X-Balancer-Server"] == "B")
+            try await balancer.engine("A").observations { $0.cancelled == 1 }
+        }
+    }
+
+    @Test("a black hole, too: neither accepted nor refused", .timeLimit(.minutes(1)))
+    func blackHole() async throws {
+        try await withBalancer(twoServers(.acceptNever)) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat())
+            try await balancer.fleet("one running") { $0.runningCount == 1 }
+            try balancer.isDown("A")
+            #expect(try await client.answer()["X-Balancer-Server"] == "B")
+        }
+    }
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The release build: .build/release/llama-balancer, one stripped file with the Swift standard library inside. fake-llama is built
+# beside it, for the end-to-end tests. Arguments go to swift build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# For a profiler, leave `-Xlinker -s` out: it takes the symbols away.
+swift build -c release --static-swift-stdlib -Xlinker -s "$@"
+ls -l .build/release/llama-balancer | awk '{ printf "%s: %.1f MB\n", $NF, $5 / 1e6 }'
