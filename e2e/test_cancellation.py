@@ -33,9 +33,9 @@ def test_leaving_in_the_middle_of_a_stream_stops_the_engine(balancer, slow_alpha
     expect_all_at_rest(balancer, slow_alpha)
 
 
-# Before the first byte and without streaming, llama-server looks for its client only when nothing at all has happened inside it for
-# a second, and a call of /slots is something: whoever looks more often than that keeps it from noticing. Hence two tests: with the
-# fake engine, which notices at once, and with the real one and patient looks.
+# Before the first byte and without streaming, llama-server looks for its client only when nothing has happened inside it for a
+# second, and a call of /slots is something: whoever looks more often keeps it from noticing. Hence two tests: with the fake
+# engine, which notices at once, and with the real one and patient looks.
 SILENT = {
     "a stream before its first byte": (LONG_PROMPT, {"stream": True}),
     "a request without streaming": ("Hello", LONG_ANSWER),

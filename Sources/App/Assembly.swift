@@ -16,9 +16,9 @@ struct Assembly {
         let idByName = Dictionary(servers.map { ($0.settings.name, $0.id) }, uniquingKeysWith: { first, _ in first })
 
         var policy = RoutingPolicy()
-        policy.stickyTTL = configuration.sticky.ttl
+        policy.stickyTTL = Interval(configuration.sticky.ttl)
         policy.maxWaiting = configuration.queue.maxWaiting
-        policy.maxWait = configuration.queue.maxWait
+        policy.maxWait = Interval(configuration.queue.maxWait)
         policy.busyWindow = configuration.health.window
         let fallback: BackendID? =
             switch configuration.fallback {
@@ -37,9 +37,9 @@ struct Assembly {
         settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id) }
         settings.maxBody = configuration.limits.body
         settings.maxHeader = configuration.limits.header
-        settings.connectTimeout = configuration.timeouts.connect
-        settings.firstByteTimeout = configuration.timeouts.firstByte
-        settings.betweenBytesTimeout = configuration.timeouts.betweenBytes
+        settings.connectTimeout = Interval(configuration.timeouts.connect)
+        settings.firstByteTimeout = configuration.timeouts.firstByte.map { Interval($0) }
+        settings.betweenBytesTimeout = configuration.timeouts.betweenBytes.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
         settings.modelRules = configuration.modelRules.map {
             ModelRule(

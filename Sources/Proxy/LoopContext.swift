@@ -16,6 +16,7 @@ final class LoopContext {
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
     var knownTargets = KnownTargets()
+    var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = HeadWriter()

@@ -117,7 +117,7 @@ package final class ProxyServer: Sendable {
     package func shutDown(grace: Duration) async {
         try? await listener.close()
         for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.drain() }.get() }
-        let deadline = Clock.now + grace
+        let deadline = Clock.now + Interval(grace)
         while Clock.now < deadline {
             let open = try? await counters().get().clientConnections
             if open == 0 { break }

@@ -9,15 +9,15 @@ package struct ProxySettings: Sendable {
     package var maxBody = 256 << 20
     /// Bytes; a longer request head is refused with 431.
     package var maxHeader = 64 << 10
-    package var connectTimeout = Duration.seconds(5)
+    package var connectTimeout = Interval.seconds(5)
     /// Silence allowed between sending a request and its answer's first byte; nil: as long as the connection lives.
-    package var firstByteTimeout: Duration?
+    package var firstByteTimeout: Interval?
     /// Silence allowed inside an answer; nil: no limit.
-    package var betweenBytesTimeout: Duration?
+    package var betweenBytesTimeout: Interval?
     /// A head has to be complete so long after its first byte.
-    package var headTimeout = Duration.seconds(10)
+    package var headTimeout = Interval.seconds(10)
     /// A client's connection may be idle so long.
-    package var idleTimeout = Duration.seconds(180)
+    package var idleTimeout = Interval.seconds(180)
     /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []

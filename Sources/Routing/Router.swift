@@ -247,6 +247,7 @@ extension Router {
 
     /// Gives free places to those who wait, in the line's order.
     private mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
+        guard line.count > 0 else { return }
         var index = 0
         // Models for which somebody without a history found no place: the others behind need not look again
         // (but those that pass at once need none).

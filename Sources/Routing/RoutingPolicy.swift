@@ -1,13 +1,13 @@
 /// Every tunable number of the router, with unit, default and reason.
 package struct RoutingPolicy: Sendable, Equatable {
     /// How long a (client, model) stays with its server after its last use. As the original.
-    package var stickyTTL = Duration.seconds(180)
+    package var stickyTTL = Interval.seconds(180)
     /// More sticky entries than this push the oldest out: memory is bounded.
     package var stickyLimit = 100_000
     /// More waiting requests are refused with 429.
     package var maxWaiting = 256
     /// Waited longer: 503.
-    package var maxWait = Duration.seconds(600)
+    package var maxWait = Interval.seconds(600)
     /// First try and retries together.
     package var maxAttempts = 3
     /// Probe samples of which one busy one makes a server busy.

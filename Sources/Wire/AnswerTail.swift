@@ -29,7 +29,7 @@ package struct AnswerTail: Sendable {
     }
 
     package func timings() -> EngineTimings? {
-        guard let start = lastIndex(of: "\"timings\"") else { return nil }
+        guard let start = lastTimings() else { return nil }
         guard let promptTokens = number(after: "\"prompt_n\":", from: start),
             let promptMilliseconds = number(after: "\"prompt_ms\":", from: start),
             let predictedTokens = number(after: "\"predicted_n\":", from: start),
@@ -41,12 +41,18 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    private func lastIndex(of literal: StaticString) -> Int? {
-        bytes.withUnsafeBytes { bytes in
-            let length = literal.utf8CodeUnitCount
-            var start = bytes.count - length
+    /// Where the last `"timings"` begins: eight bytes are compared at a time, since most answers have to be searched whole.
+    private func lastTimings() -> Int? {
+        let wanted: StaticString = "\"timings\""
+        let firstEight = UnsafeRawPointer(wanted.utf8Start).loadUnaligned(as: UInt64.self)
+        return bytes.withUnsafeBytes { bytes in
+            var start = bytes.count - wanted.utf8CodeUnitCount
             while start >= 0 {
-                if matches(bytes, literal, at: start) { return start }
+                if bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self) == firstEight,
+                    matches(bytes, wanted, at: start)
+                {
+                    return start
+                }
                 start -= 1
             }
             return nil

@@ -12,7 +12,10 @@ package struct HeadWriter: Sendable {
         bytes.append(contentsOf: UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
-    package mutating func write(_ text: String) { bytes.append(contentsOf: text.utf8) }
+    package mutating func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes.append(contentsOf: UnsafeRawBufferPointer($0)) }
+    }
 
     package mutating func write(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
 

@@ -34,7 +34,7 @@ struct Scene {
 
     mutating func happens(_ event: Event) -> [Effect] { router.handle(event, at: now) }
 
-    mutating func pass(_ duration: Duration) { now = now + duration }
+    mutating func pass(_ duration: Interval) { now = now + duration }
 
     /// A request arrives; its ticket and what came of it.
     mutating func ask(

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The session table")
 struct SessionTableTests {
-    private let ttl = Duration.seconds(180)
+    private let ttl = Interval.seconds(180)
 
     private func key(_ client: String) -> SessionTable.Key { .init(client: client, model: "m") }
 

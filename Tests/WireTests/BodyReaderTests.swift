@@ -54,7 +54,7 @@ struct ChunkedBodyTests {
     @Test("are refused when malformed, wherever they are cut", arguments: [
         "\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\na", " 1\r\na", "1\na", "1\r\r", "1\rx", "1\r\nab", "1\r\na\n", "1\r\na\rx",
         "1\r\na\r\n\r\n", "0\r\n\n", "0\r\n\rx", "0\r\nA: b\n", "0\r\nA: b\rx", "0\r\n A: b\r\n", "0\r\n: b\r\n",
-        "0\r\nno colon\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n", "1234567890123456\r\n", ";\r\n",
+        "0\r\nno colon\r\n", "0\r\nA : b\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n", "1234567890123456\r\n", ";\r\n",
         "FFFFFFFFFFFFFFFFF\r\n", "1\u{7f}\r\n",
     ])
     func malformed(text: String) {

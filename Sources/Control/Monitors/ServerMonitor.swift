@@ -27,7 +27,7 @@ package struct MonitoredServer: Sendable, Equatable {
 /// Probes one server for as long as it is configured. Lives on one event loop; never waits for another server.
 final class ServerMonitor {
     /// Model lists of engines that have a cheaper sign of life are asked for this often.
-    private static let modelListInterval = Duration.seconds(10)
+    private static let modelListInterval = Interval.seconds(10)
     /// After a first failure the second look comes so soon.
     private static let confirmDelay = Duration.milliseconds(250)
 

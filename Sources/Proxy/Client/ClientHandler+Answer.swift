@@ -34,7 +34,7 @@ extension ClientHandler {
         } else if rest.readableBytes > 0 {
             relayBody(rest)
         } else {
-            context?.flush()
+            flushToClient()
         }
     }
 
@@ -67,7 +67,8 @@ extension ClientHandler {
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
         writeConnectionField(&writer)
         writer.endHead()
-        writeToClient(writer.bytes)
+        // Held until the first piece of the body is written: one system call for both.
+        heldBytes.append(contentsOf: writer.bytes)
     }
 
     private func writeConnectionField(_ writer: inout HeadWriter) {
@@ -141,7 +142,7 @@ extension ClientHandler {
         if isFinished { answerComplete() }
     }
 
-    func upstreamReadComplete() { context?.flush() }
+    func upstreamReadComplete() { flushToClient() }
 
     /// A read that begins or ends inside a chunk: its content becomes a chunk of its own, so that what the client has
     /// received always ends between two chunks and an error can be told there.
@@ -157,7 +158,7 @@ extension ClientHandler {
 
     /// The whole answer has been passed on.
     func answerComplete() {
-        context?.flush()
+        flushToClient()
         if let upstream = request.upstream {
             request.upstream = nil
             if request.answer?.keepsUpstream == true { upstream.giveBack() } else { upstream.close() }
@@ -193,7 +194,7 @@ extension ClientHandler {
                 writeToClient("\r\n")
             }
         }
-        context?.flush()
+        flushToClient()
         loop.counters.answersBroken += 1
         endRequest(.upstreamBroke)
         request.keepsAlive = false
@@ -227,7 +228,7 @@ extension ClientHandler {
             writeToClient(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
                     + "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n")
-            context.flush()
+            flushToClient()
             begin(EventSink(channel: context.channel))
         }
     }
@@ -255,7 +256,7 @@ extension ClientHandler {
         writer.endHead()
         writeToClient(writer.bytes)
         if !request.isHead, response.status != 204 { writeToClient(response.body) }
-        context?.flush()
+        flushToClient()
         nextRequest()
     }
 
@@ -310,22 +311,36 @@ extension ClientHandler {
     func writeToClient(_ text: String) { writeToClient(Array(text.utf8)) }
 
     func writeToClient(_ bytes: [UInt8]) {
-        guard let context else { return }
-        var buffer = context.channel.allocator.buffer(capacity: bytes.count)
-        buffer.writeBytes(bytes)
-        write(buffer, context)
+        heldBytes.append(contentsOf: bytes)
+        if heldBytes.count > Self.joinedBytes { writeHeldBytes() }
     }
 
+    /// Small pieces are joined with what is held; larger ones are written as they are, without a copy.
     private func writeSlice(_ buffer: ByteBuffer, _ range: Range<Int>) {
-        guard let context, !range.isEmpty,
-            let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count)
-        else { return }
-        write(slice, context)
+        if range.count <= Self.joinedBytes - heldBytes.count {
+            buffer.readableBytesSpan.extracting(range).withUnsafeBytes { heldBytes.append(contentsOf: $0) }
+            return
+        }
+        writeHeldBytes()
+        guard let context, let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else {
+            return
+        }
+        request.record.bytesSent += range.count
+        context.write(wrapOutboundOut(slice), promise: nil)
     }
 
-    private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
-        request.record.bytesSent += buffer.readableBytes
+    private func writeHeldBytes() {
+        guard let context, !heldBytes.isEmpty else { return }
+        var buffer = context.channel.allocator.buffer(capacity: heldBytes.count)
+        buffer.writeBytes(heldBytes)
+        request.record.bytesSent += heldBytes.count
+        heldBytes.removeAll(keepingCapacity: true)
         context.write(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    func flushToClient() {
+        writeHeldBytes()
+        context?.flush()
     }
 }
 

@@ -128,8 +128,7 @@ extension ClientHandler {
             let text = string(field.value)
             if (1...128).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { return text }
         }
-        let digits = String(UInt64.random(in: 0..<(1 << 56)), radix: 16)
-        return String(repeating: "0", count: 14 - digits.utf8.count) + digits
+        return loop.requestIDs.next()
     }
 
     // MARK: The router's word

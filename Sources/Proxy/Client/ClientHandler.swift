@@ -22,6 +22,9 @@ final class ClientHandler: ChannelDuplexHandler {
     var scanner = RequestScanner()
     /// The end of the answer at hand, for its timings.
     var tail = AnswerTail()
+    /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
+    var heldBytes: [UInt8] = []
+    static let joinedBytes = 16 << 10
     /// Kept for its capacity.
     var contentRanges: [Range<Int>] = []
     /// Bytes not yet looked at: the next head, or requests sent ahead.
@@ -86,9 +89,9 @@ final class ClientHandler: ChannelDuplexHandler {
 
     // MARK: Deadlines
 
-    func expect(_ meaning: RequestInHand.DeadlineMeaning, within duration: Duration?) {
+    func expect(_ meaning: RequestInHand.DeadlineMeaning, within interval: Interval?) {
         request.deadlineMeaning = meaning
-        request.deadline = duration.map { Clock.now + $0 }
+        request.deadline = interval.map { Clock.now + $0 }
     }
 
     func hasExpired(at now: Moment) -> Bool { request.deadline.map { $0 <= now } ?? false }
@@ -159,7 +162,6 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     private func beginRequest(_ headBytes: ByteBuffer) {
-        request = RequestInHand()
         tail.reset()
         request.arrivedAt = Clock.now
         request.record.startedAt = Clock.wallMilliseconds
@@ -189,7 +191,7 @@ final class ClientHandler: ChannelDuplexHandler {
         }
         if head.expectsContinue, inbound.readableBytes == 0 {
             writeToClient("HTTP/1.1 100 Continue\r\n\r\n")
-            context?.flush()
+            flushToClient()
         }
         request.bodyReader = reader
         expect(.body, within: .seconds(60))

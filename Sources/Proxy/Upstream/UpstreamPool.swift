@@ -25,7 +25,7 @@ final class UpstreamPool {
     func leaseKept(at now: Moment) -> UpstreamConnection? { state.lease(at: now) }
 
     /// Opens a new connection; `completion` runs on this loop.
-    func dial(timeout: Duration, completion: @escaping (Result<UpstreamConnection, any Error>) -> Void) {
+    func dial(timeout: Interval, completion: @escaping (Result<UpstreamConnection, any Error>) -> Void) {
         dialled += 1
         let bound = NIOLoopBound((connection: UpstreamConnection(pool: self), completion: completion), eventLoop: loop)
         let tls = endpoint.usesTLS ? tls : nil

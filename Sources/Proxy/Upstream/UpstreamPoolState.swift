@@ -12,9 +12,9 @@ package struct UpstreamPoolState<Connection: AnyObject> {
     /// Newest last: the most recently used one is the likeliest to live.
     private var idle: [Idle] = []
     private let idleLimit: Int
-    private let idleTime: Duration
+    private let idleTime: Interval
 
-    package init(idleLimit: Int = 256, idleTime: Duration = .seconds(4)) {
+    package init(idleLimit: Int = 256, idleTime: Interval = .seconds(4)) {
         self.idleLimit = idleLimit
         self.idleTime = idleTime
     }

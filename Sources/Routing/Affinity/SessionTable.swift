@@ -41,7 +41,7 @@ package struct SessionTable: Sendable {
     package var count: Int { indexOfKey.count }
 
     /// The place last used, unless that was longer than `ttl` ago.
-    package func place(of key: Key, ttl: Duration, at now: Moment) -> Place? {
+    package func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
         guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
         return entries[index].place
     }
@@ -86,7 +86,7 @@ package struct SessionTable: Sendable {
     }
 
     /// Drops what has not been used for `ttl`.
-    package mutating func expire(ttl: Duration, at now: Moment) {
+    package mutating func expire(ttl: Interval, at now: Moment) {
         while oldest != Self.none, entries[oldest].updatedAt + ttl <= now { remove(oldest) }
     }
 

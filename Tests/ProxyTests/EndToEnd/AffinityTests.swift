@@ -1,4 +1,5 @@
 import FakeBackend
+import Proxy
 import Routing
 import Testing
 

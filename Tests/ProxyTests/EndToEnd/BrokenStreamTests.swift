@@ -35,7 +35,7 @@ struct BrokenStreamTests {
             #expect(answer.text.hasSuffix("\n\n"))
             let record = try #require(try await balancer.records(1).first)
             #expect(record.ending == .upstreamBroke && record.status == 200)
-            #expect(try await balancer.proxy.counters().get().answersBroken == 1)
+            #expect(try await balancer.counters().answersBroken == 1)
         }
     }
 

@@ -1,5 +1,6 @@
 import FakeBackend
 import Proxy
+import Routing
 import Testing
 
 @Suite("The client is gone: its request is cancelled")
@@ -97,7 +98,7 @@ struct CancellationTests {
             let client = try await balancer.connect()
             try await client.send(String(chat().dropLast(5)))
             await client.close()
-            try await wait(for: "the connection's end", { try await balancer.proxy.counters().get() }) {
+            try await wait(for: "the connection's end", { try await balancer.counters() }) {
                 $0.connectionsAccepted == 1 && $0.clientConnections == 0
             }
             #expect(try balancer.engine("A").observations.requests.isEmpty)

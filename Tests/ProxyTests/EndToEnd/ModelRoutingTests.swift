@@ -2,6 +2,7 @@ import FakeBackend
 import Proxy
 import Routing
 import Testing
+import Wire
 
 @Suite("Routing by model")
 struct ModelRoutingTests {
@@ -39,7 +40,8 @@ struct ModelRoutingTests {
                 ("gpt-oss:20b-64k", "A"), ("gpt-4", "B"), ("exact", "B"), ("exactly", "C"), ("my-gpt-4", "C"),
             ]
             for (model, server) in expected {
-                #expect(try await balancer.ask(chat(model: model))["X-Balancer-Server"] == server, "\(model)")
+                let answer = try await balancer.ask(chat(model: model))
+                #expect(answer["X-Balancer-Server"] == server, "\(model)")
             }
         }
     }
@@ -48,9 +50,11 @@ struct ModelRoutingTests {
     func fallback() async throws {
         try await withBalancer(threeServers) { balancer in
             let body = #"{"messages":[{"role":"user","content":"hi"}]}"#
-            #expect(try await balancer.ask(post("/v1/chat/completions", body))["X-Balancer-Server"] == "C")
-            #expect(try await balancer.ask(get("/props"))["X-Balancer-Server"] == "C")
-            #expect(try await balancer.ask(get("/echo/x", method: "PUT"))["X-Balancer-Server"] == "C")
+            let requests = [post("/v1/chat/completions", body), get("/props"), get("/echo/x", method: "PUT")]
+            for request in requests {
+                let answer = try await balancer.ask(request)
+                #expect(answer["X-Balancer-Server"] == "C")
+            }
         }
     }
 

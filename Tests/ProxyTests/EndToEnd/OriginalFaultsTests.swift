@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Routing
 import Testing
+import Wire
 
 @testable import Proxy
 
@@ -68,7 +69,10 @@ struct OriginalFaultsTests {
     func noModelListInThePath() async throws {
         let setup = Setup { $0.servers = [.init("A", models: nil), .init("B", models: nil)] }
         try await withBalancer(setup) { balancer in
-            for model in ["m", "other", "m-high"] { #expect(try await balancer.ask(chat(model: model)).status == 200) }
+            for model in ["m", "other", "m-high"] {
+                let answer = try await balancer.ask(chat(model: model))
+                #expect(answer.status == 200)
+            }
             for name in ["A", "B"] { #expect(try balancer.engine(name).observations.probes == 0) }
         }
     }

@@ -1,3 +1,4 @@
+import FakeBackend
 import Testing
 
 @Suite("Heads that two parsers could read differently")
@@ -69,7 +70,8 @@ struct SmugglingTests {
     @Test("versions other than 1.0 and 1.1 are 505", arguments: ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/1.10"])
     func versions(version: String) async throws {
         try await withBalancer { balancer in
-            #expect([400, 505].contains(try await balancer.ask("GET / \(version)\r\n\(Self.host)\r\n").status))
+            let answer = try await balancer.ask("GET / \(version)\r\n\(Self.host)\r\n")
+            #expect([400, 505].contains(answer.status))
             #expect(try balancer.engine("A").observations.requests.isEmpty)
         }
     }
@@ -100,7 +102,10 @@ struct SmugglingTests {
                 Self.line + Self.host + "Content-Length: 000\(Self.body.utf8.count)\r\nX-Empty:\r\n\r\n" + Self.body,
                 Self.line + "Host: [::1]:80\r\n" + Self.length + "\r\n" + Self.body,
             ]
-            for request in odd { #expect(try await balancer.ask(request).status == 200, "\(request)") }
+            for request in odd {
+                let answer = try await balancer.ask(request)
+                #expect(answer.status == 200, "\(request)")
+            }
         }
     }
 }

@@ -26,15 +26,15 @@ struct TestBalancer: Sendable {
     func connect() async throws -> RawClient { try await RawClient.connect(port: port) }
 
     /// Sends one request on a connection of its own and takes the answer.
-    func ask(_ request: String) async throws -> HTTPAnswer { try await ask(Array(request.utf8)) }
-
-    func ask(_ request: [UInt8]) async throws -> HTTPAnswer {
+    func ask(_ request: String) async throws -> HTTPAnswer {
         let client = try await connect()
         try await client.send(request)
-        let answer = try await client.answer(toHead: request.starts(with: Array("HEAD ".utf8)))
+        let answer = try await client.answer(toHead: request.hasPrefix("HEAD "))
         await client.close()
         return answer
     }
+
+    func counters() async throws -> Counters { try await proxy.counters().get() }
 
     // MARK: What probes would say
 
