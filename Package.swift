@@ -13,9 +13,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// What the optimiser may do in the release build. Never `-Ounchecked`: our preconditions stay.
-let fast: [SwiftSetting] = strict + [
-    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
-]
+let fast: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
+    ]
 
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),

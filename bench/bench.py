@@ -99,6 +99,15 @@ def run_wrk(port, case, body_file, seconds):
     return json.loads(results[0].removeprefix("RESULT "))
 
 
+def warm_up(port):
+    """A few requests, so that memory pages are touched, connections to the engine open, and the engine's health is known."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    for _ in range(200):
+        connection.request("POST", CHAT_PATH, chat_body(200), {"Content-Type": "application/json"})
+        connection.getresponse().read()
+    connection.close()
+
+
 def events_sent(engine_port):
     connection = http.client.HTTPConnection("127.0.0.1", engine_port, timeout=5)
     connection.request("GET", "/count")
@@ -108,12 +117,12 @@ def events_sent(engine_port):
 def measure(case, proxy, engine_ports, body_file, folder, seconds):
     """One round of one case through one proxy (None: straight to the engine)."""
     if proxy is None:
-        run_wrk(engine_ports[0], case, body_file, 1)
+        warm_up(engine_ports[0])
         result = run_wrk(engine_ports[0], case, body_file, seconds)
         return figures(case, result, cpu=None, memory=None, work=result["requests"])
     with start_proxy(proxy, engine_ports, folder, PROXY_CORE) as program:
         program.wait_until_answering("POST", CHAT_PATH, chat_body(200))
-        run_wrk(program.port, case, body_file, 1)  # connections opened, pages touched, health known
+        warm_up(program.port)
         events = events_sent(engine_ports[0]) if case.stream else 0
         cpu = program.cpu_seconds()
         result = run_wrk(program.port, case, body_file, seconds)

@@ -7,7 +7,7 @@ import pytest
 from support.balancer import chat_body, server
 from support.http import events
 
-STORY = "Once upon a time there was a balancer that remembered. " * 12  # 660 bytes: a second of reading
+STORY = "Once upon a time there was a balancer that remembered. " * 12  # a second of reading
 
 
 def conversation(session, first_answer=None):

@@ -40,6 +40,7 @@ struct Assembly {
         settings.connectTimeout = Interval(configuration.timeouts.connect)
         settings.firstByteTimeout = configuration.timeouts.firstByte.map { Interval($0) }
         settings.betweenBytesTimeout = configuration.timeouts.betweenBytes.map { Interval($0) }
+        settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
         settings.modelRules = configuration.modelRules.map {
             ModelRule(
@@ -75,7 +76,7 @@ struct Assembly {
             id: id, name: server.name, host: server.baseURL.host, port: server.baseURL.port,
             usesTLS: server.baseURL.scheme == .https, pathPrefix: server.baseURL.pathPrefix,
             authorization: server.apiKey.map { "Bearer \($0.exposed)" },
-            extraHeaders: server.headers.map { ($0.name, $0.value.exposed) },
+            extraHeaders: server.headers.map { .init(name: $0.name, value: $0.value.exposed) },
             keepsConnectionAfterStream: keepsConnectionAfterStream)
     }
 

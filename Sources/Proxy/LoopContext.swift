@@ -17,9 +17,13 @@ final class LoopContext {
     var modelRules = ModelRuleSet([])
     var knownTargets = KnownTargets()
     var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
+    /// Kept for its capacity.
+    var effects: [Effect] = []
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = HeadWriter()
+    /// What goes to a server next; empty between requests, kept for its memory.
+    var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
     private var exchanges: [Ticket: ClientHandler] = [:]
     private var pools: [BackendID: UpstreamPool] = [:]
@@ -77,14 +81,19 @@ final class LoopContext {
         }
         if settings.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
         settings = new
-        let old = pools
+        var old = pools
         pools = [:]
         for endpoint in new.endpoints {
-            pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+            if let known = old[endpoint.id], known.endpoint == endpoint {
+                pools[endpoint.id] = known
+                old[endpoint.id] = nil
+            } else {
+                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+            }
         }
         for pool in old.values {
             retiredDials += pool.dialled
-            pool.closeIdle()
+            pool.retire()
         }
     }
 
@@ -92,7 +101,10 @@ final class LoopContext {
     func tick() {
         let now = Clock.now
         for pool in pools.values { pool.closeExpired(at: now) }
-        for client in clients.values where client.hasExpired(at: now) { client.deadlinePassed() }
+        for client in Array(clients.values) {
+            if client.hasExpired(at: now) { client.deadlinePassed() }
+            if let interval = settings.keepAliveInterval { client.keepAlive(every: interval, now) }
+        }
         flushLog()
     }
 
@@ -104,7 +116,7 @@ final class LoopContext {
 
     func closeAll() {
         for client in Array(clients.values) { client.closeNow() }
-        for pool in pools.values { pool.closeIdle() }
+        for pool in pools.values { pool.retire() }
         flushLog()
     }
 

@@ -14,6 +14,8 @@ package struct ProxySettings: Sendable {
     package var firstByteTimeout: Interval?
     /// Silence allowed inside an answer; nil: no limit.
     package var betweenBytesTimeout: Interval?
+    /// Silence after which a client that waits for its stream gets a sign of life; nil: never.
+    package var keepAliveInterval: Interval? = .seconds(15)
     /// A head has to be complete so long after its first byte.
     package var headTimeout = Interval.seconds(10)
     /// A client's connection may be idle so long.
@@ -28,23 +30,25 @@ package struct ProxySettings: Sendable {
 }
 
 /// How to reach one backend, and what to send along.
-package struct BackendEndpoint: Sendable {
+package struct BackendEndpoint: Sendable, Equatable {
     package var id: BackendID
     package var name: String
-    package var host: String
-    package var port: Int
-    package var usesTLS: Bool
+    package let host: String
+    package let port: Int
+    package let usesTLS: Bool
+    /// The value of `Host`.
+    package let authority: String
     /// Put in front of every request target; empty or `/…` without a slash at its end.
     package var pathPrefix: String
     /// Replaces the client's `Authorization`.
     package var authorization: String?
-    package var extraHeaders: [(name: String, value: String)]
+    package var extraHeaders: [Header]
     /// False for engines that close the connection after every streamed answer (llama-server).
     package var keepsConnectionAfterStream: Bool
 
     package init(
         id: BackendID, name: String, host: String, port: Int, usesTLS: Bool = false, pathPrefix: String = "",
-        authorization: String? = nil, extraHeaders: [(name: String, value: String)] = [],
+        authorization: String? = nil, extraHeaders: [Header] = [],
         keepsConnectionAfterStream: Bool = false
     ) {
         self.id = id
@@ -56,13 +60,21 @@ package struct BackendEndpoint: Sendable {
         self.authorization = authorization
         self.extraHeaders = extraHeaders
         self.keepsConnectionAfterStream = keepsConnectionAfterStream
+        let shownHost = host.contains(":") ? "[\(host)]" : host
+        authority = port == (usesTLS ? 443 : 80) ? shownHost : "\(shownHost):\(port)"
     }
 
-    /// The value of `Host`.
-    package var authority: String {
-        let name = host.contains(":") ? "[\(host)]" : host
-        return port == (usesTLS ? 443 : 80) ? name : "\(name):\(port)"
+    package struct Header: Sendable, Equatable {
+        package var name: String
+        package var value: String
+
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
     }
+
+
 
     /// The address without a lookup, when `host` is one.
     package var literalAddress: SocketAddress? { try? SocketAddress(ipAddress: host, port: port) }

@@ -21,7 +21,10 @@ package final class SharedRouter: Sendable {
 
     /// From a loop: effects for its own requests run before this returns.
     func send(_ event: Event, from context: LoopContext) {
-        let effects = handle(event)
+        // Taken out and put back: an effect may send the next event, which then finds an empty one.
+        var effects = context.effects
+        context.effects = []
+        handle(event, &effects)
         for effect in effects {
             if let loop = loopIndex(effect), loop != context.index {
                 deliver(effect, toLoop: loop)
@@ -31,11 +34,15 @@ package final class SharedRouter: Sendable {
                 carryOut(effect)
             }
         }
+        effects.removeAll(keepingCapacity: true)
+        context.effects = effects
     }
 
     /// From anywhere else.
     package func send(_ event: Event) {
-        for effect in handle(event) {
+        var effects: [Effect] = []
+        handle(event, &effects)
+        for effect in effects {
             if let loop = loopIndex(effect) { deliver(effect, toLoop: loop) } else { carryOut(effect) }
         }
     }
@@ -51,6 +58,9 @@ package final class SharedRouter: Sendable {
         router.withLock { $0.decisions(requestID: requestID) }
     }
 
+    /// Requests in flight on that server.
+    package func inFlight(of id: BackendID) -> Int { router.withLock { $0.inFlight(of: id) } }
+
     package var canTakeWork: Bool { router.withLock { $0.canTakeWork } }
 
     /// Ends a request, waiting or running. False when there is none of that name.
@@ -61,13 +71,9 @@ package final class SharedRouter: Sendable {
         return true
     }
 
-    private func handle(_ event: Event) -> [Effect] {
+    private func handle(_ event: Event, _ effects: inout [Effect]) {
         let now = Clock.now
-        return router.withLock { router in
-            var effects: [Effect] = []
-            router.handle(event, at: now, effects: &effects)
-            return effects
-        }
+        router.withLock { $0.handle(event, at: now, effects: &effects) }
     }
 
     /// The loop whose request the effect concerns; nil for effects that concern none.

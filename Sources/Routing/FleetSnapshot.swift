@@ -88,6 +88,11 @@ extension Router {
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }
 
+    /// Requests in flight on that server, those that do not count towards its limit too.
+    package func inFlight(of id: BackendID) -> Int {
+        indexOfBackend[id].map { backends[$0].inFlight + backends[$0].passing } ?? 0
+    }
+
     /// True while a server can take work.
     package var canTakeWork: Bool {
         backends.contains { !$0.isRemoved && !$0.isDraining && !$0.health.isDown }

@@ -328,6 +328,11 @@ extension Router {
     ) {
         guard let index = indexOfBackend[id] else { return }
         let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
+        var report = report
+        // Slots that work for us are no sign of a busy machine: the limit counts them already.
+        if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
+            report.isBusy = true
+        }
         backends[index].health.probed(report, at: now)
         if wasDown { routesByModel.removeAll() }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }

@@ -67,8 +67,9 @@ package struct AnswerTail: Sendable {
             index += length
             while index < bytes.count, bytes[index] == 0x20 { index += 1 }
             var end = index
-            while end < bytes.count, bytes[end].isDigit || bytes[end] == UInt8(ascii: ".") || bytes[end] == UInt8(ascii: "-")
-                || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
+            while end < bytes.count,
+                bytes[end].isDigit || bytes[end] == UInt8(ascii: ".") || bytes[end] == UInt8(ascii: "-")
+                    || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
             { end += 1 }
             guard index < end, end - index < 40 else { return nil }
             return Double(String(decoding: UnsafeRawBufferPointer(rebasing: bytes[index..<end]), as: UTF8.self))

@@ -11,7 +11,7 @@ package struct BodyReader: Sendable {
     package private(set) var isFinished: Bool
 
     /// The body that follows a request head: none unless its head says so.
-    package init(request head: HTTPHead) {
+    package init(request head: borrowing HTTPHead) {
         switch head.framing {
         case .unstated: framing = .length(remaining: 0)
         case .length(let count): framing = .length(remaining: count)
@@ -22,7 +22,7 @@ package struct BodyReader: Sendable {
     }
 
     /// The body that follows an answer head (RFC 9112 section 6.3). `toHead`: the request's method was HEAD.
-    package init(answer head: HTTPHead, toHead: Bool) {
+    package init(answer head: borrowing HTTPHead, toHead: Bool) {
         isFinished = toHead || head.status == 204 || head.status == 304 || head.status < 200
         switch head.framing {
         case .unstated: framing = .untilClose

@@ -1,8 +1,8 @@
 /// The parsed shape of one HTTP/1 head: ranges into the received bytes, and the few facts that framing needs.
 ///
-/// Nothing is copied. The value is meant to be reused (`parseRequest` again on the same variable), so that
+/// Nothing is copied, not even this value by accident. It is meant to be reused (`parseRequest` again on the same variable), so that
 /// a connection allocates its field list once. What two parsers could read differently is refused.
-package struct HTTPHead: Sendable {
+package struct HTTPHead: ~Copyable, Sendable {
     /// More header fields than this are refused.
     package static let maximumFields = 200
 

@@ -44,16 +44,19 @@ package struct HeadWriter: Sendable {
     package mutating func endHead() { write("\r\n") }
 
     /// Copies the field lines for which `passes` is true, and never hop-by-hop ones nor those `Connection` names.
-    package mutating func copyFields(of head: HTTPHead, from source: RawSpan, where passes: (FieldName) -> Bool) {
+    package mutating func copyFields(
+        of head: borrowing HTTPHead, from source: RawSpan, where passes: (FieldName) -> Bool
+    ) {
         source.withUnsafeBytes { bytes in copyFields(of: head, from: bytes, where: passes) }
     }
 
     private mutating func copyFields(
-        of head: HTTPHead, from source: UnsafeRawBufferPointer, where passes: (FieldName) -> Bool
+        of head: borrowing HTTPHead, from source: UnsafeRawBufferPointer, where passes: (FieldName) -> Bool
     ) {
         var runStart = head.fieldsStart
         for field in head.fields {
-            let named = head.namesConnectionFields && field.known != .host && field.known != .contentLength
+            let named =
+                head.namesConnectionFields && field.known != .host && field.known != .contentLength
                 && head.connectionNames(UnsafeRawBufferPointer(rebasing: source[field.name]), in: source)
             if field.known.isHopByHop || named || !passes(field.known) {
                 bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[runStart..<field.name.lowerBound]))

@@ -107,7 +107,9 @@ package enum JSONEdit {
             let nameStart = index + 1
             guard body[index] == UInt8(ascii: "\"") else { return nil }
             skipString()
-            guard index <= body.count, let name = JSONString.decode(body[nameStart..<max(nameStart, index - 1)]) else { return nil }
+            guard index <= body.count, let name = JSONString.decode(body[nameStart..<max(nameStart, index - 1)]) else {
+                return nil
+            }
             skipSpace()
             index += 1  // the colon
             skipSpace()

@@ -35,9 +35,11 @@ struct DecayingAverageTests {
         #expect(try after(halfLife: 2, weight: 1) > 0.8)
     }
 
-    @Test("ignores samples that are no numbers or weigh nothing", arguments: [
-        (Double.nan, 1), (.infinity, 1), (1, 0), (1, -1), (1, .nan), (1, .infinity),
-    ])
+    @Test(
+        "ignores samples that are no numbers or weigh nothing",
+        arguments: [
+            (Double.nan, 1), (.infinity, 1), (1, 0), (1, -1), (1, .nan), (1, .infinity),
+        ])
     func ignored(sample: Double, weight: Double) {
         var average = DecayingAverage(halfLife: 10)
         average.add(5)

@@ -4,14 +4,16 @@ import Testing
 
 @Suite("Model patterns")
 struct ModelPatternTests {
-    @Test("match the whole name", arguments: [
-        ("gpt-oss:20b-64k.*", "gpt-oss:20b-64k", true), ("gpt-oss:20b-64k.*", "gpt-oss:20b-64k-2", true),
-        ("gpt-oss:20b-64k.*", "my-gpt-oss:20b-64k", false), ("qwen", "qwen", true), ("qwen", "qwen2", false),
-        ("qwen", "Qwen", false), ("(?i)qwen", "Qwen", true), ("a|ab", "ab", true), ("a|b", "b", true),
-        ("a|b", "c", false), ("(a|b)-x", "b-x", true), ("q.en", "qwen", true), (#"q\.en"#, "qwen", false),
-        (#"q\.en"#, "q.en", true), ("[0-9]+b", "120b", true), ("", "", true), ("", "x", false), (".*", "", true),
-        ("日本.*", "日本語", true), ("x{2}", "xx", true),
-    ])
+    @Test(
+        "match the whole name",
+        arguments: [
+            ("gpt-oss:20b-64k.*", "gpt-oss:20b-64k", true), ("gpt-oss:20b-64k.*", "gpt-oss:20b-64k-2", true),
+            ("gpt-oss:20b-64k.*", "my-gpt-oss:20b-64k", false), ("qwen", "qwen", true), ("qwen", "qwen2", false),
+            ("qwen", "Qwen", false), ("(?i)qwen", "Qwen", true), ("a|ab", "ab", true), ("a|b", "b", true),
+            ("a|b", "c", false), ("(a|b)-x", "b-x", true), ("q.en", "qwen", true), (#"q\.en"#, "qwen", false),
+            (#"q\.en"#, "q.en", true), ("[0-9]+b", "120b", true), ("", "", true), ("", "x", false), (".*", "", true),
+            ("日本.*", "日本語", true), ("x{2}", "xx", true),
+        ])
     func wholeMatch(pattern: String, model: String, expected: Bool) {
         #expect(ModelPattern(pattern).matches(model) == expected)
     }

@@ -20,9 +20,11 @@ struct OriginalFaultsTests {
         #expect(still.grant(of: third)?.serverName == "B", "its prompt is cached there now")
     }
 
-    @Test("2 and 3: in-flight counts never leak, however a request ends", arguments: [
-        "finished", "incomplete", "cancelled", "connect", "broke", "answered", "lost", "twice",
-    ])
+    @Test(
+        "2 and 3: in-flight counts never leak, however a request ends",
+        arguments: [
+            "finished", "incomplete", "cancelled", "connect", "broke", "answered", "lost", "twice",
+        ])
     func countsNeverLeak(end: String) {
         var scene = Scene([("A", 2)], models: ["m", "m-2"])
         for _ in 0..<100 {

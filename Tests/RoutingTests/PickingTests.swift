@@ -226,9 +226,11 @@ struct PickingTests {
         #expect(scene.server("A")?.inFlight == 1)
     }
 
-    @Test("never exceeds request-max, the engine's slots, or the smaller of both", arguments: [
-        (requestMax: 2, slots: nil, limit: 2), (nil, 3, 3), (4, 2, 2), (2, 4, 2), (nil, nil, nil), (3, 0, 3),
-    ] as [(requestMax: Int?, slots: Int?, limit: Int?)])
+    @Test(
+        "never exceeds request-max, the engine's slots, or the smaller of both",
+        arguments: [
+            (requestMax: 2, slots: nil, limit: 2), (nil, 3, 3), (4, 2, 2), (2, 4, 2), (nil, nil, nil), (3, 0, 3),
+        ] as [(requestMax: Int?, slots: Int?, limit: Int?)])
     func limits(requestMax: Int?, slots: Int?, limit: Int?) {
         var scene = Scene([("A", requestMax)])
         _ = scene.probe(1, slots: slots)

@@ -12,7 +12,7 @@ struct SessionTableTests {
         .init(backend: Scene.id(server), instance: instance)
     }
 
-    private func at(_ seconds: Int) -> Moment { .zero + .seconds(seconds) }
+    private func at(_ seconds: Int) -> Moment { .zero + .seconds(Int64(seconds)) }
 
     private func record(
         _ table: inout SessionTable, _ client: String, _ place: SessionTable.Place, _ seconds: Int, limit: Int = 100

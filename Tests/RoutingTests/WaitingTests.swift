@@ -183,9 +183,11 @@ struct WaitingTests {
         #expect(scene.server("A")?.inFlight == 1)
     }
 
-    @Test("ends when a server comes up, is undrained, tells more slots or lists the model", arguments: [
-        "up", "undrained", "slots", "listed",
-    ])
+    @Test(
+        "ends when a server comes up, is undrained, tells more slots or lists the model",
+        arguments: [
+            "up", "undrained", "slots", "listed",
+        ])
     func served(by change: String) {
         var scene = Scene([("A", nil), ("B", nil)], models: nil)
         _ = scene.list(1, ["m"])

@@ -35,13 +35,15 @@ private let chunkedReader: BodyReader = {
 
 @Suite("Chunked bodies")
 struct ChunkedBodyTests {
-    @Test("give their content and end where they end", arguments: [
-        ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),
-        ("A\r\n0123456789\r\n0\r\n\r\n", "0123456789"), ("a\r\n0123456789\r\n00\r\n\r\n", "0123456789"),
-        ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n"), ("003;x=y;z=\"q\"\r\nabc\r\n0;last\r\n\r\n", "abc"),
-        ("3 ;ext\r\nabc\r\n0\r\n\r\n", "abc"), ("1\r\na\r\n0\r\nX-Trailer: 1\r\nB:\r\n\r\n", "a"),
-        ("5\r\n0\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n"),
-    ])
+    @Test(
+        "give their content and end where they end",
+        arguments: [
+            ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),
+            ("A\r\n0123456789\r\n0\r\n\r\n", "0123456789"), ("a\r\n0123456789\r\n00\r\n\r\n", "0123456789"),
+            ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n"), ("003;x=y;z=\"q\"\r\nabc\r\n0;last\r\n\r\n", "abc"),
+            ("3 ;ext\r\nabc\r\n0\r\n\r\n", "abc"), ("1\r\na\r\n0\r\nX-Trailer: 1\r\nB:\r\n\r\n", "a"),
+            ("5\r\n0\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n"),
+        ])
     func accepted(text: String, content: String) {
         let next = "GET /next"
         let bytes = Array((text + next).utf8)
@@ -51,12 +53,16 @@ struct ChunkedBodyTests {
         #expect(read(bytes, with: chunkedReader, cuts: Array(1..<bytes.count)) == expected, "byte by byte")
     }
 
-    @Test("are refused when malformed, wherever they are cut", arguments: [
-        "\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\na", " 1\r\na", "1\na", "1\r\r", "1\rx", "1\r\nab", "1\r\na\n", "1\r\na\rx",
-        "1\r\na\r\n\r\n", "0\r\n\n", "0\r\n\rx", "0\r\nA: b\n", "0\r\nA: b\rx", "0\r\n A: b\r\n", "0\r\n: b\r\n",
-        "0\r\nno colon\r\n", "0\r\nA : b\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n", "1234567890123456\r\n", ";\r\n",
-        "FFFFFFFFFFFFFFFFF\r\n", "1\u{7f}\r\n",
-    ])
+    @Test(
+        "are refused when malformed, wherever they are cut",
+        arguments: [
+            "\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\na", " 1\r\na", "1\na", "1\r\r", "1\rx", "1\r\nab", "1\r\na\n",
+            "1\r\na\rx",
+            "1\r\na\r\n\r\n", "0\r\n\n", "0\r\n\rx", "0\r\nA: b\n", "0\r\nA: b\rx", "0\r\n A: b\r\n", "0\r\n: b\r\n",
+            "0\r\nno colon\r\n", "0\r\nA : b\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n",
+            "1234567890123456\r\n", ";\r\n",
+            "FFFFFFFFFFFFFFFFF\r\n", "1\u{7f}\r\n",
+        ])
     func malformed(text: String) {
         let bytes = Array(text.utf8)
         let whole = read(bytes, with: chunkedReader, cuts: [])
@@ -123,10 +129,12 @@ struct BodyReaderTests {
         #expect(try request("Transfer-Encoding: chunked\r\n").isChunked)
     }
 
-    @Test("of these answers are empty whatever their head says", arguments: [
-        (204, ""), (304, "Content-Length: 10\r\n"), (100, ""), (199, ""), (200, "Content-Length: 0\r\n"),
-        (204, "Transfer-Encoding: chunked\r\n"),
-    ])
+    @Test(
+        "of these answers are empty whatever their head says",
+        arguments: [
+            (204, ""), (304, "Content-Length: 10\r\n"), (100, ""), (199, ""), (200, "Content-Length: 0\r\n"),
+            (204, "Transfer-Encoding: chunked\r\n"),
+        ])
     func emptyAnswers(status: Int, line: String) throws {
         var reader = try answer(status, line)
         #expect(reader.isFinished)

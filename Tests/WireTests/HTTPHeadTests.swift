@@ -43,38 +43,45 @@ struct HTTPHeadTests {
         #expect(head.fields.map(\.lineEnd).last == head.fieldsEnd)
     }
 
-    @Test("of these shapes are accepted", arguments: [
-        "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-        "M-SEARCH /a//b/../c HTTP/1.1\r\nhOsT: [::1]:80\r\n\r\n", "GET /?q=a\"b|c{} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a_b.c~d\r\nA: \u{e9}\r\n\r\n",
-    ])
+    @Test(
+        "of these shapes are accepted",
+        arguments: [
+            "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+            "M-SEARCH /a//b/../c HTTP/1.1\r\nhOsT: [::1]:80\r\n\r\n", "GET /?q=a\"b|c{} HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a_b.c~d\r\nA: \u{e9}\r\n\r\n",
+        ])
     func accepted(text: String) {
         #expect(problem(text) == nil)
     }
 
-    @Test("of these shapes are refused, each for its reason", arguments: [
-        ("", .badRequestLine), ("\r\n", .badRequestLine), ("GET\r\n\r\n", .badRequestLine), ("GET /\r\n\r\n", .badRequestLine),
-        (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
-        ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine), ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
-        ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", .badRequestLine), ("GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
-        ("\(String(repeating: "M", count: 33)) / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
-        ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
-        ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
-        ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
-        ("GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
-        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", .unsupportedVersion), ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", .unsupportedVersion),
-        ("GET / http/1.1\r\nHost: a\r\n\r\n", .unsupportedVersion), ("GET / \r\nHost: a\r\n\r\n", .unsupportedVersion),
-        ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", .unsupportedVersion), ("GET / HTTP/1", .unsupportedVersion),
-        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badFieldName), ("GET / HTTP/1.1\r\n: a\r\n\r\n", .badFieldName),
-        ("GET / HTTP/1.1\r\nHost\r\n\r\n", .badFieldName), ("GET / HTTP/1.1\r\nHo(st: a\r\n\r\n", .badFieldName),
-        ("GET / HTTP/1.1\r\nH\u{f6}st: a\r\n\r\n", .badFieldName),
-        ("GET / HTTP/1.1\r\nHost: a\u{1}\r\n\r\n", .badFieldValue), ("GET / HTTP/1.1\r\nHost: a\u{7f}\r\n\r\n", .badFieldValue),
-        ("GET / HTTP/1.1\r\nHost: a", .badFieldValue), ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", .badFieldValue),
-        ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", .foldedField), ("GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", .foldedField),
-        ("GET / HTTP/1.1\r\n\r\n", .missingHost), ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost), ("GET / HTTP/1.0\r\nHost: a b\r\n\r\n", .badHost),
-    ] as [(String, HeadProblem)])
+    @Test(
+        "of these shapes are refused, each for its reason",
+        arguments: [
+            ("", .badRequestLine), ("\r\n", .badRequestLine), ("GET\r\n\r\n", .badRequestLine),
+            ("GET /\r\n\r\n", .badRequestLine),
+            (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
+            ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine), ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", .badRequestLine), ("GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
+            ("\(String(repeating: "M", count: 33)) / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
+            ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
+            ("GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", .unsupportedVersion),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", .unsupportedVersion),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", .unsupportedVersion), ("GET / \r\nHost: a\r\n\r\n", .unsupportedVersion),
+            ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", .unsupportedVersion), ("GET / HTTP/1", .unsupportedVersion),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badFieldName), ("GET / HTTP/1.1\r\n: a\r\n\r\n", .badFieldName),
+            ("GET / HTTP/1.1\r\nHost\r\n\r\n", .badFieldName), ("GET / HTTP/1.1\r\nHo(st: a\r\n\r\n", .badFieldName),
+            ("GET / HTTP/1.1\r\nH\u{f6}st: a\r\n\r\n", .badFieldName),
+            ("GET / HTTP/1.1\r\nHost: a\u{1}\r\n\r\n", .badFieldValue),
+            ("GET / HTTP/1.1\r\nHost: a\u{7f}\r\n\r\n", .badFieldValue),
+            ("GET / HTTP/1.1\r\nHost: a", .badFieldValue), ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", .badFieldValue),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", .foldedField), ("GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", .foldedField),
+            ("GET / HTTP/1.1\r\n\r\n", .missingHost), ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost), ("GET / HTTP/1.0\r\nHost: a b\r\n\r\n", .badHost),
+        ] as [(String, HeadProblem)])
     func refused(text: String, expected: HeadProblem) {
         #expect(problem(text) == expected)
     }
@@ -90,22 +97,27 @@ struct HTTPHeadTests {
         #expect(try fields("Content-Length: 999999999999999999").framing == .length(999_999_999_999_999_999))
     }
 
-    @Test("are refused when two readers could see different bodies", arguments: [
-        (["Content-Length: 1", "Content-Length: 1"], .repeatedContentLength),
-        (["Content-Length: 1", "Content-Length: 2"], .repeatedContentLength),
-        (["Content-Length: 1, 1"], .badContentLength), (["Content-Length: +1"], .badContentLength),
-        (["Content-Length: -1"], .badContentLength), (["Content-Length: 0x1"], .badContentLength),
-        (["Content-Length: 1 2"], .badContentLength), (["Content-Length:"], .badContentLength),
-        (["Content-Length: 1.0"], .badContentLength), (["Content-Length: 1000000000000000000"], .badContentLength),
-        (["Content-Length: \u{661}"], .badContentLength),
-        (["Content-Length: 1", "Transfer-Encoding: chunked"], .lengthAndTransferEncoding),
-        (["Transfer-Encoding: chunked", "Content-Length: 1"], .lengthAndTransferEncoding),
-        (["Transfer-Encoding: gzip"], .unknownTransferEncoding), (["Transfer-Encoding: gzip, chunked"], .unknownTransferEncoding),
-        (["Transfer-Encoding: chunked, chunked"], .unknownTransferEncoding), (["Transfer-Encoding:"], .unknownTransferEncoding),
-        (["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], .unknownTransferEncoding),
-        (["Transfer-Encoding: identity"], .unknownTransferEncoding), (["Transfer-Encoding: xchunked"], .unknownTransferEncoding),
-        (["Transfer-Encoding: \"chunked\""], .unknownTransferEncoding),
-    ] as [([String], HeadProblem)])
+    @Test(
+        "are refused when two readers could see different bodies",
+        arguments: [
+            (["Content-Length: 1", "Content-Length: 1"], .repeatedContentLength),
+            (["Content-Length: 1", "Content-Length: 2"], .repeatedContentLength),
+            (["Content-Length: 1, 1"], .badContentLength), (["Content-Length: +1"], .badContentLength),
+            (["Content-Length: -1"], .badContentLength), (["Content-Length: 0x1"], .badContentLength),
+            (["Content-Length: 1 2"], .badContentLength), (["Content-Length:"], .badContentLength),
+            (["Content-Length: 1.0"], .badContentLength), (["Content-Length: 1000000000000000000"], .badContentLength),
+            (["Content-Length: \u{661}"], .badContentLength),
+            (["Content-Length: 1", "Transfer-Encoding: chunked"], .lengthAndTransferEncoding),
+            (["Transfer-Encoding: chunked", "Content-Length: 1"], .lengthAndTransferEncoding),
+            (["Transfer-Encoding: gzip"], .unknownTransferEncoding),
+            (["Transfer-Encoding: gzip, chunked"], .unknownTransferEncoding),
+            (["Transfer-Encoding: chunked, chunked"], .unknownTransferEncoding),
+            (["Transfer-Encoding:"], .unknownTransferEncoding),
+            (["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], .unknownTransferEncoding),
+            (["Transfer-Encoding: identity"], .unknownTransferEncoding),
+            (["Transfer-Encoding: xchunked"], .unknownTransferEncoding),
+            (["Transfer-Encoding: \"chunked\""], .unknownTransferEncoding),
+        ] as [([String], HeadProblem)])
     func ambiguous(lines: [String], expected: HeadProblem) {
         let text = "POST / HTTP/1.1\r\nHost: a\r\n" + lines.map { $0 + "\r\n" }.joined() + "\r\n"
         #expect(problem(text) == expected)
@@ -125,11 +137,13 @@ struct HTTPHeadTests {
         #expect(problem(head(HTTPHead.maximumFields + 1)) == .tooManyFields)
     }
 
-    @Test("say whether the connection lives on", arguments: [
-        ("1.1", nil, true), ("1.1", "close", false), ("1.1", "Keep-Alive", true), ("1.1", "x, CLOSE ,y", false),
-        ("1.0", nil, false), ("1.0", "keep-alive", true), ("1.0", "keep-alive, close", false), ("1.1", "closed", true),
-        ("1.1", ",,", true),
-    ] as [(String, String?, Bool)])
+    @Test(
+        "say whether the connection lives on",
+        arguments: [
+            ("1.1", nil, true), ("1.1", "close", false), ("1.1", "Keep-Alive", true), ("1.1", "x, CLOSE ,y", false),
+            ("1.0", nil, false), ("1.0", "keep-alive", true), ("1.0", "keep-alive, close", false), ("1.1", "closed", true),
+            ("1.1", ",,", true),
+        ] as [(String, String?, Bool)])
     func persistence(version: String, connection: String?, expected: Bool) throws {
         let line = connection.map { "Connection: \($0)\r\n" } ?? ""
         #expect(try Self.request("GET / HTTP/\(version)\r\nHost: a\r\n\(line)\r\n").isPersistent == expected)
@@ -180,11 +194,13 @@ struct AnswerHeadTests {
         return head
     }
 
-    @Test("are read with and without words after the status", arguments: [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200, 1), ("HTTP/1.0 404 Not Found\r\n\r\n", 404, 0),
-        ("HTTP/1.1 204\r\n\r\n", 204, 1), ("HTTP/1.1 200 \r\n\r\n", 200, 1), ("HTTP/1.1 599 \u{e9}t\u{e9}\r\n\r\n", 599, 1),
-        ("HTTP/1.1 999 x\r\nA: b\r\n\r\n", 999, 1), ("HTTP/1.1 100 Continue\r\n\r\n", 100, 1),
-    ])
+    @Test(
+        "are read with and without words after the status",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200, 1), ("HTTP/1.0 404 Not Found\r\n\r\n", 404, 0),
+            ("HTTP/1.1 204\r\n\r\n", 204, 1), ("HTTP/1.1 200 \r\n\r\n", 200, 1), ("HTTP/1.1 599 \u{e9}t\u{e9}\r\n\r\n", 599, 1),
+            ("HTTP/1.1 999 x\r\nA: b\r\n\r\n", 999, 1), ("HTTP/1.1 100 Continue\r\n\r\n", 100, 1),
+        ])
     func accepted(text: String, status: Int, minorVersion: Int) throws {
         let head = try answer(text)
         #expect(head.status == status)
@@ -192,16 +208,18 @@ struct AnswerHeadTests {
         #expect(head.fieldsEnd == text.utf8.count - 2)
     }
 
-    @Test("are refused when they are not what they should be", arguments: [
-        ("", .unsupportedVersion), ("HTTP/2 200\r\n\r\n", .unsupportedVersion), ("HTTP/1.1 20\r\n\r\n", .badStatusLine),
-        ("HTTP/1.1 2000 OK\r\n\r\n", .badStatusLine), ("HTTP/1.1  200 OK\r\n\r\n", .badStatusLine),
-        ("HTTP/1.1 099 x\r\n\r\n", .badStatusLine), ("HTTP/1.1 abc x\r\n\r\n", .badStatusLine),
-        ("HTTP/1.1\r\n\r\n\r\n\r\n", .badStatusLine), ("HTTP/1.1 200 O\u{1}K\r\n\r\n", .badStatusLine),
-        ("HTTP/1.1 200 OK", .badStatusLine), ("ICY 200 OK\r\n\r\n", .unsupportedVersion),
-        ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", .badFieldName), ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", .foldedField),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .repeatedContentLength),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", .lengthAndTransferEncoding),
-    ] as [(String, HeadProblem)])
+    @Test(
+        "are refused when they are not what they should be",
+        arguments: [
+            ("", .unsupportedVersion), ("HTTP/2 200\r\n\r\n", .unsupportedVersion), ("HTTP/1.1 20\r\n\r\n", .badStatusLine),
+            ("HTTP/1.1 2000 OK\r\n\r\n", .badStatusLine), ("HTTP/1.1  200 OK\r\n\r\n", .badStatusLine),
+            ("HTTP/1.1 099 x\r\n\r\n", .badStatusLine), ("HTTP/1.1 abc x\r\n\r\n", .badStatusLine),
+            ("HTTP/1.1\r\n\r\n\r\n\r\n", .badStatusLine), ("HTTP/1.1 200 O\u{1}K\r\n\r\n", .badStatusLine),
+            ("HTTP/1.1 200 OK", .badStatusLine), ("ICY 200 OK\r\n\r\n", .unsupportedVersion),
+            ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", .badFieldName), ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", .foldedField),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .repeatedContentLength),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", .lengthAndTransferEncoding),
+        ] as [(String, HeadProblem)])
     func refused(text: String, expected: HeadProblem) {
         #expect(throws: expected, "\(text)") { try answer(text) }
     }
@@ -216,20 +234,24 @@ struct AnswerHeadTests {
 struct FieldNameTests {
     private func lookUp(_ name: String) -> FieldName { Array(name.utf8).withUnsafeBytes { FieldName.lookUp($0) } }
 
-    @Test("are known whatever their case", arguments: [
-        ("Host", .host), ("HOST", .host), ("content-length", .contentLength), ("Content-LENGTH", .contentLength),
-        ("TE", .te), ("Trailer", .trailer), ("X-Request-ID", .requestID), ("Via", .via), ("Thread-Id", .codexThreadID),
-        ("Session_ID", .codexSessionID), ("X-Balancer-Queued-Ms", .balancerQueued), ("Authorization", .authorization),
-        ("Proxy-Authorization", .proxyAuthorization), ("x-claude-code-session-id", .claudeCodeSessionID),
-    ] as [(String, FieldName)])
+    @Test(
+        "are known whatever their case",
+        arguments: [
+            ("Host", .host), ("HOST", .host), ("content-length", .contentLength), ("Content-LENGTH", .contentLength),
+            ("TE", .te), ("Trailer", .trailer), ("X-Request-ID", .requestID), ("Via", .via), ("Thread-Id", .codexThreadID),
+            ("Session_ID", .codexSessionID), ("X-Balancer-Queued-Ms", .balancerQueued), ("Authorization", .authorization),
+            ("Proxy-Authorization", .proxyAuthorization), ("x-claude-code-session-id", .claudeCodeSessionID),
+        ] as [(String, FieldName)])
     func known(name: String, expected: FieldName) {
         #expect(lookUp(name) == expected)
     }
 
-    @Test("that only look alike are others", arguments: [
-        "", "Hos", "Hosts", "Content_Length", "Content-Lengt\u{68}\u{301}", "contentlength", "T", "x", "\u{212A}eep-alive",
-        String(repeating: "x", count: 5000), "@ia", "`ost",
-    ])
+    @Test(
+        "that only look alike are others",
+        arguments: [
+            "", "Hos", "Hosts", "Content_Length", "Content-Lengt\u{68}\u{301}", "contentlength", "T", "x", "\u{212A}eep-alive",
+            String(repeating: "x", count: 5000), "@ia", "`ost",
+        ])
     func others(name: String) {
         #expect(lookUp(name) == .other)
     }

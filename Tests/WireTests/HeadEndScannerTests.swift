@@ -21,12 +21,14 @@ struct HeadEndScannerTests {
         #expect(scan(text) == .needMore)
     }
 
-    @Test("refuses what parsers disagree about", arguments: [
-        ("GET / HTTP/1.1\nHost: a\r\n\r\n", .bareLineFeed), ("\n", .bareLineFeed),
-        ("GET / HTTP/1.1\r\nHost: a\n\r\n", .bareLineFeed), ("GET / HTTP/1.1\r\nHost: a\r\n\n", .bareLineFeed),
-        ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", .bareCarriageReturn), ("\r\r\n", .bareCarriageReturn),
-        ("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", .bareCarriageReturn), ("GET /\0 HTTP/1.1\r\n\r\n", .nul),
-    ] as [(String, HeadProblem)])
+    @Test(
+        "refuses what parsers disagree about",
+        arguments: [
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", .bareLineFeed), ("\n", .bareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", .bareLineFeed), ("GET / HTTP/1.1\r\nHost: a\r\n\n", .bareLineFeed),
+            ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", .bareCarriageReturn), ("\r\r\n", .bareCarriageReturn),
+            ("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", .bareCarriageReturn), ("GET /\0 HTTP/1.1\r\n\r\n", .nul),
+        ] as [(String, HeadProblem)])
     func refused(text: String, problem: HeadProblem) {
         #expect(scan(text) == .refused(problem))
     }
@@ -41,10 +43,12 @@ struct HeadEndScannerTests {
         #expect(scan(String(repeating: "x", count: 25), limit: 26) == .needMore)
     }
 
-    @Test("gives the same answer wherever the bytes are cut", arguments: [
-        "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\nbody", "GET / HTTP/1.1\r\nHost: a\n\r\n",
-        "GET /\r\nA\rB\r\n\r\n", "a\r\n\0\r\n\r\n",
-    ])
+    @Test(
+        "gives the same answer wherever the bytes are cut",
+        arguments: [
+            "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\nbody", "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET /\r\nA\rB\r\n\r\n", "a\r\n\0\r\n\r\n",
+        ])
     func everySplit(text: String) {
         let bytes = Array(text.utf8)
         let whole = scan(text)

@@ -6,25 +6,30 @@ import Testing
 struct JSONTests {
     private func parse(_ text: String) throws(JSON.ParseError) -> JSON { try JSON(parsing: Array(text.utf8)) }
 
-    @Test("come out as they went in, without the spaces", arguments: [
-        ("null", "null"), (" [ 1 , 2 ] ", "[1,2]"), ("{\"a\" : {\"b\":[]}, \"a\":1}", "{\"a\":{\"b\":[]},\"a\":1}"),
-        ("1e3", "1e3"), ("-0.50E+07", "-0.50E+07"), ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ("{}", "{}"), ("[[],{}]", "[[],{}]"), ("\"\\u0041\\/\"", "\"A/\""), ("\"\\ud83d\\ude00\"", "\"😀\""),
-        ("\"\\b\\f\\n\\r\\t\\\"\\\\\\u0000\\u007f\"", "\"\\u0008\\u000c\\n\\r\\t\\\"\\\\\\u0000\\u007f\""),
-        ("\t\r\n true\n", "true"), ("[true,false,null]", "[true,false,null]"),
-    ])
+    @Test(
+        "come out as they went in, without the spaces",
+        arguments: [
+            ("null", "null"), (" [ 1 , 2 ] ", "[1,2]"), ("{\"a\" : {\"b\":[]}, \"a\":1}", "{\"a\":{\"b\":[]},\"a\":1}"),
+            ("1e3", "1e3"), ("-0.50E+07", "-0.50E+07"), ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("{}", "{}"), ("[[],{}]", "[[],{}]"), ("\"\\u0041\\/\"", "\"A/\""), ("\"\\ud83d\\ude00\"", "\"😀\""),
+            ("\"\\b\\f\\n\\r\\t\\\"\\\\\\u0000\\u007f\"", "\"\\u0008\\u000c\\n\\r\\t\\\"\\\\\\u0000\\u007f\""),
+            ("\t\r\n true\n", "true"), ("[true,false,null]", "[true,false,null]"),
+        ])
     func roundTrip(text: String, expected: String) throws {
         let value = try parse(text)
         #expect(value.text == expected)
         #expect(try parse(value.text) == value)
     }
 
-    @Test("are not made of anything else", arguments: [
-        "", " ", "{", "}", "[", "]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[,1]", "[1 2]", "{a:1}", "{'a':1}", "{1:2}",
-        "01", "1.", ".5", "1e", "1e+", "-", "+1", "--1", "0x10", "NaN", "Infinity", "nul", "tru", "falsey", "True",
-        "\"", "\"\\", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"a\nb\"", "\"\t\"", "\"\\\u{1}\"",
-        "{}{}", "1 1", "[}", "{]", "\u{FEFF}{}", "// c\n1", "{\"a\":1 \"b\":2}", "[1]]", "null,",
-    ])
+    @Test(
+        "are not made of anything else",
+        arguments: [
+            "", " ", "{", "}", "[", "]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[,1]", "[1 2]", "{a:1}", "{'a':1}",
+            "{1:2}",
+            "01", "1.", ".5", "1e", "1e+", "-", "+1", "--1", "0x10", "NaN", "Infinity", "nul", "tru", "falsey", "True",
+            "\"", "\"\\", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"a\nb\"", "\"\t\"", "\"\\\u{1}\"",
+            "{}{}", "1 1", "[}", "{]", "\u{FEFF}{}", "// c\n1", "{\"a\":1 \"b\":2}", "[1]]", "null,",
+        ])
     func malformed(text: String) {
         do {
             let value = try parse(text)
@@ -136,27 +141,33 @@ struct JSONTests {
 
 @Suite("JSON strings")
 struct JSONStringTests {
-    @Test("resolve escapes", arguments: [
-        ("", ""), ("plain", "plain"), (#"\n\r\t\b\f\/\\\""#, "\n\r\t\u{8}\u{c}/\\\""), (#"\u00e9\u00E9"#, "éé"),
-        (#"\u65e5本"#, "日本"), (#"\ud83d\ude00"#, "😀"), (#"\uD83D\uDE00x"#, "😀x"), (#"\u0000"#, "\0"),
-        (#"\uffff"#, "\u{ffff}"),
-    ])
+    @Test(
+        "resolve escapes",
+        arguments: [
+            ("", ""), ("plain", "plain"), (#"\n\r\t\b\f\/\\\""#, "\n\r\t\u{8}\u{c}/\\\""), (#"\u00e9\u00E9"#, "éé"),
+            (#"\u65e5本"#, "日本"), (#"\ud83d\ude00"#, "😀"), (#"\uD83D\uDE00x"#, "😀x"), (#"\u0000"#, "\0"),
+            (#"\uffff"#, "\u{ffff}"),
+        ])
     func escapes(raw: String, expected: String) {
         #expect(JSONString.decode(Array(raw.utf8)) == expected)
     }
 
-    @Test("make U+FFFD of a lone surrogate", arguments: [
-        (#"\ud83d"#, "\u{FFFD}"), (#"\ude00"#, "\u{FFFD}"), (#"\ud83dx"#, "\u{FFFD}x"), (#"\ud83d\n"#, "\u{FFFD}\n"),
-        (#"\ud83d\u0041"#, "\u{FFFD}A"), (#"\ud83d\ud83d\ude00"#, "\u{FFFD}😀"), (#"\ude00\ud83d"#, "\u{FFFD}\u{FFFD}"),
-        (#"\udbff\udfff"#, "\u{10FFFF}"), (#"\ud800\udc00"#, "\u{10000}"),
-    ])
+    @Test(
+        "make U+FFFD of a lone surrogate",
+        arguments: [
+            (#"\ud83d"#, "\u{FFFD}"), (#"\ude00"#, "\u{FFFD}"), (#"\ud83dx"#, "\u{FFFD}x"), (#"\ud83d\n"#, "\u{FFFD}\n"),
+            (#"\ud83d\u0041"#, "\u{FFFD}A"), (#"\ud83d\ud83d\ude00"#, "\u{FFFD}😀"), (#"\ude00\ud83d"#, "\u{FFFD}\u{FFFD}"),
+            (#"\udbff\udfff"#, "\u{10FFFF}"), (#"\ud800\udc00"#, "\u{10000}"),
+        ])
     func surrogates(raw: String, expected: String) {
         #expect(JSONString.decode(Array(raw.utf8)) == expected)
     }
 
-    @Test("are refused when malformed", arguments: [
-        #"\"#, #"\x"#, #"\u"#, #"\u123"#, #"\u123g"#, #"a\u12 4"#, #"\U0041"#, #"\0"#,
-    ])
+    @Test(
+        "are refused when malformed",
+        arguments: [
+            #"\"#, #"\x"#, #"\u"#, #"\u123"#, #"\u123g"#, #"a\u12 4"#, #"\U0041"#, #"\0"#,
+        ])
     func malformed(raw: String) {
         #expect(JSONString.decode(Array(raw.utf8)) == nil)
     }

@@ -125,7 +125,9 @@ struct RequestScannerTests {
 
     @Test("refuses malformed UTF-8 inside strings")
     func badUTF8() {
-        let sequences: [[UInt8]] = [[0x80], [0xC0, 0x80], [0xC3], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF]]
+        let sequences: [[UInt8]] = [
+            [0x80], [0xC0, 0x80], [0xC3], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF],
+        ]
         for sequence in sequences {
             var scanner = RequestScanner()
             scanner.feed((Array(#"{"a":""#.utf8) + sequence + Array(#""}"#.utf8)).span.bytes)

@@ -1,7 +1,6 @@
 package import Routing
 import Synchronization
 
-
 /// What is configured at the moment, for display, and the way to have it read again.
 package final class ConfigurationBoard: Sendable {
     package struct Server: Sendable, Equatable {

@@ -20,7 +20,8 @@ enum MetricsPage {
                 .init(count, labels: ["class": "\(index)xx"])
             })
         try page.counter(
-            "llama_balancer_clients_gone_total", help: "Requests whose client left before the end.", [.init(counters.clientsGone)])
+            "llama_balancer_clients_gone_total", help: "Requests whose client left before the end.", [.init(counters.clientsGone)]
+        )
         try page.counter(
             "llama_balancer_answers_broken_total", help: "Answers that a server broke in the middle.",
             [.init(counters.answersBroken)])

@@ -70,7 +70,8 @@ package final class HealthMonitor: Sendable {
         let (client, router, catalog) = (client, router, catalog)
         let monitor = ServerMonitor(
             server: server, client: client, loop: loop, timing: timing, report: { router.send($0) },
-            learned: { id, kind, models in catalog.learned(id, kind: kind, models: models) })
+            learned: { id, kind, models in catalog.learned(id, kind: kind, models: models) },
+            inFlight: { router.inFlight(of: $0) })
         return Running(server: server, loop: loop, monitor: .makeBoxSendingValue(monitor, eventLoop: loop))
     }
 }

@@ -37,17 +37,22 @@ final class ServerMonitor {
     private let timing: HealthMonitor.Timing
     private let report: @Sendable (Event) -> Void
     private let learned: @Sendable (BackendID, DetectedKind, [EngineReports.Model]?) -> Void
+    /// Our own requests in flight there.
+    private let inFlight: @Sendable (BackendID) -> Int
     private var kind: DetectedKind
     private var next: Scheduled<Void>?
     private var isProbing = false
     private var isStopped = false
     private var consecutiveFailures = 0
     private var modelsAskedAt: Moment?
+    /// As llama-server told last.
+    private var totalSlots: Int?
 
     init(
         server: MonitoredServer, client: ProbeClient, loop: any EventLoop, timing: HealthMonitor.Timing,
         report: @escaping @Sendable (Event) -> Void,
-        learned: @escaping @Sendable (BackendID, DetectedKind, [EngineReports.Model]?) -> Void
+        learned: @escaping @Sendable (BackendID, DetectedKind, [EngineReports.Model]?) -> Void,
+        inFlight: @escaping @Sendable (BackendID) -> Int
     ) {
         self.server = server
         self.client = client
@@ -55,6 +60,7 @@ final class ServerMonitor {
         self.timing = timing
         self.report = report
         self.learned = learned
+        self.inFlight = inFlight
         kind = server.kind
     }
 
@@ -123,25 +129,35 @@ final class ServerMonitor {
         }.and(listens).map(\.0)
     }
 
+    /// `/health` every time; its slots only while nothing of ours runs there: `/slots` goes through llama-server's task
+    /// queue, and every call puts off by a second the moment at which it looks whether its client has left.
     private func probeLlamaServer(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let (client, engine, loop) = (client, server.engine, loop)
-        return client.get("/health", from: engine, timeout: timeout, on: loop).flatMapThrowing { response in
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let alive = client.get("/health", from: engine, timeout: timeout, on: loop).flatMapThrowing { response in
             guard response.status == 200 else {
                 throw ProbeClient.Failure(
                     description: response.status == 503 ? "loading its model" : "/health answered \(response.status)")
             }
-        }.flatMap {
+        }
+        let running = inFlight(server.id)
+        if running > 0, let totalSlots {
+            return alive.map { BackendReport(isBusy: false, slots: .init(total: totalSlots, busy: min(running, totalSlots))) }
+        }
+        return alive.flatMap {
             // `/props` first: `/slots` is not asked of a sleeping model.
             client.get("/props", from: engine, timeout: timeout, on: loop)
         }.flatMap { response in
             guard response.status == 200, let props = EngineReports.props(response.body) else {
                 return loop.makeSucceededFuture(BackendReport(isBusy: false))
             }
+            bound.value.totalSlots = props.totalSlots
             let known = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
             if props.isSleeping { return loop.makeSucceededFuture(BackendReport(isBusy: false, slots: known)) }
             return client.get("/slots", from: engine, timeout: timeout, on: loop).map { response in
                 let slots = response.status == 200 ? EngineReports.slots(response.body) : nil
-                return BackendReport(isBusy: slots.map { $0.busy >= $0.total } ?? false, slots: slots ?? known)
+                bound.value.totalSlots = slots?.total ?? props.totalSlots
+                return BackendReport(isBusy: false, slots: slots ?? known)
             }
         }
     }

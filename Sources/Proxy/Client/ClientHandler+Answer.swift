@@ -8,12 +8,12 @@ extension ClientHandler {
 
     /// Sends the head and whatever of the body has come; from here on nothing can be taken back.
     func forwardAnswer(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ rest: ByteBuffer) {
-        let answerHead = connection.head
+        let status = connection.head.status
         var relay = AnswerRelay(
-            reader: BodyReader(answer: answerHead, toHead: request.isHead), clientFraming: .asReceived,
-            isEventStream: contentType(of: answerHead, headBytes, begins: ["text/event-stream"]),
-            isLineStream: contentType(of: answerHead, headBytes, begins: ["application/x-ndjson"]),
-            keepsUpstream: answerHead.isPersistent)
+            reader: BodyReader(answer: connection.head, toHead: request.isHead), clientFraming: .asReceived,
+            isEventStream: contentType(of: connection.head, headBytes, begins: ["text/event-stream"]),
+            isLineStream: contentType(of: connection.head, headBytes, begins: ["application/x-ndjson"]),
+            keepsUpstream: connection.head.isPersistent)
         if relay.isEventStream, !connection.endpoint.keepsConnectionAfterStream { relay.keepsUpstream = false }
         if relay.reader.isUntilClose {
             relay.clientFraming = .untilClose
@@ -21,10 +21,11 @@ extension ClientHandler {
             relay.clientFraming = request.isHTTP10 ? .untilClose : .chunked
         }
         if case .untilClose = relay.clientFraming { request.keepsAlive = false }
-        request.record.status = answerHead.status
+        if request.isCommittedToStream { relay.clientFraming = framingAfterKeepAlive(relay, status: status) }
+        request.record.status = status
         request.record.firstByteMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
         expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
-        writeAnswerHead(answerHead, headBytes, relay)
+        if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
         request.answer = relay
         request.headBytes.clear()
         request.body.clear()
@@ -38,7 +39,7 @@ extension ClientHandler {
         }
     }
 
-    private func writeAnswerHead(_ answerHead: HTTPHead, _ headBytes: ByteBuffer, _ relay: AnswerRelay) {
+    private func writeAnswerHead(_ answerHead: borrowing HTTPHead, _ headBytes: ByteBuffer, _ relay: AnswerRelay) {
         var writer = loop.headWriter
         loop.headWriter = HeadWriter()
         defer { loop.headWriter = writer }
@@ -68,7 +69,7 @@ extension ClientHandler {
         writeConnectionField(&writer)
         writer.endHead()
         // Held until the first piece of the body is written: one system call for both.
-        heldBytes.append(contentsOf: writer.bytes)
+        writeToClient(writer.bytes)
     }
 
     private func writeConnectionField(_ writer: inout HeadWriter) {
@@ -129,6 +130,8 @@ extension ClientHandler {
         switch relay.clientFraming {
         case .asReceived: writeSlice(buffer, 0..<progress.consumed)
         case .untilClose: for range in ranges { writeSlice(buffer, range) }
+        case .rechunked: writeRechunked(buffer, ranges, isLast: relay.reader.isFinished)
+        case .gathered: for range in ranges { gather(span.extracting(range), into: &relay) }
         case .chunked:
             if startsBetweenChunks, relay.reader.isBetweenChunks || relay.reader.isFinished {
                 writeSlice(buffer, 0..<progress.consumed)
@@ -156,8 +159,15 @@ extension ClientHandler {
         if isLast { writeToClient("0\r\n\r\n") }
     }
 
+    func writeChunk(_ content: [UInt8]) {
+        writeToClient(String(content.count, radix: 16) + "\r\n")
+        writeToClient(content)
+        writeToClient("\r\n")
+    }
+
     /// The whole answer has been passed on.
     func answerComplete() {
+        if let relay = request.answer, case .gathered = relay.clientFraming { return finishGathered(relay) }
         flushToClient()
         if let upstream = request.upstream {
             request.upstream = nil
@@ -186,12 +196,9 @@ extension ClientHandler {
             if relay.contentCount > 0, !isAtBoundary { event += relay.isEventStream ? [0x0A, 0x0A] : [0x0A] }
             event += reply.streamEvent(relay.isLineStream ? .ollama : request.dialect)
             switch relay.clientFraming {
-            case .asReceived: break
+            case .asReceived, .gathered: break
             case .untilClose: writeToClient(event)
-            case .chunked:
-                writeToClient(String(event.count, radix: 16) + "\r\n")
-                writeToClient(event)
-                writeToClient("\r\n")
+            case .chunked, .rechunked: writeChunk(event)
             }
         }
         flushToClient()
@@ -225,6 +232,7 @@ extension ClientHandler {
         case .events(let begin):
             guard let context else { return }
             request.keepsAlive = false
+            request.isEventFeed = true
             writeToClient(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
                     + "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n")
@@ -268,6 +276,7 @@ extension ClientHandler {
         request.record.status = reply.status
         request.record.ending = .refused
         if request.kind != .own { finishRecord() }
+        if request.isCommittedToStream { return endStream(with: reply) }
         finishLocally(
             LocalResponse(status: reply.status, headers: headers, body: reply.json(request.dialect).bytes))
     }
@@ -308,20 +317,17 @@ extension ClientHandler {
 
     // MARK: Bytes out
 
-    func writeToClient(_ text: String) { writeToClient(Array(text.utf8)) }
+    func writeToClient(_ text: String) { held.writeString(text) }
 
-    func writeToClient(_ bytes: [UInt8]) {
-        heldBytes.append(contentsOf: bytes)
-        if heldBytes.count > Self.joinedBytes { writeHeldBytes() }
-    }
+    func writeToClient(_ bytes: [UInt8]) { held.writeBytes(bytes) }
 
     /// Small pieces are joined with what is held; larger ones are written as they are, without a copy.
     private func writeSlice(_ buffer: ByteBuffer, _ range: Range<Int>) {
-        if range.count <= Self.joinedBytes - heldBytes.count {
-            buffer.readableBytesSpan.extracting(range).withUnsafeBytes { heldBytes.append(contentsOf: $0) }
+        if range.count <= Self.joinedBytes - held.readableBytes {
+            held.writeBytes(buffer.readableBytesSpan.extracting(range))
             return
         }
-        writeHeldBytes()
+        writeHeld()
         guard let context, let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else {
             return
         }
@@ -329,18 +335,18 @@ extension ClientHandler {
         context.write(wrapOutboundOut(slice), promise: nil)
     }
 
-    private func writeHeldBytes() {
-        guard let context, !heldBytes.isEmpty else { return }
-        var buffer = context.channel.allocator.buffer(capacity: heldBytes.count)
-        buffer.writeBytes(heldBytes)
-        request.record.bytesSent += heldBytes.count
-        heldBytes.removeAll(keepingCapacity: true)
-        context.write(wrapOutboundOut(buffer), promise: nil)
+    private func writeHeld() {
+        guard let context, held.readableBytes > 0 else { return }
+        request.record.bytesSent += held.readableBytes
+        context.write(wrapOutboundOut(held), promise: nil)
+        held.moveReaderIndex(to: held.writerIndex)
     }
 
     func flushToClient() {
-        writeHeldBytes()
+        writeHeld()
         context?.flush()
+        // Once everything is out, nobody else refers to the memory and it is used again.
+        held.clear(minimumCapacity: 0)
     }
 }
 

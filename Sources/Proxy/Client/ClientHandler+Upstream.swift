@@ -38,15 +38,13 @@ extension ClientHandler {
         let pieces = bodyPieces()
         let bodyLength = pieces.reduce(0) { $0 + $1.readableBytes }
         writeRequestHead(for: connection.endpoint, bodyLength: bodyLength)
-        guard let context else { return }
-        let headLength = loop.headWriter.bytes.count
-        let joins = bodyLength <= 16 << 10
-        var buffer = context.channel.allocator.buffer(capacity: headLength + (joins ? bodyLength : 0))
-        buffer.writeBytes(loop.headWriter.bytes)
-        if joins { for piece in pieces { buffer.writeImmutableBuffer(piece) } }
-        connection.write(buffer)
+        let joins = bodyLength <= Self.joinedBytes
+        loop.outbound.writeBytes(loop.headWriter.bytes)
+        if joins { for piece in pieces { loop.outbound.writeImmutableBuffer(piece) } }
+        connection.write(loop.outbound)
         if !joins { for piece in pieces where piece.readableBytes > 0 { connection.write(piece) } }
         connection.flush()
+        loop.outbound.clear()
     }
 
     /// The body; with the chosen instance in place of the model when there is one.
@@ -81,11 +79,14 @@ extension ClientHandler {
         }
         writer.write(" HTTP/1.1\r\n")
         writer.writeField("Host", endpoint.authority)
-        var forwardedFor = peer
+        var forwardedFor = ""
         let replacesAuthorization = endpoint.authorization != nil
         let hasProto = head.first(.forwardedProto) != nil
         let hasHost = head.first(.forwardedHost) != nil
-        if let field = head.first(.forwardedFor) { forwardedFor = string(field.value) + ", " + peer }
+        for field in head.fields where field.known == .forwardedFor && !field.value.isEmpty {
+            forwardedFor += string(field.value) + ", "
+        }
+        forwardedFor += peer
         writer.copyFields(of: head, from: source) { name in
             switch name {
             case .host, .contentLength, .expect, .forwardedFor, .requestID: false
@@ -173,15 +174,18 @@ extension ClientHandler {
 
     func upstreamHead(_ connection: UpstreamConnection, headBytes: ByteBuffer, rest: ByteBuffer) {
         request.lastUpstreamByteAt = Clock.now
-        let answerHead = connection.head
-        guard answerHead.status != 101 else {
+        let status = connection.head.status
+        guard status != 101 else {
             // Nobody asked for another protocol: `Upgrade` is not passed on.
             connection.close()
             return upstreamClosed("switched protocols unasked")
         }
-        let isStream = contentType(of: answerHead, headBytes, begins: ["text/event-stream", "application/x-ndjson"])
+        // Nothing more comes after a stream's head that has no body: to HEAD, or with a length of 0.
+        let isStream =
+            contentType(of: connection.head, headBytes, begins: ["text/event-stream", "application/x-ndjson"])
+            && !BodyReader(answer: connection.head, toHead: request.isHead).isFinished
         switch exchange.answerHead(
-            status: answerHead.status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0)
+            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0)
         {
         case .forward: forwardAnswer(connection, headBytes, rest)
         case .holdHead:
@@ -191,7 +195,7 @@ extension ClientHandler {
             request.heldRest = rest
             connection.pauseReading()
             guard let ticket = request.ticket else { return }
-            loop.router.send(.attemptFailed(ticket, .answered(status: answerHead.status)), from: loop)
+            loop.router.send(.attemptFailed(ticket, .answered(status: status)), from: loop)
         case .ignore: connection.close()
         }
     }
@@ -207,7 +211,7 @@ extension ClientHandler {
         request.upstream?.resumeReading()
     }
 
-    func contentType(of head: HTTPHead, _ bytes: ByteBuffer, begins prefixes: [StaticString]) -> Bool {
+    func contentType(of head: borrowing HTTPHead, _ bytes: ByteBuffer, begins prefixes: [StaticString]) -> Bool {
         guard let field = head.first(.contentType) else { return false }
         return bytes.readableBytesSpan.extracting(field.value).hasPrefixIgnoringCase(anyOf: prefixes)
     }

@@ -23,7 +23,7 @@ final class ClientHandler: ChannelDuplexHandler {
     /// The end of the answer at hand, for its timings.
     var tail = AnswerTail()
     /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
-    var heldBytes: [UInt8] = []
+    var held = ByteBuffer()
     static let joinedBytes = 16 << 10
     /// Kept for its capacity.
     var contentRanges: [Range<Int>] = []
@@ -31,6 +31,9 @@ final class ClientHandler: ChannelDuplexHandler {
     private var inbound = ByteBuffer()
     private var headEnd = HeadEndScanner()
     private var isProcessing = false
+    /// What the last request asked for, and what that means.
+    private var knownFor = (method: "", target: "")
+    private var known = KnownTarget(method: "", target: "")
     private var isReadingPaused = false
     private var isReadPending = false
     /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
@@ -76,8 +79,12 @@ final class ClientHandler: ChannelDuplexHandler {
 
     func closeNow() { context?.close(promise: nil) }
 
+    /// Ends a connection that has nothing to do, once the client has taken what it was sent; the others end after their
+    /// request.
     func closeIfIdle() {
-        if exchange.state == .idle, inbound.readableBytes == 0 { closeNow() } else { request.keepsAlive = false }
+        if request.isEventFeed { return closeNow() }
+        guard exchange.state == .idle, inbound.readableBytes == 0 else { return request.keepsAlive = false }
+        closeOutput { $0.closeNow() }
     }
 
     func cancelledByAdministrator() {
@@ -169,11 +176,14 @@ final class ClientHandler: ChannelDuplexHandler {
         do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
         exchange.headReceived()
         request.method = string(head.method)
-        request.target = string(head.target)
+        request.target = targetText()
         request.isHead = request.method == "HEAD"
         request.isHTTP10 = head.minorVersion == 0
         request.keepsAlive = head.isPersistent && !loop.isDraining
-        let known = loop.knownTargets.look(up: request.target, method: request.method)
+        if request.target != knownFor.target || request.method != knownFor.method {
+            known = loop.knownTargets.look(up: request.target, method: request.method)
+            knownFor = (request.method, request.target)
+        }
         request.kind = known.kind
         request.dialect = known.dialect
         request.record.method = request.method
@@ -240,12 +250,17 @@ final class ClientHandler: ChannelDuplexHandler {
 
     private func refuseHead(_ problem: HeadProblem) {
         exchange.headReceived()
-        request.keepsAlive = false
-        let status = switch problem {
-        case .headTooLarge, .tooManyFields: 431
-        case .unsupportedVersion: 505
-        default: 400
+        if request.arrivedAt == .zero {
+            request.arrivedAt = Clock.now
+            request.record.startedAt = Clock.wallMilliseconds
         }
+        request.keepsAlive = false
+        let status =
+            switch problem {
+            case .headTooLarge, .tooManyFields: 431
+            case .unsupportedVersion: 505
+            default: 400
+            }
         let code = status == 431 ? "request_too_large" : "invalid_request"
         refuse(.init(status: status, code: code, message: "Malformed request: \(problem.message)."))
     }
@@ -272,15 +287,23 @@ final class ClientHandler: ChannelDuplexHandler {
     /// connection and could take the answer with it.
     func lingerAndClose() {
         guard let context, !isLingering else { return }
-        isLingering = true
         inbound.clear()
-        expect(.lingering, within: .seconds(2))
         isReadingPaused = false
-        context.close(mode: .output, promise: nil)
+        closeOutput { $0.expect(.lingering, within: .seconds(2)) }
         if isReadPending {
             isReadPending = false
             context.read()
         }
+    }
+
+    /// Sends FIN behind what has been written, which a slow client may still take a while to read.
+    private func closeOutput(_ completion: @escaping (ClientHandler) -> Void) {
+        guard let context else { return }
+        isLingering = true
+        expect(.lingering, within: loop.settings.idleTimeout)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenComplete { _ in completion(self) }
+        context.close(mode: .output, promise: sent)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -290,6 +313,15 @@ final class ClientHandler: ChannelDuplexHandler {
             request.upstream?.pauseReading()
         }
         context.fireChannelWritabilityChanged()
+    }
+
+    /// The target; most connections ask for the same one again and again.
+    private func targetText() -> String {
+        let (last, range) = (knownFor.target, head.target)
+        let isSame = request.headBytes.withSpan { bytes in
+            bytes.extracting(range).withUnsafeBytes { $0.elementsEqual(last.utf8) }
+        }
+        return isSame ? last : string(range)
     }
 
     /// Text of the received head.

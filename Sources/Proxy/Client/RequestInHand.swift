@@ -19,6 +19,8 @@ struct RequestInHand {
     var body = ByteBuffer()
     var facts = RequestFacts()
     var isMultipart = false
+    /// An endless `LocalAnswer.events` is being sent.
+    var isEventFeed = false
 
     var ticket: Ticket?
     var grant: Grant?
@@ -32,6 +34,9 @@ struct RequestInHand {
     var heldHead: ByteBuffer?
     var heldRest: ByteBuffer?
     var lastUpstreamByteAt = Moment.zero
+    /// A 200 and signs of life have gone to the client before any answer: what comes now has to fit into that stream.
+    var isCommittedToStream = false
+    var lastKeepAliveAt = Moment.zero
 
     var arrivedAt = Moment.zero
     var record = RequestRecord()
@@ -51,6 +56,10 @@ struct AnswerRelay {
         /// As it came: a length, or no body.
         case asReceived
         case chunked
+        /// The content of every read becomes a chunk of its own.
+        case rechunked
+        /// The answer cannot follow a stream that has begun: it is gathered, and told as an error.
+        case gathered
         /// The content alone; the connection's end is the body's.
         case untilClose
     }
@@ -65,4 +74,6 @@ struct AnswerRelay {
     /// The last two content bytes: tells whether an event is complete.
     var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
     var contentCount = 0
+    /// The content of a `gathered` answer, up to a limit.
+    var gathered: [UInt8] = []
 }

@@ -11,6 +11,7 @@ final class UpstreamPool {
     private let tls: NIOSSLContext?
     /// Known when the host is an address: nothing to look up then.
     private let address: SocketAddress?
+    private var isRetired = false
     /// Connections opened since start, for the metric connects per request.
     private(set) var dialled = 0
 
@@ -57,7 +58,7 @@ final class UpstreamPool {
 
     /// Takes a connection back after a whole answer.
     func giveBack(_ connection: UpstreamConnection, at now: Moment) {
-        if !state.giveBack(connection, at: now) { connection.close() }
+        if isRetired || !state.giveBack(connection, at: now) { connection.close() }
     }
 
     func forget(_ connection: UpstreamConnection) { state.remove(connection) }
@@ -66,7 +67,9 @@ final class UpstreamPool {
         for connection in state.expired(at: now) { connection.close() }
     }
 
-    func closeIdle() {
+    /// Its server is no longer configured so: nothing is kept any more.
+    func retire() {
+        isRetired = true
         for connection in state.removeAll() { connection.close() }
     }
 }

@@ -1,5 +1,6 @@
 import FakeBackend
 import Proxy
+import Routing
 import Testing
 import Wire
 
@@ -51,7 +52,15 @@ struct BrokenStreamTests {
 
     @Test("ends with an error line in Ollama's form", arguments: faults)
     func ollama(fault: String) async throws {
-        let setup = Setup { $0.servers = [.init("A", Behaviour { $0.kind = .ollama; $0.models = ["m"] })] }
+        let setup = Setup {
+            $0.servers = [
+                .init(
+                    "A",
+                    Behaviour {
+                        $0.kind = .ollama; $0.models = ["m"]
+                    })
+            ]
+        }
         try await withBalancer(setup) { balancer in
             let client = try await balancer.connect()
             try await client.send(post("/api/chat", chatBody(stream: true), fields: ["X-Fake-Fault: \(fault)"]))

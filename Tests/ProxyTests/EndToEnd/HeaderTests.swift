@@ -22,7 +22,9 @@ struct HeaderTests {
             "Connection: keep-alive, X-Secret , x-other", "X-Secret: 1", "X-OTHER: 2", "Keep-Alive: timeout=5", "TE: trailers",
             "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic eA==", "Upgrade: h2c", "X-Kept: 3",
         ])
-        let gone = ["Connection", "X-Secret", "X-Other", "Keep-Alive", "TE", "Proxy-Connection", "Proxy-Authorization", "Upgrade"]
+        let gone = [
+            "Connection", "X-Secret", "X-Other", "Keep-Alive", "TE", "Proxy-Connection", "Proxy-Authorization", "Upgrade",
+        ]
         for name in gone { #expect(seen.field(name) == nil, "\(name)") }
         #expect(seen.field("X-Kept") == "3")
     }
@@ -61,13 +63,17 @@ struct HeaderTests {
     @Test("X-Forwarded-For in several lines is one list")
     func repeatedForwardedFor() async throws {
         let seen = try await received(["X-Forwarded-For: 10.0.0.1", "X-Forwarded-For: 10.0.0.2"])
-        #expect(seen.fields.filter { $0.name.lowercased() == "x-forwarded-for" }.map(\.value) == ["10.0.0.1, 10.0.0.2, 127.0.0.1"])
+        #expect(
+            seen.fields.filter { $0.name.lowercased() == "x-forwarded-for" }.map(\.value) == ["10.0.0.1, 10.0.0.2, 127.0.0.1"])
     }
 
     @Test("repeated fields pass in their order")
     func repeated() async throws {
         let seen = try await received(["Cookie: a=1", "Accept: text/a", "cookie: b=2", "Accept: text/b"])
-        #expect(seen.fields.filter { ["cookie", "accept"].contains($0.name.lowercased()) }.map(\.value) == ["a=1", "text/a", "b=2", "text/b"])
+        #expect(
+            seen.fields.filter { ["cookie", "accept"].contains($0.name.lowercased()) }.map(\.value) == [
+                "a=1", "text/a", "b=2", "text/b",
+            ])
         #expect(seen.fields.contains { $0.name == "cookie" })
     }
 
@@ -81,7 +87,9 @@ struct HeaderTests {
         }
     }
 
-    @Test("X-Request-Id is made when there is none or it is unfit", arguments: [nil, "", "two words", String(repeating: "x", count: 129)])
+    @Test(
+        "X-Request-Id is made when there is none or it is unfit",
+        arguments: [nil, "", "two words", String(repeating: "x", count: 129)])
     func requestIDMade(given: String?) async throws {
         try await withBalancer { balancer in
             let answer = try await balancer.ask(chat(fields: given.map { ["X-Request-Id: \($0)"] } ?? []))
@@ -103,7 +111,7 @@ struct HeaderTests {
     func authorizationReplaced() async throws {
         var setup = Setup()
         setup.servers[0].authorization = "Bearer server"
-        setup.servers[0].extraHeaders = [("X-Team", "blue")]
+        setup.servers[0].extraHeaders = [.init(name: "X-Team", value: "blue")]
         let seen = try await received(["Authorization: Bearer client", "X-Api-Key: client"], setup)
         #expect(seen.fields.filter { $0.name.lowercased() == "authorization" }.map(\.value) == ["Bearer server"])
         #expect(seen.field("X-Api-Key") == nil)

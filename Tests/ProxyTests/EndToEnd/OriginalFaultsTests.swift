@@ -54,13 +54,14 @@ struct OriginalFaultsTests {
         let setup = Setup { $0.servers = [.init("A", models: ["m", "m-2"])] }
         try await withBalancer(setup) { balancer in
             let first = try await balancer.connect()
-            try await first.send(chat(fault: "stall-before-answer"))
+            try await first.send(chat(fault: "stall-before-answer", fields: ["X-Session-Id: first"]))
             let engine = try balancer.engine("A")
             try await engine.observations { $0.concurrency == 1 }
             let odd = "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042\\/\", \"model\":\"m\",\"seed\":12345678901234567890 }\n"
             let answer = try await balancer.ask(post("/v1/chat/completions", odd))
             #expect(answer["X-Balancer-Model"] == "m-2")
-            let expected = "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042\\/\", \"model\":\"m-2\",\"seed\":12345678901234567890 }\n"
+            let expected =
+                "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042\\/\", \"model\":\"m-2\",\"seed\":12345678901234567890 }\n"
             #expect(engine.observations.work.last?.bodyText == expected)
         }
     }

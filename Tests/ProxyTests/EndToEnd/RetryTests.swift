@@ -12,7 +12,9 @@ struct RetryTests {
 
     @Test(
         "are tried elsewhere, and the client notices nothing",
-        arguments: ["refuse", "reset-before-answer", "close-before-answer", "status=502", "status=503", "status=504", "two-lengths"])
+        arguments: [
+            "refuse", "reset-before-answer", "close-before-answer", "status=502", "status=503", "status=504", "two-lengths",
+        ])
     func elsewhere(fault: String) async throws {
         try await withBalancer(twoServers(try Fault(parsing: fault))) { balancer in
             let answer = try await balancer.ask(chat())

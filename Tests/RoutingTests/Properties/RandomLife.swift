@@ -47,7 +47,7 @@ struct RandomLife {
     // MARK: - Events
 
     private mutating func step() {
-        now = now + .milliseconds(random.below(400))
+        now = now + .milliseconds(Int64(random.below(400)))
         if let due = world.wakes.min(), due <= now { happens(.clockAdvanced) }
         switch random.below(1000) {
         case 0..<400: arrive()

@@ -72,9 +72,10 @@ final class RawClient: Sendable {
     /// The next whole answer. What the connection's end has cut off is an answer that is not whole.
     func answer(toHead: Bool = false) async throws -> HTTPAnswer {
         try await wait(for: "an answer") { state in
-            guard
-                let found = AnswerParser.parse(state.received, toHead: toHead, hasEnded: state.ending != nil)
-            else { return nil }
+            guard let found = AnswerParser.parse(state.received, toHead: toHead, hasEnded: state.ending != nil) else {
+                if let ending = state.ending { throw TimedOut("\(ending) without an answer: \(state.received.count) bytes") }
+                return nil
+            }
             state.received.removeFirst(found.length)
             return found.answer
         }

@@ -33,7 +33,7 @@ func chat(
         fields: fields + (fault.map { ["X-Fake-Fault: \($0)"] } ?? []))
 }
 
-/// The same request in chunked transfer coding, in chunks of those sizes, over and over.
+/// A request in chunked transfer coding, in chunks of those sizes, over and over; the body is ASCII.
 func chunked(_ target: String, _ body: String, sizes: [Int], fields: [String] = []) -> String {
     var rest = Array(body.utf8)[...]
     var text = head("POST", target, fields + ["Transfer-Encoding: chunked"])

@@ -85,8 +85,8 @@ final class ScriptedEngine: Sendable {
             switch script(turn) {
             case .send(let text): context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
             case .sendAndClose(let text):
-                context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
-                context.close(promise: nil)
+                let channel = context.channel
+                channel.writeAndFlush(ByteBuffer(string: text)).whenComplete { _ in channel.close(promise: nil) }
             case .close: context.close(promise: nil)
             case .nothing: break
             }

@@ -65,6 +65,7 @@ struct TestBalancer: Sendable {
     }
 
     /// Waits until so many requests have ended, and returns what was noted of them.
+    @discardableResult
     func records(_ count: Int) async throws -> [RequestRecord] {
         try await wait(for: "\(count) ended requests", { notes.records }, where: { $0.count >= count })
     }
@@ -100,7 +101,7 @@ struct Setup: Sendable {
         var models: [String]? = ["m"]
         var pathPrefix = ""
         var authorization: String?
-        var extraHeaders: [(name: String, value: String)] = []
+        var extraHeaders: [BackendEndpoint.Header] = []
         var keepsConnectionAfterStream = false
 
         init(_ name: String, _ behaviour: Behaviour = Behaviour(), requestMax: Int? = nil, models: [String]? = ["m"]) {
@@ -135,7 +136,9 @@ struct Setup: Sendable {
             servers: servers.indices.map {
                 .init(id: BackendID(rawValue: $0), name: servers[$0].name, requestMax: servers[$0].requestMax)
             },
-            routes: routes.map { $0.map { .init(pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { ids[$0] }) } },
+            routes: routes.map {
+                $0.map { .init(pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { ids[$0] }) }
+            },
             fallback: fallback.flatMap { ids[$0] }, policy: policy)
     }
 
@@ -160,7 +163,8 @@ final class Notes: LocalEndpoints, RequestObserver, AccessLogSink {
     var log: String { state.withLock { String(decoding: $0.log, as: UTF8.self) } }
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
-        .now(LocalResponse(contentType: "text/plain", body: Array("own \(request.method) \(request.target)".utf8)))
+        if request.target == "/admin/events" { return .events { _ = $0.send(Array("data: hello\n\n".utf8)) } }
+        return .now(LocalResponse(contentType: "text/plain", body: Array("own \(request.method) \(request.target)".utf8)))
     }
 
     func requestEnded(_ record: RequestRecord) { state.withLock { $0.records.append(record) } }
