@@ -150,8 +150,10 @@ final class Connection: ChannelInboundHandler {
 
     private func flush() {
         guard output.readableBytes > 0 else { return }
-        channel?.writeAndFlush(output, promise: nil)
+        // Taken out before: the write may make the channel writable again, which calls `advance` from within.
+        let bytes = output
         output = ByteBuffer()
+        channel?.writeAndFlush(bytes, promise: nil)
     }
 
     /// Ends the request once the socket has taken the whole answer, then goes on.

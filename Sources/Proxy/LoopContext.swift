@@ -17,6 +17,8 @@ final class LoopContext {
     var modelRules = ModelRuleSet([])
     var knownTargets = KnownTargets()
     var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
+    /// The steady clock, read once at the beginning of every callback rather than wherever it is needed.
+    private(set) var now = Clock.now
     /// Kept for its capacity.
     var effects: [Effect] = []
     var counters = Counters()
@@ -45,6 +47,9 @@ final class LoopContext {
         self.accessLog = accessLog
         self.tls = tls
     }
+
+    /// A callback from outside begins.
+    func readClock() { now = Clock.now }
 
     // MARK: Requests
 
@@ -99,7 +104,7 @@ final class LoopContext {
 
     /// Runs a few times a second: time limits, idle connections, the log.
     func tick() {
-        let now = Clock.now
+        readClock()
         for pool in pools.values { pool.closeExpired(at: now) }
         for client in Array(clients.values) {
             if client.hasExpired(at: now) { client.deadlinePassed() }

@@ -24,7 +24,7 @@ package final class SharedRouter: Sendable {
         // Taken out and put back: an effect may send the next event, which then finds an empty one.
         var effects = context.effects
         context.effects = []
-        handle(event, &effects)
+        handle(event, at: context.now, &effects)
         for effect in effects {
             if let loop = loopIndex(effect), loop != context.index {
                 deliver(effect, toLoop: loop)
@@ -41,7 +41,7 @@ package final class SharedRouter: Sendable {
     /// From anywhere else.
     package func send(_ event: Event) {
         var effects: [Effect] = []
-        handle(event, &effects)
+        handle(event, at: Clock.now, &effects)
         for effect in effects {
             if let loop = loopIndex(effect) { deliver(effect, toLoop: loop) } else { carryOut(effect) }
         }
@@ -71,8 +71,7 @@ package final class SharedRouter: Sendable {
         return true
     }
 
-    private func handle(_ event: Event, _ effects: inout [Effect]) {
-        let now = Clock.now
+    private func handle(_ event: Event, at now: Moment, _ effects: inout [Effect]) {
         router.withLock { $0.handle(event, at: now, effects: &effects) }
     }
 
@@ -98,6 +97,9 @@ package final class SharedRouter: Sendable {
     private func onLoop(_ index: Int, _ body: @escaping @Sendable (LoopContext) -> Void) {
         let bound = loops.withLock { index < $0.count ? $0[index] : nil }
         guard let bound, index < eventLoops.count else { return }
-        eventLoops[index].execute { body(bound.value) }
+        eventLoops[index].execute {
+            bound.value.readClock()
+            body(bound.value)
+        }
     }
 }

@@ -29,7 +29,7 @@ package struct AnswerTail: Sendable {
     }
 
     package func timings() -> EngineTimings? {
-        guard let start = lastTimings() else { return nil }
+        guard let start = firstTimings() else { return nil }
         guard let promptTokens = number(after: "\"prompt_n\":", from: start),
             let promptMilliseconds = number(after: "\"prompt_ms\":", from: start),
             let predictedTokens = number(after: "\"predicted_n\":", from: start),
@@ -41,19 +41,25 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    /// Where the last `"timings"` begins: eight bytes are compared at a time, since most answers have to be searched whole.
-    private func lastTimings() -> Int? {
+    /// Where `"timings"` begins, by Horspool's search: most answers have to be searched whole, most bytes are skipped.
+    /// Inside an answer's text the quote after the word is escaped, so the first one found is the engine's.
+    private func firstTimings() -> Int? {
         let wanted: StaticString = "\"timings\""
-        let firstEight = UnsafeRawPointer(wanted.utf8Start).loadUnaligned(as: UInt64.self)
+        let length = wanted.utf8CodeUnitCount
         return bytes.withUnsafeBytes { bytes in
-            var start = bytes.count - wanted.utf8CodeUnitCount
-            while start >= 0 {
-                if bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self) == firstEight,
-                    matches(bytes, wanted, at: start)
-                {
-                    return start
+            var start = 0
+            while start + length <= bytes.count {
+                if matches(bytes, wanted, at: start) { return start }
+                switch bytes[start + length - 1] {
+                case UInt8(ascii: "s"): start += 1
+                case UInt8(ascii: "g"): start += 2
+                case UInt8(ascii: "n"): start += 3
+                case UInt8(ascii: "i"): start += 4
+                case UInt8(ascii: "m"): start += 5
+                case UInt8(ascii: "t"): start += 7
+                case UInt8(ascii: "\""): start += 8
+                default: start += length
                 }
-                start -= 1
             }
             return nil
         }

@@ -152,7 +152,15 @@ extension ConfigurationDecoder {
 
     mutating func mismatch(_ field: Field, expected: String, hint: String? = nil) {
         guard field.node.content != .reported else { return }
-        report(field, "expected \(expected), found \(field.node.kind)", hint: hint)
+        report(field, "expected \(expected), found \(found(field.node))", hint: hint)
+    }
+
+    /// The kind of value; a short text is shown, unless it came from the environment and may be a secret.
+    private func found(_ node: ConfigurationNode) -> String {
+        guard case .scalar(let scalar) = node.content, scalar.isText, !scalar.isFromEnvironment, scalar.text.count <= 40 else {
+            return node.kind
+        }
+        return "the text \"\(scalar.text)\""
     }
 }
 

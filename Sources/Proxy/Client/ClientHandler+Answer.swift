@@ -23,7 +23,7 @@ extension ClientHandler {
         if case .untilClose = relay.clientFraming { request.keepsAlive = false }
         if request.isCommittedToStream { relay.clientFraming = framingAfterKeepAlive(relay, status: status) }
         request.record.status = status
-        request.record.firstByteMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
+        request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
         if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
         request.answer = relay
@@ -86,7 +86,7 @@ extension ClientHandler {
         case .holdingHead:
             guard let head = request.heldHead, let upstream = request.upstream, exchange.released() else { return }
             request.heldHead = nil
-            request.lastUpstreamByteAt = Clock.now
+            request.lastUpstreamByteAt = loop.now
             forwardAnswer(upstream, head, buffer)
         case .holdingAnswer:
             var rest = request.heldRest ?? ByteBuffer()
@@ -102,7 +102,7 @@ extension ClientHandler {
         guard var relay = request.answer else { return }
         // Taken out while it changes: two references would copy.
         request.answer = nil
-        request.lastUpstreamByteAt = Clock.now
+        request.lastUpstreamByteAt = loop.now
         if loop.settings.betweenBytesTimeout != nil { expect(.betweenBytes, within: loop.settings.betweenBytesTimeout) }
         let span = buffer.readableBytesSpan
         let startsBetweenChunks = relay.reader.isBetweenChunks
@@ -308,7 +308,7 @@ extension ClientHandler {
     }
 
     private func finishRecord() {
-        request.record.totalMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
+        request.record.totalMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         loop.counters.requestsByStatusClass[min(5, max(0, request.record.status / 100))] += 1
         loop.counters.bytesReceived += request.record.bytesReceived
         loop.counters.bytesSent += request.record.bytesSent

@@ -45,7 +45,7 @@ extension ClientHandler {
     /// The head of a stream whose answer has not come yet. From here on a failure can only be told inside.
     private func beginStream() {
         request.isCommittedToStream = true
-        request.record.firstByteMilliseconds = Clock.now.milliseconds(since: request.arrivedAt)
+        request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         writeToClient(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
                 + "Transfer-Encoding: chunked\r\nX-Request-Id: \(request.record.requestID)\r\nX-Accel-Buffering: no\r\n")

@@ -72,8 +72,9 @@ extension ClientHandler {
     }
 
     private func applyModelRules() {
+        guard let model = request.facts.model, loop.modelRules.concern(model) else { return }
         let (received, facts) = (request.body, request.facts)
-        guard let model = facts.model,
+        guard
             let change = loop.modelRules.change(
                 model: model,
                 systemText: { facts.systemText(in: received.readableBytesSpan, limit: ModelRuleSet.searchedSystemText) })
@@ -90,7 +91,8 @@ extension ClientHandler {
     private func submit(_ destination: RequestTraits.Destination, counts: Bool) {
         let address = clientAddress()
         let facts = request.facts
-        let username = request.body.withSpan { loop.usernames?.username(in: facts, body: $0) }
+        let username =
+            facts.systemTexts.isEmpty ? nil : request.body.withSpan { loop.usernames?.username(in: facts, body: $0) }
         let requestID = requestID()
         request.record.requestID = requestID
         request.record.address = address

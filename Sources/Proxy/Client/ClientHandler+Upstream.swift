@@ -11,9 +11,10 @@ extension ClientHandler {
             return upstreamFailed("the server is no longer configured")
         }
         request.dialNumber += 1
-        if allowKept, let kept = pool.leaseKept(at: Clock.now) { return run(on: kept, isReused: true) }
+        if allowKept, let kept = pool.leaseKept(at: loop.now) { return run(on: kept, isReused: true) }
         let (dialNumber, ticket) = (request.dialNumber, request.ticket)
         pool.dial(timeout: loop.settings.connectTimeout) { [self] result in
+            loop.readClock()
             let isCurrent = request.ticket == ticket && request.dialNumber == dialNumber && exchange.state == .connecting
             switch result {
             case .success(let connection):
@@ -27,7 +28,7 @@ extension ClientHandler {
     private func run(on connection: UpstreamConnection, isReused: Bool) {
         guard exchange.connected(isReused: isReused) else { return connection.giveBack() }
         request.upstream = connection
-        request.lastUpstreamByteAt = Clock.now
+        request.lastUpstreamByteAt = loop.now
         connection.begin(for: self)
         if let context, !context.channel.isWritable { connection.pauseReading() }
         expect(.firstByte, within: loop.settings.firstByteTimeout)
@@ -148,7 +149,7 @@ extension ClientHandler {
 
     func serverLost(_ ticket: Ticket) {
         guard request.ticket == ticket else { return }
-        let isSilent = request.lastUpstreamByteAt + .seconds(2) < Clock.now
+        let isSilent = request.lastUpstreamByteAt + .seconds(2) < loop.now
         let action = exchange.serverLost(isSilent: isSilent)
         if action == .ignore { return }
         request.upstream?.close()
@@ -173,7 +174,7 @@ extension ClientHandler {
     // MARK: The answer's head
 
     func upstreamHead(_ connection: UpstreamConnection, headBytes: ByteBuffer, rest: ByteBuffer) {
-        request.lastUpstreamByteAt = Clock.now
+        request.lastUpstreamByteAt = loop.now
         let status = connection.head.status
         guard status != 101 else {
             // Nobody asked for another protocol: `Upgrade` is not passed on.

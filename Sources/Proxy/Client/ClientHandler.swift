@@ -98,7 +98,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     func expect(_ meaning: RequestInHand.DeadlineMeaning, within interval: Interval?) {
         request.deadlineMeaning = meaning
-        request.deadline = interval.map { Clock.now + $0 }
+        request.deadline = interval.map { loop.now + $0 }
     }
 
     func hasExpired(at now: Moment) -> Bool { request.deadline.map { $0 <= now } ?? false }
@@ -123,6 +123,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isLingering { return }
+        loop.readClock()
         var buffer = unwrapInboundIn(data)
         if exchange.state == .collecting {
             collect(&buffer)
@@ -170,7 +171,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     private func beginRequest(_ headBytes: ByteBuffer) {
         tail.reset()
-        request.arrivedAt = Clock.now
+        request.arrivedAt = loop.now
         request.record.startedAt = Clock.wallMilliseconds
         request.headBytes = headBytes
         do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
@@ -251,7 +252,7 @@ final class ClientHandler: ChannelDuplexHandler {
     private func refuseHead(_ problem: HeadProblem) {
         exchange.headReceived()
         if request.arrivedAt == .zero {
-            request.arrivedAt = Clock.now
+            request.arrivedAt = loop.now
             request.record.startedAt = Clock.wallMilliseconds
         }
         request.keepsAlive = false

@@ -29,14 +29,8 @@ struct ModelRuleSet {
 
     /// Nil when no rule concerns the request. `systemText` is only asked when a rule looks at it.
     mutating func change(model: String, systemText: () -> String) -> Change? {
-        guard !rules.isEmpty else { return nil }
-        var concerned = rulesByModel[model]
-        if concerned == nil {
-            if rulesByModel.count >= Self.rememberedModels { rulesByModel.removeAll() }
-            concerned = rules.indices.filter { concerns(rules[$0], model) }
-            rulesByModel[model] = concerned
-        }
-        guard let concerned, !concerned.isEmpty else { return nil }
+        let concerned = rulesConcerning(model)
+        guard !concerned.isEmpty else { return nil }
         var change = Change(model: model, fields: [])
         var hasChanged = false
         for index in concerned {
@@ -55,6 +49,17 @@ struct ModelRuleSet {
             }
         }
         return hasChanged ? change : nil
+    }
+
+    /// Whether any rule looks at requests for that model.
+    mutating func concern(_ model: String) -> Bool { !rules.isEmpty && !rulesConcerning(model).isEmpty }
+
+    private mutating func rulesConcerning(_ model: String) -> [Int] {
+        if let known = rulesByModel[model] { return known }
+        if rulesByModel.count >= Self.rememberedModels { rulesByModel.removeAll() }
+        let concerned = rules.indices.filter { concerns(rules[$0], model) }
+        rulesByModel[model] = concerned
+        return concerned
     }
 
     private func concerns(_ prepared: Prepared, _ model: String) -> Bool {

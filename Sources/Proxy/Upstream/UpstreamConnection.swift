@@ -83,6 +83,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
             context.close(promise: nil)
             return
         }
+        owner.loop.readClock()
         if isReadingHead { readHead(buffer, owner) } else { owner.upstreamBody(buffer) }
     }
 
