@@ -12,7 +12,10 @@ package struct Ticket: Hashable, Sendable {
 }
 
 /// What the router knows about a request.
-package struct RequestTraits: Sendable {
+///
+/// Never changes, and lives in several places at once (the line, the running requests, the log of decisions): a class, so
+/// that each of them costs one reference and not a copy of every text.
+package final class RequestTraits: Sendable {
     /// Which servers may take it.
     package enum Destination: Sendable, Equatable {
         /// Those that the model's pattern, or the servers' own lists, name.
@@ -23,19 +26,19 @@ package struct RequestTraits: Sendable {
         case server(String)
     }
 
-    package var destination: Destination
+    package let destination: Destination
     /// Who asks (CONTRACT section 8): for affinity and for fairness in the waiting line.
-    package var client: String
+    package let client: String
     /// The client's address, for display.
-    package var address: String
+    package let address: String
     /// The name found by `sticky.username-pattern`, for display.
-    package var username: String?
+    package let username: String?
     /// Makes an engine compute: counts towards `request-max` and waits when that is reached.
-    package var counts: Bool
+    package let counts: Bool
     /// `X-Request-Id`, kept or made.
-    package var requestID: String
+    package let requestID: String
     /// Method and path, for display.
-    package var summary: String
+    package let summary: String
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
