@@ -167,7 +167,8 @@ struct ModelRoutingTests {
     func splice() async throws {
         try await withBusyInstance { balancer in
             let before =
-                "{ \"a\\u0041\" : 1.50e+01,\n\t\"messages\":[ {\"role\":\"user\",\"content\":\"\\ud83e\\udd99 é \"} ], \"model\"  :  "
+                "{ \"a\\u0041\" : 1.50e+01,\n\t\"messages\":[ {\"role\":\"user\",\"content\":\"\\ud83e\\udd99 é \"}"
+                + " ], \"model\"  :  "
             let after = " ,\"z\":{\"model\":\"m\"} , \"stream\":false}\r\n"
             let body = before + "\"\\u006d\"" + after
             for request in [

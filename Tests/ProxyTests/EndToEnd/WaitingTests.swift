@@ -21,12 +21,39 @@ struct WaitingTests {
             #expect(answers.count == 16)
             #expect(answers.allSatisfy { $0.status == 200 && $0.isWhole })
             let waits = answers.compactMap { $0["X-Balancer-Queued-Ms"].flatMap { Int($0) } }
-            #expect(!waits.isEmpty && waits.allSatisfy { $0 >= 1 })
+            #expect(waits.allSatisfy { $0 >= 1 })
             #expect(waits.count == balancer.notes.records.count { $0.queuedMilliseconds > 0 })
             let seen = try balancer.engine("A").observations
-            #expect(seen.peakConcurrency == 2)
+            #expect(seen.peakConcurrency <= 2)
             #expect(seen.completed == 16)
         }
+    }
+
+    @Test("the next one is sent on when one has been answered, and not before")
+    func oneOutOneIn() async throws {
+        let engine = try await ScriptedEngine.start { _ in .nothing }
+        var server = Setup.Server("A", port: engine.port)
+        server.requestMax = 2
+        try await withBalancer(Setup { $0.servers = [server] }) { balancer in
+            var clients: [RawClient] = []
+            for index in 0..<16 {
+                let client = try await balancer.connect()
+                clients.append(client)
+                try await client.send(chat(fields: ["X-Session-Id: \(index)"]))
+            }
+            try await balancer.fleet("14 waiting") { $0.waitingCount == 14 }
+            for answered in 0..<16 {
+                let expected = min(16, answered + 2)
+                try await wait(for: "request \(expected)", { engine.turns.count }, where: { $0 >= expected })
+                #expect(engine.turns.count == expected)
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                try await engine.send(answer, on: engine.turns[answered].connection)
+            }
+            var waits = 0
+            for client in clients where try await client.answer()["X-Balancer-Queued-Ms"] != nil { waits += 1 }
+            #expect(waits == 14)
+        }
+        await engine.stop()
     }
 
     @Test("the slots that the engine reports are the limit where none is configured")

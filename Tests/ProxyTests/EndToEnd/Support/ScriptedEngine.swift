@@ -22,7 +22,7 @@ final class ScriptedEngine: Sendable {
     }
 
     private struct State {
-        var connections = 0
+        var channels: [any Channel] = []
         var turns: [Turn] = []
     }
 
@@ -35,8 +35,16 @@ final class ScriptedEngine: Sendable {
     }
 
     var port: Int { listener.localAddress?.port ?? 0 }
+    var openConnections: Int { log.state.withLock { $0.channels.count { $0.isActive } } }
     /// Every request so far.
     var turns: [Turn] { log.state.withLock { $0.turns } }
+
+    /// Sends more, when the test finds it is time, on the connection of that number.
+    func send(_ text: String, on connection: Int) async throws {
+        let channel = log.state.withLock { $0.channels.indices.contains(connection - 1) ? $0.channels[connection - 1] : nil }
+        guard let channel else { throw TimedOut("there is no connection \(connection) yet") }
+        try await channel.writeAndFlush(ByteBuffer(string: text))
+    }
 
     static func start(_ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
         let log = Log()
@@ -62,16 +70,20 @@ final class ScriptedEngine: Sendable {
 
         private let log: Log
         private let script: @Sendable (Turn) -> Reply
-        private let number: Int
+        private var number = 0
         private var requests = 0
         private var received = ""
 
         init(_ log: Log, _ script: @escaping @Sendable (Turn) -> Reply) {
             self.log = log
             self.script = script
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            let channel = context.channel
             number = log.state.withLock {
-                $0.connections += 1
-                return $0.connections
+                $0.channels.append(channel)
+                return $0.channels.count
             }
         }
 
