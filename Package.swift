@@ -53,9 +53,14 @@ let effects: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "ProxyTests", dependencies: ["Proxy", "Wire", "Routing", "FakeBackend"] + nioHTTP, swiftSettings: strict),
-    .testTarget(name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy"] + nio, swiftSettings: strict),
     .testTarget(
-        name: "AppTests", dependencies: ["App", "FakeBackend", "Wire"] + nio, exclude: ["Golden"], swiftSettings: strict),
+        name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy", "FakeBackend"] + nio, swiftSettings: strict),
+    .testTarget(
+        name: "AppTests",
+        dependencies: [
+            "App", "Control", "FakeBackend", "Proxy", "Routing", "Wire", log,
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ] + nio, exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend", "Wire"] + nioHTTP, swiftSettings: strict),
 ]
 

@@ -62,7 +62,7 @@ def test_leaving_closes_the_connection_to_the_engine(start_balancer, start_fake,
 @pytest.mark.parametrize("what", SILENT)
 def test_leaving_stops_a_real_engine(start_balancer, start_llama_server, what):
     engine = start_llama_server("slow", "slow-byte", batch=64)
-    balancer = start_balancer({"servers": {"slow": server(engine)}, "health": {"interval": "3s"}})
+    balancer = start_balancer({"servers": {"slow": server(engine)}})
     prompt, more = SILENT[what]
     client = balancer.exchange(CHAT, chat_body("slow-byte", prompt, **more))
     wait_until_at_work(engine)

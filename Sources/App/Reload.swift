@@ -38,7 +38,9 @@ actor Reload {
                 logger.notice("configuration read again", metadata: ["file": "\(file)", "reason": "\(reason)"])
                 return nil
             } catch {
-                return "The new configuration could not be put in force: \(error)"
+                let problem = "The new configuration could not be put in force: \(error)"
+                balancer.note(problems: problem)
+                return problem
             }
         }
     }

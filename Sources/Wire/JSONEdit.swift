@@ -1,12 +1,13 @@
 /// Changes fields at the top level of a JSON object without touching any other byte.
 package enum JSONEdit {
     /// Sets each field: an existing one is replaced (two objects are merged one level deep), a new one is added at the
-    /// end. `body` must be a valid JSON document; anything but an object is returned unchanged.
+    /// end. Of two fields with one name the last one counts. `body` must be a valid JSON document; anything but an object
+    /// is returned unchanged.
     package static func setting(_ fields: [JSON.Member], in body: [UInt8]) -> [UInt8] {
         guard let members = topLevelMembers(body) else { return body }
         var edits: [(range: Range<Int>, bytes: [UInt8])] = []
         var added: [JSON.Member] = []
-        for field in fields {
+        for (index, field) in fields.enumerated() where !fields[(index + 1)...].contains(where: { $0.name == field.name }) {
             // With duplicates the last one counts: that is the one to change.
             guard let known = members.values.last(where: { $0.name == field.name }) else {
                 added.append(field)

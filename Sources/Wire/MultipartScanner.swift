@@ -72,9 +72,12 @@ package enum MultipartScanner {
         head.split(whereSeparator: \.isNewline).contains { line in
             let lower = line.lowercased()
             guard lower.hasPrefix("content-disposition:"), !lower.contains("filename") else { return false }
-            return lower.split(separator: ";").contains {
+            return line.split(separator: ";").contains {
                 let parameter = $0.trimmed
-                return parameter == "name=\"\(name)\"" || parameter == "name=\(name)"
+                // The word `name` in any case, the name itself as it is: `Model` is another field.
+                guard parameter.prefix(5).lowercased() == "name=" else { return false }
+                let value = parameter.dropFirst(5)
+                return value == "\"\(name)\"" || value == name
             }
         }
     }

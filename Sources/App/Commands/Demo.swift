@@ -58,6 +58,7 @@ package struct Demo: AsyncParsableCommand {
         } catch {
             throw CommandFailure.failed(Serve.explain(error, listen: settings.listen))
         }
+        let signals = await Serve.trapSignals()
         let base = "http://127.0.0.1:\(balancer.port)"
         say(
             """
@@ -70,7 +71,7 @@ package struct Demo: AsyncParsableCommand {
             Stop:    Ctrl-C
             """)
         if !quiet { DemoTraffic.start(port: balancer.port, group: group) }
-        await Serve.untilStopped(balancer, reload: nil, logger: logger)
+        await Serve.untilStopped(balancer, signals, reload: nil, logger: logger)
     }
 }
 

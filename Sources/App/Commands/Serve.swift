@@ -66,6 +66,8 @@ package struct Serve: AsyncParsableCommand {
         } catch {
             throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
         }
+        // Before anybody is told that we are here: a signal that comes right after must find its handler.
+        let signals = await Self.trapSignals()
         let names = settings.servers.map(\.name).joined(separator: ", ")
         let shownHost = ["0.0.0.0", "::"].contains(settings.listen.host) ? "127.0.0.1" : settings.listen.host
         let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
@@ -82,7 +84,7 @@ package struct Serve: AsyncParsableCommand {
             Task { await watcher.watch() }
             reload = watcher
         }
-        await Self.untilStopped(balancer, reload: reload, logger: logger)
+        await Self.untilStopped(balancer, signals, reload: reload, logger: logger)
     }
 
     private func load(environment: [String: String]) throws -> (Configuration, String?) {
@@ -109,10 +111,15 @@ package struct Serve: AsyncParsableCommand {
         if let port { settings.listen.port = port }
     }
 
+    static func trapSignals() async -> UnixSignalsSequence {
+        await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+    }
+
     /// Handles signals until the balancer has ended: SIGHUP reads the configuration again, the first SIGTERM or SIGINT
     /// ends gracefully, the second one at once.
-    static func untilStopped(_ balancer: Balancer, reload: Reload?, logger: Logger) async {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+    static func untilStopped(
+        _ balancer: Balancer, _ signals: UnixSignalsSequence, reload: Reload?, logger: Logger
+    ) async {
         var isStopping = false
         for await signal in signals {
             if signal == .sighup {

@@ -58,7 +58,7 @@ enum StatusTable {
         lines.append("")
         lines.append(
             "waiting \(waiting), running \(snapshot["running"]?.intValue ?? 0), "
-                + "sticky \(snapshot["sticky_count"]?.intValue ?? 0), at \(snapshot["now"]?.stringValue ?? "?")")
+                + "sticky \(snapshot["sticky_count"]?.intValue ?? 0), at \(plain(snapshot["now"]?.stringValue ?? "?"))")
         if !sticky.isEmpty {
             lines.append("")
             lines += columns(
@@ -66,24 +66,26 @@ enum StatusTable {
                     + sticky.prefix(20).map { [$0["key"], $0["model"], $0["backend"]].map { plain($0?.stringValue ?? "–") } })
         }
         if let problems = snapshot["config"]?["error"]?.stringValue {
-            lines += ["", "The configuration could not be read again:", problems]
+            lines += ["", "The configuration could not be read again:"] + problems.split(separator: "\n").map { plain(String($0)) }
         }
         return lines.joined(separator: "\n")
     }
 
     private static func row(_ backend: JSON) -> [String] {
-        func number(_ name: String) -> String { backend[name]?.doubleValue.map { String(Int($0)) } ?? "–" }
+        func number(_ name: String) -> String {
+            backend[name]?.doubleValue.flatMap { Int(exactly: $0.rounded()) }.map { String($0) } ?? "–"
+        }
         let inFlight = backend["total_inflight"]?.intValue ?? 0
         let limit = backend["limit"]?.intValue.map { " of \($0)" } ?? ""
         let slots = backend["slots"]
         let isDraining = backend["draining"]?.boolValue == true
         return [
             plain(backend["name"]?.stringValue ?? "?"),
-            (backend["state"]?.stringValue ?? "?") + (isDraining ? ", draining" : ""),
-            backend["status"]?.stringValue ?? "?", "\(inFlight)\(limit)",
+            plain(backend["state"]?.stringValue ?? "?") + (isDraining ? ", draining" : ""),
+            plain(backend["status"]?.stringValue ?? "?"), "\(inFlight)\(limit)",
             slots?["total"]?.intValue.map { "\(slots?["busy"]?.intValue ?? 0)/\($0)" } ?? "–",
             number("prefill_tokens_per_second"), number("decode_tokens_per_second"),
-            backend["kind"]?.stringValue ?? "?", plain(backend["reason"]?.stringValue ?? ""),
+            plain(backend["kind"]?.stringValue ?? "?"), plain(backend["reason"]?.stringValue ?? ""),
         ]
     }
 

@@ -28,6 +28,8 @@ package struct MonitoredServer: Sendable, Equatable {
 final class ServerMonitor {
     /// Model lists of engines that have a cheaper sign of life are asked for this often.
     private static let modelListInterval = Interval.seconds(10)
+    /// `/slots` of an idle llama-server is asked for this often.
+    private static let slotsInterval = Interval.seconds(5)
     /// After a first failure the second look comes so soon.
     private static let confirmDelay = Duration.milliseconds(250)
 
@@ -45,8 +47,11 @@ final class ServerMonitor {
     private var isStopped = false
     private var consecutiveFailures = 0
     private var modelsAskedAt: Moment?
-    /// As llama-server told last.
-    private var totalSlots: Int?
+    /// As llama-server told last, and when it was asked.
+    private var slots: BackendReport.Slots?
+    private var slotsAskedAt = Moment.zero
+    /// Since when nothing of ours runs there.
+    private var quietSince = Moment.zero
 
     init(
         server: MonitoredServer, client: ProbeClient, loop: any EventLoop, timing: HealthMonitor.Timing,
@@ -95,6 +100,8 @@ final class ServerMonitor {
             delay = timing.interval
         case .failure(let error):
             consecutiveFailures += 1
+            // It may come back as another one.
+            slots = nil
             report(.probeFailed(server.id, reason: String(describing: error)))
             delay = consecutiveFailures == 1 ? min(timing.interval, Self.confirmDelay) : timing.interval
         }
@@ -129,11 +136,11 @@ final class ServerMonitor {
         }.and(listens).map(\.0)
     }
 
-    /// `/health` every time; its slots only while nothing of ours runs there: `/slots` goes through llama-server's task
-    /// queue, and every call puts off by a second the moment at which it looks whether its client has left.
+    /// `/health` every time, slots rarely and not while something of ours runs there or has just left: `/slots` goes
+    /// through llama-server's task queue, and every call puts off by a second the moment at which it looks whether the
+    /// client of a silent request has gone.
     private func probeLlamaServer(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let (client, engine, loop) = (client, server.engine, loop)
-        let bound = NIOLoopBound(self, eventLoop: loop)
         let alive = client.get("/health", from: engine, timeout: timeout, on: loop).flatMapThrowing { response in
             guard response.status == 200 else {
                 throw ProbeClient.Failure(
@@ -141,24 +148,32 @@ final class ServerMonitor {
             }
         }
         let running = inFlight(server.id)
-        if running > 0, let totalSlots {
-            return alive.map { BackendReport(isBusy: false, slots: .init(total: totalSlots, busy: min(running, totalSlots))) }
+        let now = Clock.now
+        if running > 0 { quietSince = now }
+        let isDue = slots == nil || (quietSince + Self.slotsInterval <= now && slotsAskedAt + Self.slotsInterval <= now)
+        if running > 0 || !isDue {
+            var known = slots
+            if let total = known?.total, running > 0 || quietSince > slotsAskedAt { known?.busy = min(running, total) }
+            let report = BackendReport(isBusy: false, slots: known)
+            return alive.map { report }
         }
+        slotsAskedAt = now
+        let bound = NIOLoopBound(self, eventLoop: loop)
         return alive.flatMap {
             // `/props` first: `/slots` is not asked of a sleeping model.
             client.get("/props", from: engine, timeout: timeout, on: loop)
-        }.flatMap { response in
+        }.flatMap { response -> EventLoopFuture<BackendReport.Slots?> in
             guard response.status == 200, let props = EngineReports.props(response.body) else {
-                return loop.makeSucceededFuture(BackendReport(isBusy: false))
+                return loop.makeSucceededFuture(nil)
             }
-            bound.value.totalSlots = props.totalSlots
-            let known = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
-            if props.isSleeping { return loop.makeSucceededFuture(BackendReport(isBusy: false, slots: known)) }
+            let total = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
+            if props.isSleeping { return loop.makeSucceededFuture(total) }
             return client.get("/slots", from: engine, timeout: timeout, on: loop).map { response in
-                let slots = response.status == 200 ? EngineReports.slots(response.body) : nil
-                bound.value.totalSlots = slots?.total ?? props.totalSlots
-                return BackendReport(isBusy: false, slots: slots ?? known)
+                (response.status == 200 ? EngineReports.slots(response.body) : nil) ?? total
             }
+        }.map { slots in
+            bound.value.slots = slots
+            return BackendReport(isBusy: false, slots: slots)
         }
     }
 

@@ -146,7 +146,8 @@ extension ClientHandler {
         request.record.instance = grant.model
         request.record.attempts = grant.attempt
         if grant.attempt > 1 { loop.counters.retries += 1 }
-        if let waited = grant.waitedMilliseconds { request.record.queuedMilliseconds = waited }
+        // It did wait, even where the loops' clocks saw no time pass.
+        if let waited = grant.waitedMilliseconds { request.record.queuedMilliseconds = max(0.001, waited) }
         lease(allowKept: true)
     }
 

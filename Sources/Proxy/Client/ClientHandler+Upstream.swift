@@ -125,6 +125,7 @@ extension ClientHandler {
         request.upstream = nil
         if var answer = request.answer, exchange.state == .relaying, answer.reader.connectionEnded() {
             request.answer = answer
+            if case .rechunked = answer.clientFraming { writeToClient("0\r\n\r\n") }
             return answerComplete()
         }
         handle(exchange.upstreamLost(), .beforeAnswer(detail))

@@ -145,7 +145,7 @@ struct ConnectionTests {
 
     @Test("a client that never ends its head is sent away", .timeLimit(.minutes(1)))
     func slowHead() async throws {
-        try await withBalancer(Setup { $0.settings.headTimeout = .seconds(2) }) { balancer in
+        try await withBalancer(Setup { $0.settings.headTimeout = .seconds(5) }) { balancer in
             let client = try await balancer.connect()
             try await client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n")
             #expect(try await client.answer().status == 408)

@@ -167,7 +167,7 @@ struct ModelRoutingTests {
     func splice() async throws {
         try await withBusyInstance { balancer in
             let before =
-                "{ \"a\\u0041\" : 1.50e+01,\n\t\"messages\":[ {\"role\":\"user\",\"content\":\"\\ud83e\\udd99 é \"}"
+                "{ \"a\\u0041\" : 1.50e+01,\n\t\"messages\":[ {\"role\":\"user\",\"content\":\"\\ud83e\\udd99 \\u00e9 \"}"
                 + " ], \"model\"  :  "
             let after = " ,\"z\":{\"model\":\"m\"} , \"stream\":false}\r\n"
             let body = before + "\"\\u006d\"" + after

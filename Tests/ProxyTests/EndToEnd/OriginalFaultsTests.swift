@@ -57,11 +57,11 @@ struct OriginalFaultsTests {
             try await first.send(chat(fault: "stall-before-answer", fields: ["X-Session-Id: first"]))
             let engine = try balancer.engine("A")
             try await engine.observations { $0.concurrency == 1 }
-            let odd = "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042\\/\", \"model\":\"m\",\"seed\":12345678901234567890 }\n"
+            let odd = "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042い\\/\", \"model\":\"m\",\"seed\":12345678901234567890 }\n"
             let answer = try await balancer.ask(post("/v1/chat/completions", odd))
             #expect(answer["X-Balancer-Model"] == "m-2")
             let expected =
-                "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042\\/\", \"model\":\"m-2\",\"seed\":12345678901234567890 }\n"
+                "{ \"messages\" :[],\"x\":1.0e+2 ,\"y\":\"\\u3042い\\/\", \"model\":\"m-2\",\"seed\":12345678901234567890 }\n"
             #expect(engine.observations.work.last?.bodyText == expected)
         }
     }

@@ -46,6 +46,11 @@ final class ScriptedEngine: Sendable {
         try await channel.writeAndFlush(ByteBuffer(string: text))
     }
 
+    /// Closes all connections, and waits until they are.
+    func closeConnections() async {
+        for channel in log.state.withLock({ $0.channels }) { try? await channel.close() }
+    }
+
     static func start(_ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
         let log = Log()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
