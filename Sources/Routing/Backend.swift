@@ -73,7 +73,10 @@ struct Backend: Sendable {
     /// `name:latest` is the same as `name` (Ollama); a reasoning suffix that no list knows is left out.
     func instances(of model: String) -> [String]? {
         guard let models else { return nil }
-        func isListed(_ name: String) -> Bool { models.contains(name) || models.contains(name + ":latest") }
+        func isListed(_ name: String) -> Bool {
+            models.contains(name) || models.contains(name + ":latest")
+                || name.hasSuffix(":latest") && models.contains(String(name.dropLast(":latest".count)))
+        }
         guard let base = isListed(model) ? model : ModelName.withoutReasoningSuffix(model), isListed(base) else {
             return nil
         }

@@ -18,7 +18,7 @@ extension Router {
         switch destination {
         case .model(let model):
             if let known = routesByModel[model] { return known }
-            guard let route = resolve(model) else { return nil }
+            let route = resolve(model)
             if routesByModel.count >= Self.rememberedRoutes { routesByModel.removeAll() }
             routesByModel[model] = route
             return route

@@ -9,7 +9,7 @@ package struct Router: Sendable {
     var backends: [Backend] = []
     var indexOfBackend: [BackendID: Int] = [:]
     /// Answers of `route(to:)`, cleared whenever they could change.
-    var routesByModel: [String: ModelRoute] = [:]
+    var routesByModel: [String: ModelRoute?] = [:]
     var running: [Ticket: RunningRequest] = [:]
     var line = WaitingLine()
     var sessions = SessionTable()

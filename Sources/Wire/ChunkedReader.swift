@@ -14,7 +14,7 @@ package struct ChunkedReader: Sendable {
 
     /// What the next byte belongs to.
     private enum State: Equatable, Sendable {
-        case sizeStart, size, sizeSpace, lineExtension, sizeLineFeed
+        case sizeStart, size, lineExtension, sizeLineFeed
         case data, dataReturn, dataLineFeed
         case trailerStart, trailerName, trailer, trailerLineFeed, endLineFeed
         case finished
@@ -68,8 +68,6 @@ package struct ChunkedReader: Sendable {
             }
             guard state == .size else { return false }
             return endOfSize(byte)
-        case .sizeSpace:
-            return endOfSize(byte)
         case .lineExtension:
             if byte == 0x0D { state = .sizeLineFeed } else { overhead += 1 }
             return byte == 0x0D || byte.isFieldValueCharacter && overhead <= Self.overheadLimit
@@ -113,7 +111,7 @@ package struct ChunkedReader: Sendable {
         switch byte {
         case 0x0D: state = .sizeLineFeed
         case UInt8(ascii: ";"): state = .lineExtension
-        case 0x20, 0x09: state = .sizeSpace
+        // White space after the size is passed over by some parsers and refused by others: refused.
         default: return false
         }
         return true

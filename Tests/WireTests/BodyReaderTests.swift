@@ -41,7 +41,7 @@ struct ChunkedBodyTests {
             ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),
             ("A\r\n0123456789\r\n0\r\n\r\n", "0123456789"), ("a\r\n0123456789\r\n00\r\n\r\n", "0123456789"),
             ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n"), ("003;x=y;z=\"q\"\r\nabc\r\n0;last\r\n\r\n", "abc"),
-            ("3 ;ext\r\nabc\r\n0\r\n\r\n", "abc"), ("1\r\na\r\n0\r\nX-Trailer: 1\r\nB:\r\n\r\n", "a"),
+            ("3;ext\r\nabc\r\n0\r\n\r\n", "abc"), ("1\r\na\r\n0\r\nX-Trailer: 1\r\nB:\r\n\r\n", "a"),
             ("5\r\n0\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n"),
         ])
     func accepted(text: String, content: String) {
@@ -59,7 +59,8 @@ struct ChunkedBodyTests {
             "\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\na", " 1\r\na", "1\na", "1\r\r", "1\rx", "1\r\nab", "1\r\na\n",
             "1\r\na\rx",
             "1\r\na\r\n\r\n", "0\r\n\n", "0\r\n\rx", "0\r\nA: b\n", "0\r\nA: b\rx", "0\r\n A: b\r\n", "0\r\n: b\r\n",
-            "0\r\nno colon\r\n", "0\r\nA : b\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n",
+            "0\r\nno colon\r\n", "0\r\nA : b\r\n", "0\r\nGET / HTTP/1.1\r\n", "1;\u{1}\r\n", "1;a\nb", "1 a\r\n", "1 \r\na", "1\t\r\na",
+            "3 ;ext\r\nabc",
             "1234567890123456\r\n", ";\r\n",
             "FFFFFFFFFFFFFFFFF\r\n", "1\u{7f}\r\n",
         ])

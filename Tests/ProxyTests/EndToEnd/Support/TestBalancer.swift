@@ -172,8 +172,32 @@ final class Notes: LocalEndpoints, RequestObserver, AccessLogSink {
     func write(_ lines: [UInt8]) { state.withLock { $0.log += lines } }
 }
 
+/// Lets a few tests at a time through. All at once they would wait for each other's processor time while the balancer's
+/// time limits run.
+private actor Turnstile {
+    private var free = 8
+    private var line: [CheckedContinuation<Void, Never>] = []
+
+    func enter() async {
+        if free > 0 { free -= 1 } else { await withCheckedContinuation { line.append($0) } }
+    }
+
+    func leave() {
+        if line.isEmpty { free += 1 } else { line.removeFirst().resume() }
+    }
+}
+
+private let turnstile = Turnstile()
+
 /// Runs a test against a balancer. At its end everything is closed, and nothing may be left in the router's books.
 func withBalancer(_ setup: Setup = Setup(), _ body: (TestBalancer) async throws -> Void) async throws {
+    await turnstile.enter()
+    let outcome = await Result { try await runBalancer(setup, body) }
+    await turnstile.leave()
+    try outcome.get()
+}
+
+private func runBalancer(_ setup: Setup, _ body: (TestBalancer) async throws -> Void) async throws {
     let group = MultiThreadedEventLoopGroup.singleton
     var engines: [String: FakeLlamaServer] = [:]
     var ports: [Int] = []
