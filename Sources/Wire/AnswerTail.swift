@@ -16,7 +16,7 @@ package struct AnswerTail: Sendable {
         if bytes.count + range.upperBound - start > 2 * Self.kept {
             bytes.removeFirst(max(0, bytes.count - Self.kept))
         }
-        span.withUnsafeBytes { bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[start..<range.upperBound])) }
+        span.withUnsafeBytes { bytes.append($0, start..<range.upperBound) }
     }
 
     /// What llama-server says of its own work. Nil when the answer does not tell.

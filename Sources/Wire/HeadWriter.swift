@@ -14,7 +14,7 @@ package struct HeadWriter: Sendable {
 
     package mutating func write(_ text: String) {
         var text = text
-        text.withUTF8 { bytes.append(contentsOf: UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { bytes.append(contentsOf: $0) }
     }
 
     package mutating func write(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
@@ -30,7 +30,7 @@ package struct HeadWriter: Sendable {
 
     /// Bytes of a received head.
     package mutating func write(_ source: RawSpan, _ range: Range<Int>) {
-        source.withUnsafeBytes { bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[range])) }
+        source.withUnsafeBytes { bytes.append($0, range) }
     }
 
     /// `name: value` and the line's end. The caller vouches that neither holds a CR, LF or NUL.
@@ -59,10 +59,17 @@ package struct HeadWriter: Sendable {
                 head.namesConnectionFields && field.known != .host && field.known != .contentLength
                 && head.connectionNames(UnsafeRawBufferPointer(rebasing: source[field.name]), in: source)
             if field.known.isHopByHop || named || !passes(field.known) {
-                bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[runStart..<field.name.lowerBound]))
+                bytes.append(source, runStart..<field.name.lowerBound)
                 runStart = field.lineEnd
             }
         }
-        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[runStart..<head.fieldsEnd]))
+        bytes.append(source, runStart..<head.fieldsEnd)
+    }
+}
+
+extension [UInt8] {
+    /// Appends a part of some memory as one copy; as a sequence of bytes, raw memory would be copied one by one.
+    mutating func append(_ memory: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        UnsafeRawBufferPointer(rebasing: memory[range]).withMemoryRebound(to: UInt8.self) { append(contentsOf: $0) }
     }
 }

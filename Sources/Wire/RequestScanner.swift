@@ -352,7 +352,7 @@ extension RequestScanner {
             carriedTooLong = true
             return
         }
-        carried.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        carried.append(bytes, start..<end)
     }
 
     private mutating func stringEnded(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {

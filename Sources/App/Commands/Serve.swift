@@ -150,6 +150,7 @@ package struct Serve: AsyncParsableCommand {
             default: break
             }
         }
+        if let problem = error as? AccessLogProblem { return problem.description }
         return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
     }
 }

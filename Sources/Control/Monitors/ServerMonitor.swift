@@ -141,8 +141,10 @@ final class ServerMonitor {
     /// client of a silent request has gone.
     private func probeLlamaServer(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let (client, engine, loop) = (client, server.engine, loop)
+        let bound = NIOLoopBound(self, eventLoop: loop)
         let alive = client.get("/health", from: engine, timeout: timeout, on: loop).flatMapThrowing { response in
             guard response.status == 200 else {
+                if response.status == 404 { bound.value.forgetKind() }
                 throw ProbeClient.Failure(
                     description: response.status == 503 ? "loading its model" : "/health answered \(response.status)")
             }
@@ -158,7 +160,6 @@ final class ServerMonitor {
             return alive.map { report }
         }
         slotsAskedAt = now
-        let bound = NIOLoopBound(self, eventLoop: loop)
         return alive.flatMap {
             // `/props` first: `/slots` is not asked of a sleeping model.
             client.get("/props", from: engine, timeout: timeout, on: loop)
@@ -176,6 +177,9 @@ final class ServerMonitor {
             return BackendReport(isBusy: false, slots: slots)
         }
     }
+
+    /// Another engine has taken the place of the one that was found out: look again.
+    private func forgetKind() { kind = server.kind }
 
     /// Engines without a health endpoint of their own: their model list is the sign of life.
     private func probeModelList(_ timeout: Duration) -> EventLoopFuture<BackendReport> {

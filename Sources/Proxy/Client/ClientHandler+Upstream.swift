@@ -30,7 +30,7 @@ extension ClientHandler {
         request.upstream = connection
         request.lastUpstreamByteAt = loop.now
         connection.begin(for: self)
-        if let context, !context.channel.isWritable { connection.pauseReading() }
+        if !isWritable { connection.pauseReading() }
         expect(.firstByte, within: loop.settings.firstByteTimeout)
         sendRequest(on: connection)
     }

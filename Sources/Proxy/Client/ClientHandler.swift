@@ -25,6 +25,8 @@ final class ClientHandler: ChannelDuplexHandler {
     /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
     var held = ByteBuffer()
     static let joinedBytes = 16 << 10
+    /// Whether the client takes what it is sent; else its server is not read from.
+    private(set) var isWritable = true
     /// Kept for its capacity.
     var contentRanges: [Range<Int>] = []
     /// Bytes not yet looked at: the next head, or requests sent ahead.
@@ -308,7 +310,8 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
+        isWritable = context.channel.isWritable
+        if isWritable {
             request.upstream?.resumeReading()
         } else {
             request.upstream?.pauseReading()
@@ -319,9 +322,7 @@ final class ClientHandler: ChannelDuplexHandler {
     /// The target; most connections ask for the same one again and again.
     private func targetText() -> String {
         let (last, range) = (knownFor.target, head.target)
-        let isSame = request.headBytes.withSpan { bytes in
-            bytes.extracting(range).withUnsafeBytes { $0.elementsEqual(last.utf8) }
-        }
+        let isSame = request.headBytes.withSpan { $0.extracting(range).isEqual(to: last) }
         return isSame ? last : string(range)
     }
 

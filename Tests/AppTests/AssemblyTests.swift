@@ -1,0 +1,160 @@
+import Control
+import Proxy
+import Routing
+import Testing
+import Wire
+
+@testable import App
+
+@Suite("What a configuration means to each part") struct AssemblyTests {
+    private func assembly(_ text: String, file: String? = "f.yaml") throws -> Assembly {
+        var ids = BackendIdentities()
+        return Assembly(try configuration(text), file: file, loadedAt: 1_795_464_900_000, ids: &ids)
+    }
+
+    private static let two = """
+        servers:
+          PC1: { addr: "http://192.168.1.20/", health-port: 18000, model-port: 8081, request-max: 1 }
+          PC2: { url: "https://[fd00::2]:8443/base/", kind: vllm, api-key: "k3y", headers: { X-Token: "t0ken" } }
+
+        """
+
+    @Test("servers become backends, in order, with their limits")
+    func fleet() throws {
+        let fleet = try assembly(Self.two).fleet
+        #expect(fleet.servers.map(\.name) == ["PC1", "PC2"])
+        #expect(fleet.servers.map(\.requestMax) == [1, nil])
+        #expect(Set(fleet.servers.map(\.id)).count == 2)
+        #expect(fleet.routes == nil)
+    }
+
+    @Test("patterns keep their order and refer to the servers' identities")
+    func routes() throws {
+        let fleet = try assembly(Self.two + "models: { 'gpt-oss.*': [PC2, PC1], '.*': [PC1] }").fleet
+        let (first, second) = (fleet.servers[0].id, fleet.servers[1].id)
+        #expect(
+            fleet.routes == [
+                .init(pattern: ModelPattern("gpt-oss.*"), servers: [second, first]),
+                .init(pattern: ModelPattern(".*"), servers: [first]),
+            ])
+        #expect(try assembly(Self.two + "models: {}").fleet.routes == [])
+    }
+
+    @Test("the fallback is the first server, the named one, or none", arguments: [
+        ("", 0), ("fallback_server: PC2", 1), ("fallback-server: PC2", 1), ("fallback_server: PC1", 0),
+        ("fallback_server: null", nil),
+    ] as [(String, Int?)])
+    func fallback(line: String, expected: Int?) throws {
+        let fleet = try assembly(Self.two + line).fleet
+        #expect(fleet.fallback == expected.map { fleet.servers[$0].id })
+    }
+
+    @Test("the router's numbers come from the file")
+    func policy() throws {
+        let policy = try assembly(
+            Self.two + "sticky: { ttl: 7s }\nqueue: { max-waiting: 3, max-wait: 9s }\nhealth: { window: 2 }").fleet.policy
+        #expect(policy.stickyTTL == .seconds(7))
+        #expect(policy.maxWaiting == 3)
+        #expect(policy.maxWait == .seconds(9))
+        #expect(policy.busyWindow == 2)
+        #expect(try assembly(Self.two).fleet.policy == RoutingPolicy(), "without keys everything is the router's default")
+    }
+
+    @Test("each backend can be reached as the file says, with its key and headers")
+    func endpoints() throws {
+        let assembly = try assembly(Self.two)
+        let endpoints = assembly.settings.endpoints
+        #expect(endpoints.map(\.id) == assembly.fleet.servers.map(\.id))
+        #expect(
+            endpoints[0]
+                == BackendEndpoint(id: endpoints[0].id, name: "PC1", host: "192.168.1.20", port: 8081))
+        #expect(
+            endpoints[1]
+                == BackendEndpoint(
+                    id: endpoints[1].id, name: "PC2", host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    authorization: "Bearer k3y", extraHeaders: [.init(name: "X-Token", value: "t0ken")],
+                    keepsConnectionAfterStream: true))
+    }
+
+    @Test("health is asked at the health port without secrets, else at the engine with them")
+    func monitored() throws {
+        let assembly = try assembly(Self.two)
+        let (first, second) = (assembly.monitored[0], assembly.monitored[1])
+        #expect(first.engine == ProbeTarget(host: "192.168.1.20", port: 8081))
+        #expect(first.llmhealth == ProbeTarget(host: "192.168.1.20", port: 18000))
+        #expect(first.kind == .unknown)
+        #expect(second.llmhealth == nil)
+        #expect(second.kind == .vllm)
+        #expect(
+            second.engine
+                == ProbeTarget(
+                    host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    headers: [.init(name: "X-Token", value: "t0ken"), .init(name: "Authorization", value: "Bearer k3y")]))
+        #expect(assembly.monitored.map(\.id) == assembly.fleet.servers.map(\.id))
+    }
+
+    @Test("every kind that can be written is watched as that kind", arguments: EngineKind.allCases)
+    func kinds(kind: EngineKind) throws {
+        let monitored = try assembly("servers: { a: { url: 'http://h:1', kind: \(kind.rawValue) } }").monitored
+        #expect(monitored.first?.kind == (kind == .auto ? .unknown : DetectedKind(rawValue: kind.rawValue)))
+    }
+
+    @Test("limits, time limits, rules and the rest reach the proxy")
+    func settings() throws {
+        let settings = try assembly(
+            Self.two + """
+                limits: { body: 5MB, header: 2KB }
+                timeouts: { connect: 2s, first-byte: 3s, between-bytes: 4s }
+                keep-alive-comments: off
+                trusted-proxies: [10.0.0.0/8]
+                sticky: { username-pattern: 'I am (\\w+)' }
+                model-rules: [{ match: { model-suffix: [-x] }, strip-suffix: true, set: { top_k: 1 } }]
+                """
+        ).settings
+        #expect(settings.maxBody == 5 << 20)
+        #expect(settings.maxHeader == 2048)
+        #expect(settings.connectTimeout == .seconds(2))
+        #expect(settings.firstByteTimeout == .seconds(3))
+        #expect(settings.betweenBytesTimeout == .seconds(4))
+        #expect(settings.keepAliveInterval == nil)
+        #expect(settings.usernamePattern == #"I am (\w+)"#)
+        #expect(
+            settings.modelRules == [
+                ModelRule(modelSuffixes: ["-x"], stripSuffix: true, set: [.init(name: "top_k", value: 1)])
+            ])
+        #expect(settings.trustsForwardedFor("10.1.2.3"))
+        #expect(!settings.trustsForwardedFor("192.168.1.1"))
+        #expect(!settings.trustsForwardedFor("no address"))
+        #expect(try assembly(Self.two).settings.trustsForwardedFor("192.168.1.1"), "left out: everybody's, as in the original")
+    }
+
+    @Test("what is shown of the configuration has addresses and patterns, but no secret")
+    func board() throws {
+        let board = try assembly(Self.two + "models: { 'm.*': [PC2] }").board
+        #expect(board.servers.map(\.modelURL) == ["http://192.168.1.20:8081", "https://[fd00::2]:8443/base"])
+        #expect(board.servers.map(\.healthURL) == ["http://192.168.1.20:18000", "https://[fd00::2]:8443/base"])
+        #expect(board.servers.map(\.requestMax) == [1, nil])
+        #expect(board.patterns == [.init(pattern: "m.*", servers: ["PC2"])])
+        #expect(board.file == "f.yaml")
+        #expect(board.loadedAt == 1_795_464_900_000)
+        #expect(board.problems == nil)
+        let shown = String(reflecting: board)
+        #expect(!shown.contains("k3y") && !shown.contains("t0ken"))
+    }
+
+    @Test("a server keeps its identity while name and address stay, and never gets another's")
+    func identities() throws {
+        var ids = BackendIdentities()
+        func load(_ servers: String) throws -> [String: BackendID] {
+            let assembly = Assembly(try configuration("servers: { \(servers) }"), file: nil, loadedAt: 0, ids: &ids)
+            return Dictionary(uniqueKeysWithValues: assembly.fleet.servers.map { ($0.name, $0.id) })
+        }
+        let first = try load("a: { url: 'http://h:1' }, b: { url: 'http://h:2' }")
+        let second = try load("b: { url: 'http://h:2', request-max: 5 }, c: { url: 'http://h:3' }, a: { url: 'http://h:1' }")
+        #expect(second["a"] == first["a"])
+        #expect(second["b"] == first["b"], "other settings do not matter, nor does the order")
+        let moved = try load("a: { url: 'http://h:9' }, d: { url: 'http://h:2' }")
+        #expect(Set(moved.values).isDisjoint(with: second.values))
+        #expect(try load("a: { url: 'http://h:1' }")["a"] == first["a"], "it has come back")
+    }
+}

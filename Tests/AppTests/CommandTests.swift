@@ -1,0 +1,89 @@
+import ArgumentParser
+import Foundation
+import NIOCore
+import Testing
+
+@testable import App
+
+@Suite("The command line") struct CommandTests {
+    /// What the program says to a command line that it refuses.
+    private func refusal(_ arguments: String...) -> String? {
+        do {
+            _ = try Program.parseAsRoot(arguments)
+            return nil
+        } catch {
+            #expect(Program.exitCode(for: error).rawValue == 64, "EX_USAGE")
+            return Program.fullMessage(for: error)
+        }
+    }
+
+    @Test("serve is the default command, with URLs or without")
+    func defaultCommand() throws {
+        for arguments in [["http://a:1", "b:2"], ["serve", "http://a:1", "b:2"]] {
+            let serve = try #require(try Program.parseAsRoot(arguments) as? Serve)
+            #expect(serve.urls == ["http://a:1", "b:2"])
+            #expect(serve.config == nil)
+        }
+        let serve = try #require(
+            try Program.parseAsRoot(
+                ["--config", "x.yaml", "--host", "::1", "--port", "0", "--threads", "2", "--log-level", "debug"]) as? Serve)
+        #expect(serve.config == "x.yaml")
+        #expect(serve.host == "::1")
+        #expect(serve.port == 0)
+        #expect(serve.threads == 2)
+        #expect(serve.logLevel == "debug")
+        let plain = try #require(try Program.parseAsRoot([]) as? Serve)
+        #expect((plain.urls, plain.port, plain.logLevel) == ([], nil, "notice"))
+    }
+
+    @Test("the other commands are known")
+    func commands() throws {
+        let demo = try #require(try Program.parseAsRoot(["demo", "--port", "0", "--quiet"]) as? Demo)
+        #expect((demo.port, demo.quiet) == (0, true))
+        #expect(try #require(try Program.parseAsRoot(["check", "--config", "x"]) as? Check).config == "x")
+        let status = try #require(try Program.parseAsRoot(["status", "--watch"]) as? Status)
+        #expect((status.url, status.watch) == ("http://127.0.0.1:18000", true))
+    }
+
+    @Test("what makes no sense is refused with the value and the remedy")
+    func refused() {
+        #expect(refusal("--config", "x.yaml", "http://a:1")?.contains("either --config or URLs") == true)
+        let level = refusal("--log-level", "loud")
+        #expect(level?.contains("loud") == true)
+        #expect(level?.contains("trace, debug, info, notice, warning, error, critical") == true)
+        for port in ["-1", "65536", "99999999999999999999", "http"] { #expect(refusal("--port=\(port)")?.contains(port) == true) }
+        for threads in ["0", "-5", "257"] { #expect(refusal("--threads=\(threads)")?.contains(threads) == true) }
+        #expect(refusal("--verbose")?.contains("--verbose") == true)
+        #expect(refusal("check", "http://a:1") != nil)
+    }
+
+    @Test("every command has help with examples", arguments: ["serve", "demo", "check", "status"])
+    func help(command: String) throws {
+        do {
+            _ = try Program.parseAsRoot([command, "--help"])
+            Issue.record("--help was taken for a command")
+        } catch {
+            let text = Program.fullMessage(for: error)
+            #expect(Program.exitCode(for: error) == .success)
+            #expect(text.contains("Examples:") && text.contains("llama-balancer \(command)"), "\(text)")
+        }
+    }
+
+    @Test("a port that cannot be had is explained with a remedy", arguments: [
+        (EADDRINUSE, "Port 18000 on 0.0.0.0 is in use by another program. Stop that one, or choose another with --port."),
+        (EACCES, "Port 18000 may not be used by this user: ports below 1024 need more rights. Choose another with --port."),
+        (EADDRNOTAVAIL, "This machine has no address 0.0.0.0. Choose another with --host, for example 0.0.0.0."),
+    ])
+    func explains(code: CInt, message: String) {
+        #expect(Serve.explain(IOError(errnoCode: code, reason: "bind"), listen: .init()) == message)
+    }
+
+    @Test("any other problem names address, port and cause")
+    func explainsOthers() {
+        let other = Serve.explain(IOError(errnoCode: EMFILE, reason: "bind"), listen: .init())
+        #expect(other.hasPrefix("Cannot listen on 0.0.0.0, port 18000: "))
+        #expect(
+            Serve.explain(AccessLogProblem(description: "access-log: cannot open x: no such folder"), listen: .init())
+                == "access-log: cannot open x: no such folder")
+    }
+}
