@@ -9,6 +9,7 @@ actor Reload {
     private let balancer: Balancer
     private let logger: Logger
     private var lastStamp: Stamp?
+    private var latest: Task<String?, Never>?
 
     /// - Parameter adjust: what the command line overrides in every reading of the file.
     init(
@@ -24,7 +25,19 @@ actor Reload {
     }
 
     /// Nil when the new configuration is in force; else why nothing has changed.
+    ///
+    /// One after the other: an actor alone would let a second reading overtake the first while that is put in force.
     func reload(_ reason: String) async -> String? {
+        let previous = latest
+        let reading = Task {
+            _ = await previous?.value
+            return await read(reason)
+        }
+        latest = reading
+        return await reading.value
+    }
+
+    private func read(_ reason: String) async -> String? {
         lastStamp = Stamp(file)
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .failure(let problems):

@@ -37,6 +37,12 @@ import Wire
             try await wait(for: what, { try await snapshot() }, where: isWanted)
         }
 
+        /// Serves as it should.
+        func chats(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+            let answer = try await chat(stream: false)
+            #expect(answer.contains("chat.completion"), comment, sourceLocation: sourceLocation)
+        }
+
         func chat(stream: Bool, maxTokens: Int = 4) async throws -> String {
             let body: JSON = [
                 "model": "m", "stream": .bool(stream), "max_tokens": JSON(maxTokens),
@@ -79,7 +85,7 @@ import Wire
     @Test("a configured balancer serves, and knows its engine")
     func serves() async throws {
         try await run { running in
-            #expect(try await running.chat(stream: false).contains("chat.completion"))
+            try await running.chats()
             let snapshot = try await running.snapshot("the engine is known") { $0["backends"]?[0]?["models"] == ["m"] }
             #expect(snapshot["backends"]?[0]?["name"] == "A")
             #expect(snapshot["backends"]?[0]?["kind"] == "llama-server")
@@ -114,7 +120,7 @@ import Wire
             try await running.engine.observations(within: .seconds(20)) { $0.concurrency == 1 }
             try running.file.write(Self.text(other, name: "B"))
             #expect(await running.reload.reload("test") == nil)
-            #expect(try await running.chat(stream: false).contains("chat.completion"))
+            try await running.chats()
             #expect(other.observations.received == 1)
             #expect(try await stream.hasSuffix("data: [DONE]\n\n"))
             let rest = try await running.snapshot("only B is left") { $0["backends"]?.arrayValue?.count == 1 }
@@ -129,7 +135,7 @@ import Wire
             try running.file.write("servers: { A: { url: 'http://127.0.0.1:1', reqest-max: 3 } }")
             let problems = try #require(await running.reload.reload("test"))
             #expect(problems.contains("\(running.file.path):1:") && problems.contains("request-max"), "\(problems)")
-            #expect(try await running.chat(stream: false).contains("chat.completion"), "the old configuration is in force")
+            try await running.chats("the old configuration is in force")
             #expect(try await running.snapshot()["config"]?["error"]?.stringValue == problems)
             let answer = try await running.send("/admin/reload", json: [:])
             #expect(answer.status == 422)
@@ -147,8 +153,9 @@ import Wire
     func vanishedFile() async throws {
         try await run { running in
             running.file.remove()
-            #expect(await running.reload.reload("test")?.contains(running.file.path) == true)
-            #expect(try await running.chat(stream: false).contains("chat.completion"))
+            let problem = await running.reload.reload("test")
+            #expect(problem?.contains(running.file.path) == true)
+            try await running.chats()
         }
     }
 
@@ -159,8 +166,9 @@ import Wire
                 for _ in 0..<20 { group.addTask { await running.reload.reload("test") } }
                 for await problem in group { #expect(problem == nil) }
             }
-            #expect(try await running.snapshot()["backends"]?.arrayValue?.count == 1)
-            #expect(try await running.chat(stream: false).contains("chat.completion"))
+            let backends = try await running.snapshot()["backends"]
+            #expect(backends?.arrayValue?.count == 1)
+            try await running.chats()
         }
     }
 

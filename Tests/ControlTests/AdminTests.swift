@@ -1,10 +1,10 @@
 import FakeBackend
-import Proxy
 import Routing
 import Testing
 import Wire
 
 @testable import Control
+@testable import Proxy
 
 @Suite("Administration", .timeLimit(.minutes(2))) struct AdminTests {
     /// One slot, and answers that take as long as the test wants.

@@ -5,7 +5,8 @@ import Wire
 @testable import Control
 
 @Suite("The merged model list") struct ModelCatalogTests {
-    private let (first, second) = (BackendID(rawValue: 1), BackendID(rawValue: 2))
+    private let first = BackendID(rawValue: 1)
+    private let second = BackendID(rawValue: 2)
 
     private func models(_ entries: JSON...) -> [EngineReports.Model] {
         entries.map { .init(id: $0["id"]?.stringValue ?? $0["name"]?.stringValue ?? "", entry: $0) }

@@ -1,10 +1,10 @@
 import FakeBackend
-import Proxy
 import Routing
 import Testing
 import Wire
 
 @testable import Control
+@testable import Proxy
 
 @Suite("Endpoints of our own", .timeLimit(.minutes(2))) struct OwnEndpointTests {
     private func names(_ json: JSON?) -> [String] { (json?.objectValue ?? []).map(\.name) }

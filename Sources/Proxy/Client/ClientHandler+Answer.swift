@@ -27,8 +27,9 @@ extension ClientHandler {
         expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
         if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
         request.answer = relay
-        request.headBytes.clear()
-        request.body.clear()
+        // Not `clear()`: on shared memory that allocates anew.
+        request.headBytes = ByteBuffer()
+        request.body = ByteBuffer()
         if relay.reader.isFinished {
             if rest.readableBytes > 0 { request.answer?.keepsUpstream = false }
             answerComplete()

@@ -40,6 +40,8 @@ final class ClientHandler: ChannelDuplexHandler {
     private var isReadPending = false
     /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
     private var isLingering = false
+    /// The connection has ended: what was sent ahead on it is nobody's request any more.
+    private var isGone = false
 
     init(loop: LoopContext) { self.loop = loop }
 
@@ -62,6 +64,7 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isGone = true
         clientGone()
         context.fireChannelInactive()
     }
@@ -75,6 +78,8 @@ final class ClientHandler: ChannelDuplexHandler {
         case .cancel: endRequest(.clientGone)
         case .cancelAndCloseUpstream:
             request.upstream?.close()
+            // This may run inside a flush: whoever flushed must not give a closed connection back.
+            request.upstream = nil
             endRequest(.clientGone)
         }
     }
@@ -145,7 +150,7 @@ final class ClientHandler: ChannelDuplexHandler {
         guard !isProcessing else { return }
         isProcessing = true
         defer { isProcessing = false }
-        while exchange.state == .idle, !isLingering, inbound.readableBytes > 0, context != nil {
+        while exchange.state == .idle, !isLingering, !isGone, inbound.readableBytes > 0, context != nil {
             // Empty lines before a request are ignored (RFC 9112 section 2.2).
             if headEnd.isAtStart, inbound.withSpan({ $0.startsWithEmptyLine }) {
                 inbound.moveReaderIndex(forwardBy: 2)
@@ -162,6 +167,8 @@ final class ClientHandler: ChannelDuplexHandler {
                 beginRequest(bytes)
             }
         }
+        // Lets go of the memory, so that the next read can use it again.
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
         if isReadingPaused, inbound.readableBytes <= loop.settings.maxHeader {
             isReadingPaused = false
             if isReadPending {
@@ -210,7 +217,7 @@ final class ClientHandler: ChannelDuplexHandler {
         expect(.body, within: .seconds(60))
         if inbound.readableBytes > 0 {
             var bytes = inbound
-            inbound.clear()
+            inbound = ByteBuffer()
             collect(&bytes)
             if bytes.readableBytes > 0 { inbound = bytes }
         }
@@ -290,7 +297,7 @@ final class ClientHandler: ChannelDuplexHandler {
     /// connection and could take the answer with it.
     func lingerAndClose() {
         guard let context, !isLingering else { return }
-        inbound.clear()
+        inbound = ByteBuffer()
         isReadingPaused = false
         closeOutput { $0.expect(.lingering, within: .seconds(2)) }
         if isReadPending {

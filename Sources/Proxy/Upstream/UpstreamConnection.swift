@@ -53,6 +53,8 @@ final class UpstreamConnection: ChannelDuplexHandler {
     /// Back to the pool after a whole answer on a connection that lives on.
     func giveBack() {
         detach()
+        // One that has been closed in the meantime would swallow the next request.
+        guard let context, context.channel.isActive else { return }
         pool.giveBack(self, at: Clock.now)
     }
 
