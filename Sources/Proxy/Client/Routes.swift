@@ -49,6 +49,7 @@ struct KnownTargets {
 package enum Routes {
     package static func kind(method: String, target: String) -> RouteKind {
         let path = path(of: target)
+        if path == "/upstream" { return .own }
         if path.hasPrefix("/upstream/") { return upstream(target) }
         if isOwn(method: method, path: path) { return .own }
         guard method == "POST" else { return .passed }
