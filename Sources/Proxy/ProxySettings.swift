@@ -74,8 +74,6 @@ package struct BackendEndpoint: Sendable, Equatable {
         }
     }
 
-
-
     /// The address without a lookup, when `host` is one.
     package var literalAddress: SocketAddress? { try? SocketAddress(ipAddress: host, port: port) }
 }

@@ -67,6 +67,7 @@ package enum HTTPStatus {
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 408: "Request Timeout"
+        case 410: "Gone"
         case 413: "Content Too Large"
         case 422: "Unprocessable Content"
         case 426: "Upgrade Required"

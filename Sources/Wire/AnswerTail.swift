@@ -29,7 +29,7 @@ package struct AnswerTail: Sendable {
     }
 
     package func timings() -> EngineTimings? {
-        guard let start = firstTimings() else { return nil }
+        guard let start = lastTimings() else { return nil }
         guard let promptTokens = number(after: "\"prompt_n\":", from: start),
             let promptMilliseconds = number(after: "\"prompt_ms\":", from: start),
             let predictedTokens = number(after: "\"predicted_n\":", from: start),
@@ -41,15 +41,16 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    /// Where `"timings"` begins, by Horspool's search: most answers have to be searched whole, most bytes are skipped.
-    /// Inside an answer's text the quote after the word is escaped, so the first one found is the engine's.
-    private func firstTimings() -> Int? {
+    /// Where the last `"timings"` begins (every event may have one), by Horspool's search: most answers have to be searched
+    /// whole, most bytes are skipped. Inside an answer's text the quote after the word is escaped.
+    private func lastTimings() -> Int? {
         let wanted: StaticString = "\"timings\""
         let length = wanted.utf8CodeUnitCount
         return bytes.withUnsafeBytes { bytes in
             var start = 0
+            var found: Int?
             while start + length <= bytes.count {
-                if matches(bytes, wanted, at: start) { return start }
+                if matches(bytes, wanted, at: start) { found = start }
                 switch bytes[start + length - 1] {
                 case UInt8(ascii: "s"): start += 1
                 case UInt8(ascii: "g"): start += 2
@@ -61,7 +62,7 @@ package struct AnswerTail: Sendable {
                 default: start += length
                 }
             }
-            return nil
+            return found
         }
     }
 

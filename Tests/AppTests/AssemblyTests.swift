@@ -40,10 +40,12 @@ import Wire
         #expect(try assembly(Self.two + "models: {}").fleet.routes == [])
     }
 
-    @Test("the fallback is the first server, the named one, or none", arguments: [
-        ("", 0), ("fallback_server: PC2", 1), ("fallback-server: PC2", 1), ("fallback_server: PC1", 0),
-        ("fallback_server: null", nil),
-    ] as [(String, Int?)])
+    @Test(
+        "the fallback is the first server, the named one, or none",
+        arguments: [
+            ("", 0), ("fallback_server: PC2", 1), ("fallback-server: PC2", 1), ("fallback_server: PC1", 0),
+            ("fallback_server: null", nil),
+        ] as [(String, Int?)])
     func fallback(line: String, expected: Int?) throws {
         let fleet = try assembly(Self.two + line).fleet
         #expect(fleet.fallback == expected.map { fleet.servers[$0].id })
@@ -52,7 +54,8 @@ import Wire
     @Test("the router's numbers come from the file")
     func policy() throws {
         let policy = try assembly(
-            Self.two + "sticky: { ttl: 7s }\nqueue: { max-waiting: 3, max-wait: 9s }\nhealth: { window: 2 }").fleet.policy
+            Self.two + "sticky: { ttl: 7s }\nqueue: { max-waiting: 3, max-wait: 9s }\nhealth: { window: 2 }"
+        ).fleet.policy
         #expect(policy.stickyTTL == .seconds(7))
         #expect(policy.maxWaiting == 3)
         #expect(policy.maxWait == .seconds(9))

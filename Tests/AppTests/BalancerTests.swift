@@ -62,7 +62,9 @@ import Wire
         """
     }
 
-    private func run(_ behaviour: Behaviour = Behaviour { $0.models = ["m"] }, _ body: (Running) async throws -> Void) async throws {
+    private func run(_ behaviour: Behaviour = Behaviour { $0.models = ["m"] }, _ body: (Running) async throws -> Void)
+        async throws
+    {
         let engine = try await FakeLlamaServer.start(behaviour, group: Self.group)
         let file = try TemporaryFile(Self.text(engine))
         let settings = try ConfigurationLoader.load(file: file.path, environment: [:]).get()
@@ -95,8 +97,12 @@ import Wire
 
     @Test("a reload with a running stream leaves the stream whole, and the server its identity")
     func reloadWhileStreaming() async throws {
-        try await run(Behaviour { $0.models = ["m"]; $0.decodeTokensPerSecond = 100 }) { running in
-            async let stream = running.chat(stream: true, maxTokens: 60)
+        try await run(
+            Behaviour {
+                $0.models = ["m"]; $0.decodeTokensPerSecond = 100
+            }
+        ) { running in
+            async let stream = running.chat(stream: true, maxTokens: 300)
             try await running.engine.observations(within: .seconds(20)) { $0.concurrency == 1 }
             try running.file.write(Self.text(running.engine, ", request-max: 3"))
             #expect(await running.reload.reload("test") == nil)
@@ -114,9 +120,13 @@ import Wire
 
     @Test("a stream goes on when its server is taken out of the file, and new work goes elsewhere")
     func removeWhileStreaming() async throws {
-        try await run(Behaviour { $0.models = ["m"]; $0.decodeTokensPerSecond = 100 }) { running in
+        try await run(
+            Behaviour {
+                $0.models = ["m"]; $0.decodeTokensPerSecond = 100
+            }
+        ) { running in
             let other = try await FakeLlamaServer.start(Behaviour { $0.models = ["m"] }, group: Self.group)
-            async let stream = running.chat(stream: true, maxTokens: 60)
+            async let stream = running.chat(stream: true, maxTokens: 300)
             try await running.engine.observations(within: .seconds(20)) { $0.concurrency == 1 }
             try running.file.write(Self.text(other, name: "B"))
             #expect(await running.reload.reload("test") == nil)
@@ -210,14 +220,18 @@ import Wire
                 _ = try await Balancer.start(settings, file: nil, group: Self.group, logger: Self.logger)
                 Issue.record("a log inside a file was opened")
             } catch {
-                #expect(Serve.explain(error, listen: settings.listen).hasPrefix("access-log: cannot open \(running.file.path)/log"))
+                #expect(
+                    Serve.explain(error, listen: settings.listen).hasPrefix("access-log: cannot open \(running.file.path)/log"))
             }
         }
     }
 
     @Test("the access log has one line for each request, without prompts or keys")
     func accessLogLines() async throws {
-        let engine = try await FakeLlamaServer.start(Behaviour { $0.models = ["m"]; $0.apiKey = "k3y" }, group: Self.group)
+        let engine = try await FakeLlamaServer.start(
+            Behaviour {
+                $0.models = ["m"]; $0.apiKey = "k3y"
+            }, group: Self.group)
         let log = try TemporaryFile("")
         var settings = try configuration(Self.text(engine, ", api-key: k3y"))
         settings.accessLog = .file(log.path)

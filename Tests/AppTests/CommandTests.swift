@@ -68,11 +68,13 @@ import Testing
         #expect(Program.helpMessage().contains("Examples:\n  llama-balancer demo"))
     }
 
-    @Test("a port that cannot be had is explained with a remedy", arguments: [
-        (EADDRINUSE, "Port 18000 on 0.0.0.0 is in use by another program. Stop that one, or choose another with --port."),
-        (EACCES, "Port 18000 may not be used by this user: ports below 1024 need more rights. Choose another with --port."),
-        (EADDRNOTAVAIL, "This machine has no address 0.0.0.0. Choose another with --host, for example 0.0.0.0."),
-    ])
+    @Test(
+        "a port that cannot be had is explained with a remedy",
+        arguments: [
+            (EADDRINUSE, "Port 18000 on 0.0.0.0 is in use by another program. Stop that one, or choose another with --port."),
+            (EACCES, "Port 18000 may not be used by this user: ports below 1024 need more rights. Choose another with --port."),
+            (EADDRNOTAVAIL, "This machine has no address 0.0.0.0. Choose another with --host, for example 0.0.0.0."),
+        ])
     func explains(code: CInt, message: String) {
         #expect(Serve.explain(IOError(errnoCode: code, reason: "bind"), listen: .init()) == message)
     }

@@ -57,9 +57,11 @@ import Wire
         #expect(!text.contains("\r"))
     }
 
-    @Test("numbers that no integer can hold, and other kinds of values, are no crash", arguments: [
-        "1e400", "-1e400", "1e19", "1e308", "\"x\"", "null", "[]", "{}",
-    ])
+    @Test(
+        "numbers that no integer can hold, and other kinds of values, are no crash",
+        arguments: [
+            "1e400", "-1e400", "1e19", "1e308", "\"x\"", "null", "[]", "{}",
+        ])
     func oddNumbers(text: String) throws {
         let value = try JSON(parsing: Array(text.utf8))
         let entry: JSON = [

@@ -8,7 +8,9 @@ import Wire
 
 @Suite("Administration", .timeLimit(.minutes(2))) struct AdminTests {
     /// One slot, and answers that take as long as the test wants.
-    private static let slow = Behaviour { $0.models = ["m"]; $0.slots = 1; $0.decodeTokensPerSecond = 0.01 }
+    private static let slow = Behaviour {
+        $0.models = ["m"]; $0.slots = 1; $0.decodeTokensPerSecond = 0.01
+    }
     private static let idle = Behaviour { $0.models = ["other"] }
 
     /// Starts a request without waiting for its answer.
@@ -92,12 +94,14 @@ import Wire
         }
     }
 
-    @Test("what does not exist is told by name", arguments: [
-        ("POST", "/admin/servers/C/drain", "C"), ("POST", "/admin/servers/A/explode", "explode"),
-        ("POST", "/admin/servers/%zz/drain", "%zz"), ("GET", "/admin/nothing", "/admin/nothing"), ("GET", "/admin", "/admin"),
-        ("GET", "/admin/reload", "/admin/reload"), ("POST", "/admin/requests", "/admin/requests"),
-        ("PUT", "/admin/servers/A/drain", "PUT"), ("POST", "/admin/servers//drain", "/admin/servers"),
-    ])
+    @Test(
+        "what does not exist is told by name",
+        arguments: [
+            ("POST", "/admin/servers/C/drain", "C"), ("POST", "/admin/servers/A/explode", "explode"),
+            ("POST", "/admin/servers/%zz/drain", "%zz"), ("GET", "/admin/nothing", "/admin/nothing"), ("GET", "/admin", "/admin"),
+            ("GET", "/admin/reload", "/admin/reload"), ("POST", "/admin/requests", "/admin/requests"),
+            ("PUT", "/admin/servers/A/drain", "PUT"), ("POST", "/admin/servers//drain", "/admin/servers"),
+        ])
     func unknown(method: String, target: String, word: String) async throws {
         try await withBalancer { balancer in
             let answer = try await balancer.ask(method, target)
@@ -152,7 +156,8 @@ import Wire
     func otherMachines() async throws {
         try await withBalancer { balancer in
             for (method, target) in [
-                ("GET", "/admin/requests"), ("POST", "/admin/servers/A/drain"), ("POST", "/admin/reload"), ("GET", "/admin/events"),
+                ("GET", "/admin/requests"), ("POST", "/admin/servers/A/drain"), ("POST", "/admin/reload"),
+                ("GET", "/admin/events"),
                 ("DELETE", "/admin/requests/x"), ("GET", "/admin"),
             ] {
                 let request = LocalRequest(method: method, target: target, body: [], peerIsLoopback: false)

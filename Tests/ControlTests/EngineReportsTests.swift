@@ -20,30 +20,36 @@ import Wire
         #expect(EngineReports.llmhealth(bytes(text)) == BackendReport(isBusy: isBusy, gpuUtilisation: gpu))
     }
 
-    @Test("neither a status nor a word is no answer", arguments: ["", " \n", "{}", #"{"status":null}"#, #"{"status":5}"#, #""""#])
+    @Test(
+        "neither a status nor a word is no answer", arguments: ["", " \n", "{}", #"{"status":null}"#, #"{"status":5}"#, #""""#])
     func noHealth(text: String) {
         #expect(EngineReports.llmhealth(bytes(text)) == nil)
     }
 
-    @Test("slots are counted, and those at work", arguments: [
-        (#"[{"id":0,"is_processing":false}]"#, 1, 0),
-        (#"[{"is_processing":true},{"is_processing":false},{"is_processing":true}]"#, 3, 2),
-        (#"[{},null,5,{"is_processing":"true"}]"#, 4, 0),
-    ])
+    @Test(
+        "slots are counted, and those at work",
+        arguments: [
+            (#"[{"id":0,"is_processing":false}]"#, 1, 0),
+            (#"[{"is_processing":true},{"is_processing":false},{"is_processing":true}]"#, 3, 2),
+            (#"[{},null,5,{"is_processing":"true"}]"#, 4, 0),
+        ])
     func slots(text: String, total: Int, busy: Int) {
         #expect(EngineReports.slots(bytes(text)) == .init(total: total, busy: busy))
     }
 
-    @Test("what is no list of slots tells nothing", arguments: ["", "[]", "{}", "null", #"{"error":{"code":501}}"#, "[{]", "\u{1}"])
+    @Test(
+        "what is no list of slots tells nothing", arguments: ["", "[]", "{}", "null", #"{"error":{"code":501}}"#, "[{]", "\u{1}"])
     func noSlots(text: String) {
         #expect(EngineReports.slots(bytes(text)) == nil)
     }
 
-    @Test("props tell the number of slots and whether the model sleeps", arguments: [
-        (#"{"total_slots":4,"is_sleeping":true}"#, 4, true), (#"{"total_slots":1}"#, 1, false), ("{}", nil, false),
-        (#"{"total_slots":"4"}"#, nil, false), (#"{"total_slots":1e400}"#, nil, false), (#"{"total_slots":2.5}"#, nil, false),
-        (#"{"is_sleeping":"yes"}"#, nil, false),
-    ] as [(String, Int?, Bool)])
+    @Test(
+        "props tell the number of slots and whether the model sleeps",
+        arguments: [
+            (#"{"total_slots":4,"is_sleeping":true}"#, 4, true), (#"{"total_slots":1}"#, 1, false), ("{}", nil, false),
+            (#"{"total_slots":"4"}"#, nil, false), (#"{"total_slots":1e400}"#, nil, false), (#"{"total_slots":2.5}"#, nil, false),
+            (#"{"is_sleeping":"yes"}"#, nil, false),
+        ] as [(String, Int?, Bool)])
     func props(text: String, total: Int?, isSleeping: Bool) throws {
         let props = try #require(EngineReports.props(bytes(text)))
         #expect(props.totalSlots == total)
@@ -66,26 +72,34 @@ import Wire
         #expect(ollama?.map(\.id) == ["qwen3:latest"])
     }
 
-    @Test("entries without a name are left out, and a list of nothing is a list", arguments: [
-        #"{"data":[]}"#, #"{"data":[null,5,"m",{},{"id":""},{"id":5},[]]}"#,
-    ])
+    @Test(
+        "entries without a name are left out, and a list of nothing is a list",
+        arguments: [
+            #"{"data":[]}"#, #"{"data":[null,5,"m",{},{"id":""},{"id":5},[]]}"#,
+        ])
     func namelessModels(text: String) {
         #expect(EngineReports.models(bytes(text)) == [])
     }
 
-    @Test("what is no list of models tells nothing", arguments: [
-        "", "[]", "{}", #"{"data":null}"#, #"{"data":{}}"#, "<html></html>", String(repeating: "[", count: 100_000),
-    ])
+    @Test(
+        "what is no list of models tells nothing",
+        arguments: [
+            "", "[]", "{}", #"{"data":null}"#, #"{"data":{}}"#, "<html></html>", String(repeating: "[", count: 100_000),
+        ])
     func noModels(text: String) {
         #expect(EngineReports.models(bytes(text)) == nil)
     }
 
-    @Test("engines are told apart by their signature and by who owns their models", arguments: [
-        ("llama.cpp", nil, .llamaServer), ("LLAMA.CPP b1234", nil, .llamaServer), (nil, #"{"owned_by":"llamacpp"}"#, .llamaServer),
-        (nil, #"{"owned_by":"vllm"}"#, .vllm), (nil, #"{"owned_by":"sglang"}"#, .sglang), (nil, #"{"owned_by":"library"}"#, .ollama),
-        ("uvicorn", #"{"owned_by":"vllm"}"#, .vllm), ("nginx", #"{"owned_by":"me"}"#, .openai), (nil, "{}", .openai),
-        (nil, #"{"owned_by":5}"#, .openai), ("nginx", nil, .unknown), (nil, nil, .unknown),
-    ] as [(String?, String?, DetectedKind)])
+    @Test(
+        "engines are told apart by their signature and by who owns their models",
+        arguments: [
+            ("llama.cpp", nil, .llamaServer), ("LLAMA.CPP b1234", nil, .llamaServer),
+            (nil, #"{"owned_by":"llamacpp"}"#, .llamaServer),
+            (nil, #"{"owned_by":"vllm"}"#, .vllm), (nil, #"{"owned_by":"sglang"}"#, .sglang),
+            (nil, #"{"owned_by":"library"}"#, .ollama),
+            ("uvicorn", #"{"owned_by":"vllm"}"#, .vllm), ("nginx", #"{"owned_by":"me"}"#, .openai), (nil, "{}", .openai),
+            (nil, #"{"owned_by":5}"#, .openai), ("nginx", nil, .unknown), (nil, nil, .unknown),
+        ] as [(String?, String?, DetectedKind)])
     func kinds(server: String?, entry: String?, kind: DetectedKind) throws {
         let models = try entry.map { [EngineReports.Model(id: "m", entry: try JSON(parsing: bytes($0)))] }
         #expect(EngineReports.kind(server: server, models: models) == kind)

@@ -10,7 +10,11 @@ import Wire
 @Suite("Health monitoring", .timeLimit(.minutes(2))) struct HealthMonitorTests {
     @Test("finds out that a server is llama-server, its slots and its models")
     func findsLlamaServer() async throws {
-        try await withEngines(Behaviour { $0.slots = 3; $0.models = ["m", "m-2"] }) { engines in
+        try await withEngines(
+            Behaviour {
+                $0.slots = 3; $0.models = ["m", "m-2"]
+            }
+        ) { engines in
             let fleet = try TestFleet([engines[0].monitored(1, name: "A")])
             fleet.watch()
             let server = try await fleet.server("A", is: "up with 3 slots and its models") {
@@ -23,11 +27,17 @@ import Wire
         }
     }
 
-    @Test("finds out other engines by their model lists, and asks them nothing else", arguments: [
-        (Behaviour.Kind.ollama, DetectedKind.ollama), (.openai, .vllm),
-    ])
+    @Test(
+        "finds out other engines by their model lists, and asks them nothing else",
+        arguments: [
+            (Behaviour.Kind.ollama, DetectedKind.ollama), (.openai, .vllm),
+        ])
     func findsOthers(kind: Behaviour.Kind, expected: DetectedKind) async throws {
-        try await withEngines(Behaviour { $0.kind = kind; $0.models = ["m"] }) { engines in
+        try await withEngines(
+            Behaviour {
+                $0.kind = kind; $0.models = ["m"]
+            }
+        ) { engines in
             let fleet = try TestFleet([engines[0].monitored(1, name: "A")])
             fleet.watch()
             try await fleet.server("A", is: "up with its model") { $0.isUp && $0.models == ["m"] }
@@ -40,7 +50,10 @@ import Wire
 
     @Test("a server that stops is down, and back when it listens again, with what it has become")
     func downAndBack() async throws {
-        let engine = try await FakeLlamaServer.start(Behaviour { $0.slots = 2; $0.models = ["old"] }, group: TestFleet.group)
+        let engine = try await FakeLlamaServer.start(
+            Behaviour {
+                $0.slots = 2; $0.models = ["old"]
+            }, group: TestFleet.group)
         let fleet = try TestFleet([engine.monitored(1, name: "A")])
         fleet.watch()
         try await fleet.server("A", is: "up") { $0.limit == 2 && $0.models == ["old"] }
@@ -49,7 +62,9 @@ import Wire
         #expect(down.reason?.isEmpty == false)
         #expect(!fleet.router.canTakeWork)
         let another = try await FakeLlamaServer.start(
-            Behaviour { $0.slots = 5; $0.models = ["new"] }, port: engine.port, group: TestFleet.group)
+            Behaviour {
+                $0.slots = 5; $0.models = ["new"]
+            }, port: engine.port, group: TestFleet.group)
         try await fleet.server("A", is: "up again with 5 slots and new models") {
             $0.isUp && $0.limit == 5 && $0.models == ["new"]
         }
@@ -67,7 +82,9 @@ import Wire
         try await engine.stop()
         try await fleet.server("A", is: "down") { $0.isDown }
         let another = try await FakeLlamaServer.start(
-            Behaviour { $0.kind = .ollama; $0.models = ["o"] }, port: engine.port, group: TestFleet.group)
+            Behaviour {
+                $0.kind = .ollama; $0.models = ["o"]
+            }, port: engine.port, group: TestFleet.group)
         try await fleet.server("A", is: "up with Ollama's models") { $0.isUp && $0.models == ["o"] && $0.limit == nil }
         #expect(fleet.monitor.catalog.kind(of: BackendID(rawValue: 1)) == .ollama)
         fleet.monitor.stop()
@@ -87,7 +104,9 @@ import Wire
         }
     }
 
-    @Test("a server that stops answering without a word is down when its time is over", arguments: [Fault.acceptNever, .stallBeforeAnswer])
+    @Test(
+        "a server that stops answering without a word is down when its time is over",
+        arguments: [Fault.acceptNever, .stallBeforeAnswer])
     func blackHole(fault: Fault) async throws {
         try await withEngines(Behaviour()) { engines in
             let fleet = try TestFleet([engines[0].monitored(1, name: "A")], timeout: .milliseconds(200))
@@ -133,7 +152,11 @@ import Wire
 
     @Test("a sleeping server is never asked for its slots, which would wake it; what it has is known all the same")
     func sleeping() async throws {
-        try await withEngines(Behaviour { $0.isSleeping = true; $0.slots = 7 }) { engines in
+        try await withEngines(
+            Behaviour {
+                $0.isSleeping = true; $0.slots = 7
+            }
+        ) { engines in
             let fleet = try TestFleet([engines[0].monitored(1, name: "A")])
             fleet.watch()
             try await fleet.server("A", is: "up with 7 slots") { $0.isUp && $0.limit == 7 }
@@ -148,7 +171,11 @@ import Wire
 
     @Test("with the original's protocol the machine's load counts, and the engine has to listen")
     func llmhealth() async throws {
-        try await withEngines(Behaviour { $0.kind = .openai; $0.gpuBusy = true }, Behaviour { $0.models = ["m"] }) { engines in
+        try await withEngines(
+            Behaviour {
+                $0.kind = .openai; $0.gpuBusy = true
+            }, Behaviour { $0.models = ["m"] }
+        ) { engines in
             var server = engines[1].monitored(1, name: "A")
             server.llmhealth = engines[0].target
             let fleet = try TestFleet([server])
@@ -165,9 +192,11 @@ import Wire
         }
     }
 
-    @Test("with the original's protocol a server whose health does not answer is down, though its engine listens", arguments: [
-        Fault.status(500), .noContent, .resetBeforeAnswer, .malformedHead(.statusLine), .bigAnswer(bytes: 9 << 20),
-    ])
+    @Test(
+        "with the original's protocol a server whose health does not answer is down, though its engine listens",
+        arguments: [
+            Fault.status(500), .noContent, .resetBeforeAnswer, .malformedHead(.statusLine), .bigAnswer(bytes: 9 << 20),
+        ])
     func llmhealthFails(fault: Fault) async throws {
         try await withEngines(Behaviour { $0.fault = fault }, Behaviour()) { engines in
             var server = engines[1].monitored(1, name: "A")
@@ -200,7 +229,9 @@ import Wire
     func keyAndPrefix() async throws {
         try await withEngines(Behaviour { $0.apiKey = "secret-key" }) { engines in
             var server = engines[0].monitored(1, name: "A")
-            server.engine.headers = [.init(name: "Authorization", value: "Bearer secret-key"), .init(name: "X-Extra", value: "e")]
+            server.engine.headers = [
+                .init(name: "Authorization", value: "Bearer secret-key"), .init(name: "X-Extra", value: "e"),
+            ]
             let fleet = try TestFleet([server])
             fleet.watch()
             try await fleet.server("A", is: "up with its slots") { $0.isUp && $0.limit == 4 }

@@ -30,7 +30,9 @@ import Wire
         let catalog = catalog()
         // The second one is heard first; the order of the configuration counts.
         catalog.learned(second, kind: .vllm, models: models(["id": "b", "owned_by": "second"], ["id": "a", "object": "model"]))
-        catalog.learned(first, kind: .llamaServer, models: models(["id": "c", "object": "model"], ["id": "b", "owned_by": "first", "meta": ["n": 1]]))
+        catalog.learned(
+            first, kind: .llamaServer,
+            models: models(["id": "c", "object": "model"], ["id": "b", "owned_by": "first", "meta": ["n": 1]]))
         #expect(
             catalog.merged(leavingOut: [])
                 == [

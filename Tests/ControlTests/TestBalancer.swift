@@ -23,7 +23,8 @@ struct TestBalancer: Sendable {
     /// What must never be shown.
     static let secrets = ["key-of-A-4711", "header-of-A-0815"]
 
-    static func start(_ engines: [FakeLlamaServer], window: Int = 1, _ change: (inout [MonitoredServer]) -> Void = { _ in }) async throws
+    static func start(_ engines: [FakeLlamaServer], window: Int = 1, _ change: (inout [MonitoredServer]) -> Void = { _ in })
+        async throws
         -> TestBalancer
     {
         var servers = zip(["A", "B"], engines).enumerated().map { $1.1.monitored($0 + 1, name: $1.0) }
@@ -95,7 +96,8 @@ struct TestBalancer: Sendable {
 }
 
 /// A balancer before engines A and B, stopped whatever happens.
-func withBalancer(_ a: Behaviour = Behaviour { $0.models = ["m"] }, _ b: Behaviour = Behaviour { $0.models = ["m"] },
+func withBalancer(
+    _ a: Behaviour = Behaviour { $0.models = ["m"] }, _ b: Behaviour = Behaviour { $0.models = ["m"] },
     _ body: (TestBalancer) async throws -> Void
 ) async throws {
     try await withEngines(a, b) { engines in
@@ -170,7 +172,8 @@ final class TextClient: Sendable {
     }
 
     func send(_ method: String, _ target: String, fields: [String] = [], body: String = "") async throws {
-        let lines = ["\(method) \(target) HTTP/1.1", "Host: b", "Connection: close", "Content-Length: \(body.utf8.count)"] + fields
+        let lines =
+            ["\(method) \(target) HTTP/1.1", "Host: b", "Connection: close", "Content-Length: \(body.utf8.count)"] + fields
         try await channel.writeAndFlush(ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n" + body))
     }
 

@@ -37,7 +37,8 @@ struct TestFleet: Sendable {
     func server(
         _ name: String, is what: String, where isWanted: (FleetSnapshot.Server) -> Bool
     ) async throws -> FleetSnapshot.Server {
-        try await wait(for: "\(name) is \(what)", { try #require(router.snapshot().servers.first { $0.name == name }) }, where: isWanted)
+        try await wait(
+            for: "\(name) is \(what)", { try #require(router.snapshot().servers.first { $0.name == name }) }, where: isWanted)
     }
 }
 

@@ -82,7 +82,7 @@ struct RoutesTests {
             ("GET", "/"), ("GET", "/v1/chat/completions"), ("PUT", "/v1/completions"), ("POST", "/"), ("GET", "/props"),
             ("GET", "/slots"), ("GET", "/api/tags"), ("GET", "/v1/models/m"), ("POST", "/v1/chat/completionsX"),
             ("POST", "/V1/chat/completions"), ("POST", "/x/v1/chat/completions"), ("OPTIONS", "/v1/chat/completions"),
-            ("OPTIONS", "*"), ("POST", "/api/pull"), ("DELETE", "/api/delete"), ("GET", "/healthz"), ("GET", "/upstream"),
+            ("OPTIONS", "*"), ("POST", "/api/pull"), ("DELETE", "/api/delete"), ("GET", "/healthz"), ("GET", "/upstreams"),
             ("POST", "/v1"),
         ])
     func passed(method: String, target: String) {
@@ -106,9 +106,11 @@ struct RoutesTests {
         #expect(String(decoding: target.utf8.dropFirst(restStart), as: UTF8.self) == rest)
     }
 
-    @Test("without a name /upstream/ leads nowhere", arguments: ["/upstream", "/upstream/", "/upstream//slots", "/upstream/?x"])
+    @Test(
+        "without a name /upstream/ is ours, and leads nowhere",
+        arguments: ["/upstream", "/upstream/", "/upstream//slots", "/upstream/?x"])
     func upstreamWithoutName(target: String) {
-        if case .upstream = Routes.kind(method: "GET", target: target) { Issue.record("\(target) names a server") }
+        #expect(Routes.kind(method: "GET", target: target) == .own)
     }
 
     @Test("the path decides the shape of errors")

@@ -30,8 +30,9 @@ struct AnswerTailTests {
     @Test("finds the timings of an answer that is not streamed")
     func whole() {
         #expect(timings(#"{"choices":[{"message":{"content":"hi"}}],"usage":{"total_tokens":272},\#(numbers)}"#) == expected)
-        #expect(timings(#"{ "timings" : {"prompt_n": 2, "prompt_ms": 4, "predicted_n": 3,"predicted_ms":  5e1 } }"#)
-            == .init(promptTokens: 2, promptMilliseconds: 4, predictedTokens: 3, predictedMilliseconds: 50))
+        #expect(
+            timings(#"{ "timings" : {"prompt_n": 2, "prompt_ms": 4, "predicted_n": 3,"predicted_ms":  5e1 } }"#)
+                == .init(promptTokens: 2, promptMilliseconds: 4, predictedTokens: 3, predictedMilliseconds: 50))
     }
 
     @Test("finds them at the end of a long stream, wherever it is cut")
@@ -51,24 +52,30 @@ struct AnswerTailTests {
         }
     }
 
-    @Test("says nothing when the answer does not tell, or not all of it", arguments: [
-        "", "{}", "data: [DONE]\n\n", #""timings""#, #"{"timings":null}"#, #"{"timings":{}}"#,
-        #"{"timings":{"prompt_n":1,"prompt_ms":1,"predicted_n":1}}"#,
-        #"{"content":"\"timings\":{\"prompt_n\":1,\"prompt_ms\":1,\"predicted_n\":1,\"predicted_ms\":1}"}"#,
-        #"{"timings":{"prompt_n":,"prompt_ms":1,"predicted_n":1,"predicted_ms":1}}"#,
-        #"{"timings":{"prompt_n":"1","prompt_ms":1,"predicted_n":1,"predicted_ms":1}}"#,
-        #"{"timings":{"prompt_n":1,"prompt_ms":1,"predicted_n":1,"predicted_ms":"#,
-    ])
+    @Test(
+        "says nothing when the answer does not tell, or not all of it",
+        arguments: [
+            "", "{}", "data: [DONE]\n\n", #""timings""#, #"{"timings":null}"#, #"{"timings":{}}"#,
+            #"{"timings":{"prompt_n":1,"prompt_ms":1,"predicted_n":1}}"#,
+            #"{"content":"\"timings\":{\"prompt_n\":1,\"prompt_ms\":1,\"predicted_n\":1,\"predicted_ms\":1}"}"#,
+            #"{"timings":{"prompt_n":,"prompt_ms":1,"predicted_n":1,"predicted_ms":1}}"#,
+            #"{"timings":{"prompt_n":"1","prompt_ms":1,"predicted_n":1,"predicted_ms":1}}"#,
+            #"{"timings":{"prompt_n":1,"prompt_ms":1,"predicted_n":1,"predicted_ms":"#,
+        ])
     func absent(text: String) {
         #expect(timings(text) == nil)
     }
 
     @Test(
         "odd numbers are never a crash and never counted as tokens",
-        arguments: ["1e400", "-1e400", "1e-400", "-5", "0.5", "99999999999999999999999999", "1e18", "1e19", "--1", "1.2.3", "e", "+"])
+        arguments: [
+            "1e400", "-1e400", "1e-400", "-5", "0.5", "99999999999999999999999999", "1e18", "1e19", "--1", "1.2.3", "e", "+",
+        ])
     func oddNumbers(number: String) {
         let found = timings(
-            #"{"timings":{"cache_n":\#(number),"prompt_n":\#(number),"prompt_ms":\#(number),"predicted_n":\#(number),"predicted_ms":\#(number)}}"#)
+            #"{"timings":{"cache_n":\#(number),"prompt_n":\#(number),"prompt_ms":\#(number),"#
+                + #""predicted_n":\#(number),"predicted_ms":\#(number)}}"#
+        )
         guard let found else { return }
         let whole = Double(number).flatMap { Int(exactly: $0) }
         #expect(found.cachedTokens == whole)

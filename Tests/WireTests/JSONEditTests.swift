@@ -13,8 +13,10 @@ struct JSONEditTests {
         "replaces a value and leaves every other byte as it was",
         arguments: [
             (#"{"a":1,"b":2}"#, #"{"a":9,"b":2}"#),
-            (#"{ "b" : [1, {"a":7}] ,"# + "\n\t" + #""a"  :  "x\"}," , "c":{"a":1}}"#,
-                #"{ "b" : [1, {"a":7}] ,"# + "\n\t" + #""a"  :  9 , "c":{"a":1}}"#),
+            (
+                #"{ "b" : [1, {"a":7}] ,"# + "\n\t" + #""a"  :  "x\"}," , "c":{"a":1}}"#,
+                #"{ "b" : [1, {"a":7}] ,"# + "\n\t" + #""a"  :  9 , "c":{"a":1}}"#
+            ),
             ("\r\n {\"a\":null}\r\n", "\r\n {\"a\":9}\r\n"),
             (#"{"a":{"a":{"a":1}}}"#, #"{"a":9}"#),
             (#"{"a":[[],{"x":"]}"}],"z":1.50e+3}"#, #"{"a":9,"z":1.50e+3}"#),
@@ -39,7 +41,9 @@ struct JSONEditTests {
 
     @Test("merges two objects one level deep; a new value wins, and deeper objects are replaced")
     func merges() {
-        #expect(edit(#"{"k":{"x":1,"y":{"p":1}},"z":0}"#, ("k", ["y": ["q": 2], "n": 3])) == #"{"k":{"x":1,"y":{"q":2},"n":3},"z":0}"#)
+        #expect(
+            edit(#"{"k":{"x":1,"y":{"p":1}},"z":0}"#, ("k", ["y": ["q": 2], "n": 3])) == #"{"k":{"x":1,"y":{"q":2},"n":3},"z":0}"#
+        )
         #expect(edit(#"{"k":{}}"#, ("k", ["n": 3])) == #"{"k":{"n":3}}"#)
     }
 

@@ -110,7 +110,9 @@ struct MultipartScannerTests {
         var random = SplitMix64(seed: seed)
         let samples = [field("model", "m") + part(file, "x") + "--XX--", "--XX--"].map { Array($0.utf8) }
         let body = random.bytes(like: samples, alphabet: Array("-X\r\n:;=\"".utf8))
-        guard let found = try? MultipartScanner.facts(body.span.bytes, boundary: "XX"), let range = found.modelRange else { return }
+        guard let found = try? MultipartScanner.facts(body.span.bytes, boundary: "XX"), let range = found.modelRange else {
+            return
+        }
         #expect(found.model == String(decoding: body[range], as: UTF8.self))
     }
 }

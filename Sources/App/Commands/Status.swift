@@ -66,7 +66,8 @@ enum StatusTable {
                     + sticky.prefix(20).map { [$0["key"], $0["model"], $0["backend"]].map { plain($0?.stringValue ?? "–") } })
         }
         if let problems = snapshot["config"]?["error"]?.stringValue {
-            lines += ["", "The configuration could not be read again:"] + problems.split(separator: "\n").map { plain(String($0)) }
+            lines +=
+                ["", "The configuration could not be read again:"] + problems.split(separator: "\n").map { plain(String($0)) }
         }
         return lines.joined(separator: "\n")
     }

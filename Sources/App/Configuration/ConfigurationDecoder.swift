@@ -104,7 +104,7 @@ extension ConfigurationDecoder {
         var result = Configuration.Health()
         result.interval = duration(fields["interval"], atLeast: Self.shortest) ?? result.interval
         result.timeout = duration(fields["timeout"], atLeast: Self.shortest) ?? result.timeout
-        result.window = integer(fields["window"], in: 1...1000) ?? result.window
+        result.window = integer(fields["window"], in: 1...64) ?? result.window
         return result
     }
 

@@ -97,8 +97,16 @@ final class ClientHandler: ChannelDuplexHandler {
     func cancelledByAdministrator() {
         request.upstream?.close()
         request.upstream = nil
-        if exchange.clientLost() != .nothing { endRequest(.clientGone) }
-        closeNow()
+        if exchange.state == .relaying {
+            if exchange.upstreamLost() == .endVisibly { breakAnswer("was told by an administrator to stop") }
+            return
+        }
+        guard let ticket = request.ticket else { return }
+        request.ticket = nil
+        loop.forget(ticket)
+        loop.router.send(.requestCancelled(ticket), from: loop)
+        // A status that clients do not take as an invitation to try again.
+        refuse(.init(status: 410, code: "request_cancelled", message: "An administrator cancelled this request."))
     }
 
     // MARK: Deadlines

@@ -131,9 +131,11 @@ struct CancellationTests {
             try await balancer.fleet("one waiting") { $0.waitingCount == 1 }
             #expect(!balancer.router.cancel(requestID: "other"))
             #expect(balancer.router.cancel(requestID: "waiting"))
-            try await waiting.ended()
+            let refused = try await waiting.answer()
+            #expect(refused.status == 410)
             #expect(balancer.router.cancel(requestID: "running"))
-            try await running.ended()
+            let stopped = try await running.answer()
+            #expect(stopped.status == 410)
             try await balancer.engine("A").observations { $0.cancelled == 1 }
             try await balancer.isAtRest()
         }
