@@ -34,9 +34,9 @@ let pure: [Target] = [
 ]
 
 let effects: [Target] = [
-    .target(name: "Proxy", dependencies: ["Routing", "Wire", tls, log] + nio, swiftSettings: fast),
+    .target(name: "Proxy", dependencies: ["Routing", "Wire", tls] + nio, swiftSettings: fast),
     .target(
-        name: "Control", dependencies: ["Routing", "Wire", "Proxy", tls, log] + nioHTTP,
+        name: "Control", dependencies: ["Routing", "Wire", "Proxy", tls] + nioHTTP,
         resources: [.embedInCode("Dashboard")], swiftSettings: strict),
     .target(
         name: "App",

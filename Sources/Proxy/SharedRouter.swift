@@ -58,6 +58,9 @@ package final class SharedRouter: Sendable {
         router.withLock { $0.decisions(requestID: requestID) }
     }
 
+    /// How many wait in front of that request; nil when it does not wait.
+    func ahead(of ticket: Ticket) -> Int? { router.withLock { $0.ahead(of: ticket) } }
+
     /// Requests in flight on that server.
     package func inFlight(of id: BackendID) -> Int { router.withLock { $0.inFlight(of: id) } }
 

@@ -88,6 +88,9 @@ extension Router {
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }
 
+    /// How many are in front of that request in the line; nil when it does not wait.
+    package func ahead(of ticket: Ticket) -> Int? { line.entries.firstIndex { $0.ticket == ticket } }
+
     /// Requests in flight on that server, those that do not count towards its limit too.
     package func inFlight(of id: BackendID) -> Int {
         indexOfBackend[id].map { backends[$0].inFlight + backends[$0].passing } ?? 0

@@ -137,7 +137,7 @@ extension AdminRoutes {
     }
 
     private func steer(server name: String, _ action: String) -> LocalResponse {
-        let decoded = PercentEncoding.decoded(name)
+        let decoded = Routes.percentDecoded(name[...])
         guard let id = sources.configuration.current.servers.first(where: { $0.name == decoded })?.id else {
             return .error(404, "server_not_found", "There is no server named \"\(decoded)\".")
         }

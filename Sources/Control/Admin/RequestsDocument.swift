@@ -53,12 +53,3 @@ enum RequestsDocument {
         ]
     }
 }
-
-/// Names in paths.
-enum PercentEncoding {
-    /// The text with `%41` and the like resolved; unchanged when that is malformed.
-    static func decoded(_ text: String) -> String {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-        return Routes.percentDecoded(text[...])
-    }
-}

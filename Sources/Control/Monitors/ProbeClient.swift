@@ -3,6 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import Proxy
+import Routing
 
 /// Where and how one server is asked.
 package struct ProbeTarget: Sendable, Equatable {
@@ -65,7 +66,7 @@ package struct ProbeClient: Sendable {
     package func send(
         _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
-        let limit = TimeAmount.nanoseconds(timeout.wholeNanoseconds)
+        let limit = TimeAmount.nanoseconds(Interval(timeout).nanoseconds)
         let promise = loop.makePromise(of: Response.self)
         let connected = connect(to: target, limit: limit, on: loop) { channel in
             try channel.pipeline.syncOperations.addHandler(HTTPRequestEncoder())
@@ -102,7 +103,7 @@ package struct ProbeClient: Sendable {
 
     /// Only opens and closes a connection: is somebody listening?
     func connect(to target: ProbeTarget, timeout: Duration, on loop: any EventLoop) -> EventLoopFuture<Void> {
-        connect(to: target, limit: .nanoseconds(timeout.wholeNanoseconds), on: loop) { _ in }
+        connect(to: target, limit: .nanoseconds(Interval(timeout).nanoseconds), on: loop) { _ in }
             .flatMapErrorThrowing { throw Failure(description: Self.text($0)) }
             .map { $0.close(promise: nil) }
     }
@@ -166,8 +167,4 @@ private final class ProbeHandler: ChannelInboundHandler {
         promise.fail(ProbeClient.Failure(description: "\(error)"))
         context.close(promise: nil)
     }
-}
-
-extension Duration {
-    var wholeNanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
 }

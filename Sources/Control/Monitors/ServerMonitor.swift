@@ -106,7 +106,8 @@ final class ServerMonitor {
             delay = consecutiveFailures == 1 ? min(timing.interval, Self.confirmDelay) : timing.interval
         }
         let elapsed = Int64(Clock.now.nanoseconds - startedAt.nanoseconds)
-        let wait = consecutiveFailures == 1 ? delay.wholeNanoseconds : max(0, delay.wholeNanoseconds - elapsed)
+        let pause = Interval(delay).nanoseconds
+        let wait = consecutiveFailures == 1 ? pause : max(0, pause - elapsed)
         let bound = NIOLoopBound(self, eventLoop: loop)
         next = loop.scheduleTask(in: .nanoseconds(wait)) { bound.value.probeNow() }
         if case .success = result { refreshModels() }

@@ -12,14 +12,8 @@ extension ClientHandler {
     func keepAlive(every interval: Interval, _ now: Moment) {
         guard request.facts.stream == true, !request.isHTTP10, request.dialect != .ollama, let context else { return }
         var silentSince = max(request.arrivedAt, request.lastKeepAliveAt)
-        var word = "prefill"
         switch exchange.state {
-        case .waiting:
-            guard let ticket = request.ticket else { return }
-            guard silentSince + interval <= now else { return }
-            let ahead = loop.router.requests().first { $0.ticket == ticket }?.ahead
-            word = ahead.map { "waiting, \($0) ahead" } ?? word
-        case .connecting, .awaitingAnswer, .holdingHead: break
+        case .waiting, .connecting, .awaitingAnswer, .holdingHead: break
         case .relaying:
             // Only between two events, and only where our own chunk can stand.
             guard let relay = request.answer, relay.isEventStream, relay.lastBytes == (0x0A, 0x0A) else { return }
@@ -28,18 +22,23 @@ extension ClientHandler {
             case .asReceived, .untilClose, .gathered: return
             }
             silentSince = max(silentSince, request.lastUpstreamByteAt)
-            word = "still here"
         case .idle, .collecting, .holdingAnswer, .answering: return
         }
         guard silentSince + interval <= now, context.channel.isWritable else { return }
         if exchange.state != .relaying, !request.isCommittedToStream { beginStream() }
         request.lastKeepAliveAt = now
         switch request.dialect {
-        case .openAI: writeChunk(Array(": \(word)\n\n".utf8))
+        case .openAI: writeChunk(Array(": \(whereItStands)\n\n".utf8))
         case .anthropic: writeChunk(Array("event: ping\ndata: {\"type\": \"ping\"}\n\n".utf8))
         case .ollama: break
         }
         flushToClient()
+    }
+
+    private var whereItStands: String {
+        if exchange.state == .relaying { return "still here" }
+        let ahead = exchange.state == .waiting ? request.ticket.flatMap { loop.router.ahead(of: $0) } : nil
+        return ahead.map { "waiting, \($0) ahead" } ?? "prefill"
     }
 
     /// The head of a stream whose answer has not come yet. From here on a failure can only be told inside.

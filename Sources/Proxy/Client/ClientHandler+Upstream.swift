@@ -141,7 +141,6 @@ extension ClientHandler {
         }
         // A prefill that took too long here takes too long elsewhere: no second try.
         endRequest(.refused)
-        exchange.localAnswerBegan()
         refuse(
             .init(
                 status: 504, code: "upstream_timeout",
