@@ -36,6 +36,7 @@ struct Assembly {
         settings = ProxySettings()
         settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id) }
         settings.maxBody = configuration.limits.body
+        settings.retryBody = configuration.limits.retryBody
         settings.maxHeader = configuration.limits.header
         settings.connectTimeout = Interval(configuration.timeouts.connect)
         settings.firstByteTimeout = configuration.timeouts.firstByte.map { Interval($0) }
@@ -77,7 +78,8 @@ struct Assembly {
             usesTLS: server.baseURL.scheme == .https, pathPrefix: server.baseURL.pathPrefix,
             authorization: server.apiKey.map { "Bearer \($0.exposed)" },
             extraHeaders: server.headers.map { .init(name: $0.name, value: $0.value.exposed) },
-            keepsConnectionAfterStream: keepsConnectionAfterStream)
+            keepsConnectionAfterStream: keepsConnectionAfterStream,
+            speaksResponsesOverWebSocket: server.kind == .openai)
     }
 
     private static func monitored(_ server: ServerSettings, _ id: BackendID) -> MonitoredServer {

@@ -11,6 +11,8 @@ package struct Counters: Sendable, Equatable {
     package var bytesSent = 0
     package var clientConnections = 0
     package var connectionsAccepted = 0
+    /// Streams that go on at their servers although their clients left.
+    package var detachedStreams = 0
 
     package init() {}
 
@@ -26,5 +28,6 @@ package struct Counters: Sendable, Equatable {
         left.bytesSent += right.bytesSent
         left.clientConnections += right.clientConnections
         left.connectionsAccepted += right.connectionsAccepted
+        left.detachedStreams += right.detachedStreams
     }
 }

@@ -108,6 +108,7 @@ final class LoopContext {
         for pool in pools.values { pool.closeExpired(at: now) }
         for client in Array(clients.values) {
             if client.hasExpired(at: now) { client.deadlinePassed() }
+            client.watchForStall(now)
             if let interval = settings.keepAliveInterval { client.keepAlive(every: interval, now) }
         }
         flushLog()

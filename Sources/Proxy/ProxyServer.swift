@@ -54,16 +54,15 @@ package final class ProxyServer: Sendable {
         environment.router.attach(contexts)
         let known = contexts
         let limit = ConnectionLimit(maxConnections)
-        let listener = try await ServerBootstrap(group: environment.group)
-            .serverChannelOption(.backlog, value: 1024)
+        var bootstrap = ServerBootstrap(group: environment.group)
+        for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
+        let listener = try await bootstrap.serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit))
                 }
             }
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
@@ -119,8 +118,8 @@ package final class ProxyServer: Sendable {
         for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.drain() }.get() }
         let deadline = Clock.now + Interval(grace)
         while Clock.now < deadline {
-            let open = try? await counters().get().clientConnections
-            if open == 0 { break }
+            let open = try? await counters().get()
+            if open?.clientConnections == 0, open?.detachedStreams == 0 { break }
             try? await Task.sleep(for: .milliseconds(25))
         }
         for tick in ticks { tick.cancel() }

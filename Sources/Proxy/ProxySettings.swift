@@ -7,6 +7,8 @@ package struct ProxySettings: Sendable {
     package var endpoints: [BackendEndpoint] = []
     /// Bytes; a longer request body is refused with 413.
     package var maxBody = 256 << 20
+    /// Bytes; a longer body is streamed through instead of kept, once it is known where to, and not retried.
+    package var retryBody = 32 << 20
     /// Bytes; a longer request head is refused with 431.
     package var maxHeader = 64 << 10
     package var connectTimeout = Interval.seconds(5)
@@ -20,6 +22,8 @@ package struct ProxySettings: Sendable {
     package var headTimeout = Interval.seconds(10)
     /// A client's connection may be idle so long.
     package var idleTimeout = Interval.seconds(180)
+    /// At shutdown, so long a kept connection may still bring the request that was on its way.
+    package var drainPause = Interval.milliseconds(500)
     /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []
@@ -45,11 +49,14 @@ package struct BackendEndpoint: Sendable, Equatable {
     package var extraHeaders: [Header]
     /// False for engines that close the connection after every streamed answer (llama-server).
     package var keepsConnectionAfterStream: Bool
+    /// Takes OpenAI's Responses API over a WebSocket as well. The usual local engines do not, and clients that try it fall back
+    /// as soon as they are told.
+    package var speaksResponsesOverWebSocket: Bool
 
     package init(
         id: BackendID, name: String, host: String, port: Int, usesTLS: Bool = false, pathPrefix: String = "",
         authorization: String? = nil, extraHeaders: [Header] = [],
-        keepsConnectionAfterStream: Bool = false
+        keepsConnectionAfterStream: Bool = false, speaksResponsesOverWebSocket: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -60,6 +67,7 @@ package struct BackendEndpoint: Sendable, Equatable {
         self.authorization = authorization
         self.extraHeaders = extraHeaders
         self.keepsConnectionAfterStream = keepsConnectionAfterStream
+        self.speaksResponsesOverWebSocket = speaksResponsesOverWebSocket
         let shownHost = host.contains(":") ? "[\(host)]" : host
         authority = port == (usesTLS ? 443 : 80) ? shownHost : "\(shownHost):\(port)"
     }

@@ -2,6 +2,7 @@
 struct Backend: Sendable {
     var server: Fleet.Server
     var health = HealthState()
+    var circuits = CircuitTable()
     /// The server's own model list; nil until it has told.
     var models: [String]?
     /// Requests that count towards the limit, whatever their model.

@@ -48,7 +48,7 @@ extension Router {
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
     func explain(
-        _ route: ModelRoute, _ choice: Choice, counts: Bool, history: AttemptHistory
+        _ route: ModelRoute, _ choice: Choice, for traits: RequestTraits, history: AttemptHistory, at now: Moment
     ) -> [DecisionRecord.Candidate] {
         route.candidates.map { candidate in
             let backend = backends[candidate.index]
@@ -56,7 +56,7 @@ extension Router {
             let reason =
                 isChosen
                 ? choice.reason.rawValue
-                : ineligibility(of: backend, counts: counts, history: history)?.rawValue ?? "later in order, or busier"
+                : ineligibility(of: backend, for: traits, history: history, at: now)?.rawValue ?? "later in order, or busier"
             return .init(
                 server: backend.server.name, instance: isChosen ? choice.instance : candidate.instances.first,
                 isChosen: isChosen, reason: reason)

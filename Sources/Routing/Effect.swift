@@ -23,6 +23,8 @@ package struct Grant: Sendable, Equatable {
     package var attempt: Int
     /// Nil when it did not wait.
     package var waitedMilliseconds: Double?
+    /// It finds out whether the server works again: `answerBegan` is wanted as soon as it does.
+    package var isTrial = false
 }
 
 /// Why a request is not run.

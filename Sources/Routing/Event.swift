@@ -6,6 +6,10 @@ package enum Event: Sendable {
     case finished(Ticket, Outcome)
     /// The attempt produced nothing for the client: may it run elsewhere?
     case attemptFailed(Ticket, AttemptFailure)
+    /// The answer of a trial (`Grant.isTrial`) has begun.
+    case answerBegan(Ticket)
+    /// A stream has been silent for much longer than is usual for it.
+    case stalled(Ticket)
 
     case probed(BackendID, BackendReport)
     case probeFailed(BackendID, reason: String)
@@ -22,12 +26,20 @@ package enum Event: Sendable {
 
 /// How a granted request ended.
 package struct Outcome: Sendable {
-    /// True when the server gave a whole answer, whatever its status.
-    package var isComplete: Bool
+    package enum Ending: Sendable, Equatable {
+        /// The server gave a whole answer, whatever its status.
+        case complete
+        /// The server broke in the middle of its answer, or did not begin one in the configured time.
+        case broken(String)
+        /// Nobody knows how it would have gone: the client left, or the request was refused here.
+        case abandoned
+    }
+
+    package var ending: Ending
     package var timings: Timings?
 
-    package init(isComplete: Bool, timings: Timings? = nil) {
-        self.isComplete = isComplete
+    package init(_ ending: Ending, timings: Timings? = nil) {
+        self.ending = ending
         self.timings = timings
     }
 }
@@ -56,14 +68,21 @@ package enum AttemptFailure: Sendable, Equatable {
     case beforeAnswer(String)
     /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
     case answered(status: Int)
+    /// As the above, but the request's body is gone: it cannot be sent again.
+    case notRepeatable(String)
     /// The server was found dead by its probes.
     case serverLost
+
+    package var isRepeatable: Bool {
+        if case .notRepeatable = self { false } else { true }
+    }
 
     package var message: String {
         switch self {
         case .connect(let text): "could not connect: \(text)"
         case .beforeAnswer(let text): "broke before its answer: \(text)"
         case .answered(let status): "answered \(status)"
+        case .notRepeatable(let text): "\(text); its body was too long to be kept for another try (limits.retry-body)"
         case .serverLost: "stopped answering its health probes"
         }
     }

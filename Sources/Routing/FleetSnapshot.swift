@@ -4,6 +4,8 @@ package struct FleetSnapshot: Sendable {
         package var id: BackendID
         package var name: String
         package var phase: HealthState.Phase
+        /// Models that it has failed several times in a row.
+        package var failing: [(model: String, circuit: Circuit)]
         package var isBusy: Bool
         package var lastReport: BackendReport?
         package var lastReportAt: Moment?
@@ -55,7 +57,7 @@ extension Router {
         return FleetSnapshot(
             servers: backends.map { backend in
                 .init(
-                    id: backend.id, name: backend.server.name, phase: backend.health.phase,
+                    id: backend.id, name: backend.server.name, phase: backend.health.phase, failing: backend.circuits.notClosed,
                     isBusy: backend.health.isBusy(window: fleet.policy.busyWindow),
                     lastReport: backend.health.lastReport, lastReportAt: backend.health.lastReportAt,
                     inFlight: backend.inFlight, inFlightByInstance: backend.inFlightByInstance,

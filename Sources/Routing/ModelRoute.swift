@@ -23,6 +23,11 @@ extension Router {
             routesByModel[model] = route
             return route
         case .fallback: return fallbackRoute(model: nil)
+        case .conversation(let name):
+            guard let index = conversations.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved else {
+                return fallbackRoute(model: nil)
+            }
+            return ModelRoute(candidates: [.init(index: index, instances: [])])
         case .server(let name):
             guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
             return ModelRoute(candidates: [.init(index: index, instances: [])])

@@ -22,6 +22,8 @@ package final class RequestTraits: Sendable {
         case model(String)
         /// The fallback server: no model was named.
         case fallback
+        /// The server that has this conversation's stream, else the fallback server.
+        case conversation(String)
         /// That server alone, at once, whatever its load (`/upstream/NAME/…`).
         case server(String)
     }
@@ -39,10 +41,12 @@ package final class RequestTraits: Sendable {
     package let requestID: String
     /// Method and path, for display.
     package let summary: String
+    /// The name of a stream that can be taken up again (llama-server's `X-Conversation-Id`).
+    package let conversation: String?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
-        requestID: String = "", summary: String = ""
+        requestID: String = "", summary: String = "", conversation: String? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -51,6 +55,7 @@ package final class RequestTraits: Sendable {
         self.counts = counts
         self.requestID = requestID
         self.summary = summary
+        self.conversation = conversation
     }
 
     package var model: String? {

@@ -14,6 +14,8 @@ package struct Router: Sendable {
     var line = WaitingLine()
     var sessions = SessionTable()
     var decisions = DecisionLog()
+    var retryBudget = RetryBudget()
+    var conversations = ConversationTable()
     /// How long a granted request takes, in seconds: for `Retry-After`.
     private var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` has been asked for; nil: not at all.
@@ -29,9 +31,11 @@ package struct Router: Sendable {
         switch event {
         case .requestArrived(let ticket, let traits): arrived(ticket, traits, now, &effects)
         case .requestCancelled(let ticket):
-            if line.remove(ticket) == nil { ended(ticket, Outcome(isComplete: false), now, &effects) }
+            if line.remove(ticket) == nil { ended(ticket, Outcome(.abandoned), now, &effects) }
         case .finished(let ticket, let outcome): ended(ticket, outcome, now, &effects)
         case .attemptFailed(let ticket, let failure): attemptFailed(ticket, failure, now, &effects)
+        case .answerBegan(let ticket): answerBegan(ticket, now, &effects)
+        case .stalled(let ticket): stalled(ticket, &effects)
         case .probed(let id, let report): probed(id, report, now, &effects)
         case .probeFailed(let id, let reason): probeFailed(id, reason, now, &effects)
         case .modelsListed(let id, let models):
@@ -69,6 +73,8 @@ struct RunningRequest: Sendable {
     var isLastResort: Bool
     /// The client's session was noted at this place when the request started.
     var holdsSession: Bool
+    /// Its attempt has failed already (a 503 that is passed on): its end is no success.
+    var hasFailed = false
 }
 
 // MARK: - Requests
@@ -80,11 +86,12 @@ extension Router {
         guard let route = route(to: traits.destination) else {
             return refuse(ticket, traits, nothingFor(traits), now, &effects)
         }
+        retryBudget.requestArrived(at: now)
         place(ticket, traits, route, AttemptHistory(), arrivedAt: now, now, &effects)
     }
 
     /// Runs the request, puts it into the line, or refuses it.
-    private mutating func place(
+    mutating func place(
         _ ticket: Ticket, _ traits: RequestTraits, _ route: ModelRoute, _ history: AttemptHistory, arrivedAt: Moment,
         _ now: Moment, _ effects: inout [Effect]
     ) {
@@ -99,7 +106,7 @@ extension Router {
             // Counted from now: the time of an attempt that failed is no waiting.
             let deadline = now + fleet.policy.maxWait
             line.add(ticket, traits, arrivedAt: arrivedAt, joinedAt: now, deadline: deadline, history: history)
-            wake(at: deadline, &effects)
+            wake(at: min(deadline, nextTrial(after: now) ?? deadline), &effects)
         case .nobody(let lastResort):
             resort(
                 to: lastResort, ticket, traits, route, history, arrivedAt: arrivedAt, waitingSince: nil, now, &effects)
@@ -107,14 +114,14 @@ extension Router {
     }
 
     /// Asks for `clockAdvanced`, unless it comes by then anyway.
-    private mutating func wake(at deadline: Moment, _ effects: inout [Effect]) {
+    mutating func wake(at deadline: Moment, _ effects: inout [Effect]) {
         if let wakeAt, wakeAt <= deadline { return }
         wakeAt = deadline
         effects.append(.wakeMe(at: deadline))
     }
 
     /// Nobody is up: the first in order is tried once, then the truth is told.
-    private mutating func resort(
+    mutating func resort(
         to candidate: ModelRoute.Candidate?, _ ticket: Ticket, _ traits: RequestTraits, _ route: ModelRoute,
         _ history: AttemptHistory, arrivedAt: Moment, waitingSince: Moment?, _ now: Moment, _ effects: inout [Effect]
     ) {
@@ -127,28 +134,33 @@ extension Router {
         if let failure = history.lastFailure {
             refusal = .upstreamFailed(detail: failure)
         } else {
-            refusal = .noServerAvailable(detail: healthSummary(of: route), retryAfterSeconds: retryAfterSeconds)
+            let trial = route.candidates.compactMap { backends[$0.index].circuits[traits.model].opensForTrialAt }.min()
+            let pause = trial.map { Int((max(0, $0.milliseconds(since: now)) / 1000).rounded(.up)) } ?? 0
+            refusal = .noServerAvailable(
+                detail: healthSummary(of: route, for: traits.model), retryAfterSeconds: max(pause, retryAfterSeconds))
         }
         refuse(ticket, traits, refusal, now, &effects)
     }
 
-    private mutating func grant(
+    mutating func grant(
         _ ticket: Ticket, _ traits: RequestTraits, _ route: ModelRoute, _ choice: Choice, _ history: AttemptHistory,
         arrivedAt: Moment, waitingSince: Moment?, _ now: Moment, _ effects: inout [Effect]
     ) {
         decisions.record(
             DecisionRecord(
                 ticket: ticket, traits: traits, at: now, verdict: .granted(attempt: history.attempts + 1),
-                candidates: explain(route, choice, counts: traits.counts, history: history)),
+                candidates: explain(route, choice, for: traits, history: history, at: now)),
             limit: fleet.policy.keptDecisions)
         var history = history
         history.attempts += 1
         let id = backends[choice.index].id
+        let isTrial = backends[choice.index].circuits[traits.model].began(ticket, at: now)
         backends[choice.index].started(instance: choice.instance, counts: traits.counts)
         let holdsSession = traits.counts && !route.isFallback
         running[ticket] = RunningRequest(
             backend: id, instance: choice.instance, traits: traits, history: history, arrivedAt: arrivedAt,
             grantedAt: now, isLastResort: choice.reason == .lastResort, holdsSession: holdsSession)
+        if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
         if holdsSession, let model = traits.model, let instance = choice.instance {
             sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
             sessions.record(
@@ -161,10 +173,10 @@ extension Router {
                 Grant(
                     backend: id, serverName: backends[choice.index].server.name,
                     model: choice.instance == traits.model ? nil : choice.instance, attempt: history.attempts,
-                    waitedMilliseconds: waitingSince.map { now.milliseconds(since: $0) })))
+                    waitedMilliseconds: waitingSince.map { now.milliseconds(since: $0) }, isTrial: isTrial)))
     }
 
-    private mutating func refuse(
+    mutating func refuse(
         _ ticket: Ticket, _ traits: RequestTraits, _ refusal: Refusal, _ now: Moment, _ effects: inout [Effect]
     ) {
         decisions.record(
@@ -176,11 +188,12 @@ extension Router {
     private mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running.removeValue(forKey: ticket) else { return }
         refreshSession(of: request, now)
+        judge(ticket, request, outcome.ending, now, &effects)
         release(request)
         if let timings = outcome.timings, let index = indexOfBackend[request.backend] {
             backends[index].learn(from: timings)
         }
-        if outcome.isComplete, request.traits.counts {
+        if outcome.ending == .complete, request.traits.counts {
             serviceTime.add(now.milliseconds(since: request.grantedAt) / 1000)
         }
         serveWaiting(now, &effects)
@@ -198,55 +211,14 @@ extension Router {
     }
 
     /// Gives the request's place on its server back.
-    private mutating func release(_ request: RunningRequest) {
+    mutating func release(_ request: RunningRequest) {
         guard let index = indexOfBackend[request.backend] else { return }
         backends[index].ended(instance: request.instance, counts: request.traits.counts)
         if backends[index].isRemoved, backends[index].isIdleOfRequests { rebuildBackends(fleet) }
     }
 
-    private mutating func attemptFailed(
-        _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
-    ) {
-        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
-        var history = request.history
-        history.failed.append(request.backend)
-        history.lastFailure = "\(backends[index].server.name) \(failure.message)"
-
-        if case .answered = failure {
-            guard history.attempts < fleet.policy.maxAttempts, let route = route(to: request.traits.destination),
-                case .run(let choice) = pick(route, for: request.traits, history: history, at: now)
-            else {
-                effects.append(.keepAnswer(ticket))
-                return
-            }
-            running[ticket] = nil
-            release(request)
-            grant(
-                ticket, request.traits, route, choice, history, arrivedAt: request.arrivedAt, waitingSince: nil, now,
-                &effects)
-            return serveWaiting(now, &effects)
-        }
-
-        running[ticket] = nil
-        let detail = history.lastFailure ?? ""
-        if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
-            effects.append(.probeNow(request.backend))
-        }
-        release(request)
-        let route = route(to: request.traits.destination)
-        if request.isLastResort {
-            let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
-            refuse(ticket, request.traits, refusal, now, &effects)
-        } else if let route, history.attempts < fleet.policy.maxAttempts {
-            place(ticket, request.traits, route, history, arrivedAt: request.arrivedAt, now, &effects)
-        } else {
-            refuse(ticket, request.traits, .upstreamFailed(detail: detail), now, &effects)
-        }
-        serveWaiting(now, &effects)
-    }
-
     /// Gives free places to those who wait, in the line's order.
-    private mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
+    mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
         guard line.count > 0 else { return }
         var index = 0
         // Models for which somebody without a history found no place: the others behind need not look again
@@ -290,92 +262,41 @@ extension Router {
             let refusal = Refusal.queueTimeout(waitedSeconds: waited, retryAfterSeconds: retryAfterSeconds)
             refuse(entry.ticket, entry.traits, refusal, now, &effects)
         }
-        if let next = line.nextDeadline { wake(at: next, &effects) }
+        // The pause of a circuit may be over, and those who wait may try it.
+        serveWaiting(now, &effects)
+        if let next = line.nextDeadline { wake(at: min(next, nextTrial(after: now) ?? next), &effects) }
+    }
+
+    /// When the next pause of a circuit is over, and those who wait may have a chance.
+    private func nextTrial(after now: Moment) -> Moment? {
+        backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
     }
 
     private func nothingFor(_ traits: RequestTraits) -> Refusal {
         switch traits.destination {
         case .model(let model): .modelNotFound(model)
-        case .fallback: .modelNotFound("")
+        case .fallback, .conversation: .modelNotFound("")
         case .server(let name): .noSuchServer(name)
         }
     }
 
     /// When it may be worth asking again: the line's length times what a request takes, shared by the servers' places.
-    private var retryAfterSeconds: Int {
+    var retryAfterSeconds: Int {
         let places = backends.reduce(0.0) { $0 + Double($1.limit ?? 1) }
         let seconds = (serviceTime.value ?? 1) * Double(line.count + 1) / max(1, places)
         return max(1, min(600, Int(seconds.rounded(.up))))
     }
 
-    private func healthSummary(of route: ModelRoute) -> String {
+    private func healthSummary(of route: ModelRoute, for model: String?) -> String {
         route.candidates.map { candidate in
             let backend = backends[candidate.index]
-            return switch backend.health.phase {
-            case .down(let reason): "\(backend.server.name) is down: \(reason)"
-            case .suspect(let reason): "\(backend.server.name) is suspect: \(reason)"
-            case .unknown, .up: "\(backend.server.name) is draining"
+            let circuit = backend.circuits[model]
+            if case .down(let reason) = backend.health.phase { return "\(backend.server.name) is down: \(reason)" }
+            if !circuit.isClosed {
+                return "\(backend.server.name) failed several requests in a row, the last one: \(circuit.lastFailure)"
             }
+            if case .suspect(let reason) = backend.health.phase { return "\(backend.server.name) is suspect: \(reason)" }
+            return "\(backend.server.name) is draining"
         }.joined(separator: "; ")
-    }
-}
-
-// MARK: - Servers
-
-extension Router {
-    private mutating func probed(
-        _ id: BackendID, _ report: BackendReport, _ now: Moment, _ effects: inout [Effect]
-    ) {
-        guard let index = indexOfBackend[id] else { return }
-        let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
-        var report = report
-        // Slots that work for us are no sign of a busy machine: the limit counts them already.
-        if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
-            report.isBusy = true
-        }
-        backends[index].health.probed(report, at: now)
-        if wasDown { routesByModel.removeAll() }
-        if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
-    }
-
-    private mutating func probeFailed(
-        _ id: BackendID, _ reason: String, _ now: Moment, _ effects: inout [Effect]
-    ) {
-        guard let index = indexOfBackend[id] else { return }
-        let isNewlyDown = backends[index].health.probeFailed(
-            reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
-        guard isNewlyDown else { return }
-        routesByModel.removeAll()
-        // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
-        let lost = running.filter { $0.value.backend == id }.map(\.key)
-        for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
-        // Those who waited for this server alone have nothing to wait for.
-        serveWaiting(now, &effects)
-    }
-
-    private mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
-        rebuildBackends(new)
-        for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
-        serveWaiting(now, &effects)
-    }
-
-    /// Lines the backends up with the fleet; those that went away stay behind the others while they have work.
-    private mutating func rebuildBackends(_ new: Fleet) {
-        fleet = new
-        let old = backends
-        backends = new.servers.map { server in
-            guard var known = old.first(where: { $0.id == server.id }) else { return Backend(server: server) }
-            known.server = server
-            known.isRemoved = false
-            return known
-        }
-        let present = Set(new.servers.map(\.id))
-        for var gone in old where !present.contains(gone.id) {
-            gone.isRemoved = true
-            if gone.isIdleOfRequests { sessions.forget(gone.id) } else { backends.append(gone) }
-        }
-        indexOfBackend = Dictionary(
-            backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-        routesByModel.removeAll()
     }
 }

@@ -25,7 +25,15 @@ package enum MultipartScanner {
         }
     }
 
-    private static func find(_ body: UnsafeRawBufferPointer, boundary: [UInt8]) -> Result<RequestFacts, RequestScanProblem> {
+    /// The same for the beginning of a body; nil when it is malformed so far.
+    package static func factsSoFar(_ body: RawSpan, boundary: String) -> RequestFacts? {
+        let result = body.withUnsafeBytes { find($0, boundary: Array("--\(boundary)".utf8), isWhole: false) }
+        return try? result.get()
+    }
+
+    private static func find(
+        _ body: UnsafeRawBufferPointer, boundary: [UInt8], isWhole: Bool = true
+    ) -> Result<RequestFacts, RequestScanProblem> {
         var facts = RequestFacts()
         facts.bodyLength = body.count
         func problem(_ message: String, _ offset: Int) -> Result<RequestFacts, RequestScanProblem> {
@@ -42,7 +50,7 @@ package enum MultipartScanner {
             }
             let headStart = afterBoundary + 2
             guard let next = nextDelimiter(in: body, boundary, from: headStart) else {
-                return problem("the multipart body is cut off", body.count)
+                return isWhole ? problem("the multipart body is cut off", body.count) : .success(facts)
             }
             guard let headEnd = firstIndex(of: Array("\r\n\r\n".utf8), in: body, from: headStart, to: next) else {
                 return problem("a part of the multipart body has no empty line after its head", headStart)

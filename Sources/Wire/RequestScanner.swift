@@ -19,6 +19,8 @@ package struct RequestScanner: Sendable {
     /// Bytes of the body before the piece at hand.
     private var offset = 0
     private var problem: RequestScanProblem?
+    /// The body cannot be valid JSON any more.
+    package var hasFailed: Bool { problem != nil }
 
     private var literal = Literal.null
     private var literalIndex = 0

@@ -144,7 +144,7 @@ import Wire
                 seen.requests.count { $0.target == "/health" } >= 10
             }
             #expect(engines[0].count("/slots") == 0)
-            fleet.router.send(.finished(ticket, Outcome(isComplete: true)))
+            fleet.router.send(.finished(ticket, Outcome(.complete)))
             try await engines[0].observations(within: .seconds(20)) { seen in seen.requests.contains { $0.target == "/slots" } }
             fleet.monitor.stop()
         }

@@ -11,6 +11,7 @@ struct ExchangeTests {
         case released
         case upstreamLost
         case serverLostSilent, serverLostTalking
+        case switchedProtocols
         case clientLost
 
         /// What `Exchange` answers, as text.
@@ -29,6 +30,7 @@ struct ExchangeTests {
             case .upstreamLost: "\(exchange.upstreamLost())"
             case .serverLostSilent: "\(exchange.serverLost(isSilent: true))"
             case .serverLostTalking: "\(exchange.serverLost(isSilent: false))"
+            case .switchedProtocols: "\(exchange.switchedProtocols())"
             case .clientLost: "\(exchange.clientLost())"
             }
         }
@@ -48,6 +50,7 @@ struct ExchangeTests {
             case .upstreamLost: "upstream lost"
             case .serverLostSilent: "server lost, silent"
             case .serverLostTalking: "server lost, but it still talks"
+            case .switchedProtocols: "switched protocols"
             case .clientLost: "client lost"
             }
         }
@@ -69,7 +72,8 @@ struct ExchangeTests {
     static let fresh = Exchange.State.awaitingAnswer(onReused: false)
     static let reused = Exchange.State.awaitingAnswer(onReused: true)
     static let states: [Exchange.State] = [
-        .idle, .collecting, .waiting, .connecting, fresh, reused, .holdingAnswer, .holdingHead, .relaying, .answering,
+        .idle, .collecting, .waiting, .connecting, fresh, reused, .holdingAnswer, .holdingHead, .relaying, .tunnelling,
+        .answering,
     ]
 
     static let rows: [Row] = [
@@ -111,6 +115,13 @@ struct ExchangeTests {
         Row(fresh, .serverLostTalking, .waiting, "report"),
         Row(reused, .serverLostTalking, .waiting, "report"),
         Row(.holdingHead, .serverLostTalking, .waiting, "report"),
+        // A tunnel.
+        Row(fresh, .switchedProtocols, .tunnelling, "true"),
+        Row(reused, .switchedProtocols, .tunnelling, "true"),
+        Row(.tunnelling, .upstreamLost, .answering, "endTunnel"),
+        Row(.tunnelling, .serverLostSilent, .answering, "endTunnel"),
+        Row(.tunnelling, .serverLostTalking, .answering, "endTunnel"),
+        Row(.tunnelling, .clientLost, .idle, "cancelAndCloseUpstream"),
         // The client has gone.
         Row(.idle, .clientLost, .idle, "nothing"),
         Row(.collecting, .clientLost, .idle, "nothing"),
@@ -155,6 +166,20 @@ struct ExchangeTests {
         }
     }
 
+    @Test("a request whose body was streamed through is not repeated, and its 503 passes at once")
+    func notRepeatable() {
+        var failed = Self.exchange(in: Self.reused)
+        failed.beganToStreamBody()
+        let loss = failed.upstreamLost()
+        #expect(loss == .report)
+        var answered = Self.exchange(in: Self.fresh)
+        answered.beganToStreamBody()
+        let action = answered.answerHead(status: 503, isStream: false, hasBodyBytes: true)
+        #expect(action == .forward)
+        answered.headReceived()
+        #expect(answered.isRepeatable, "the next request is another one")
+    }
+
     /// An exchange that has come to that state by the usual road.
     private static func exchange(in state: Exchange.State) -> Exchange {
         var exchange = Exchange()
@@ -179,6 +204,9 @@ struct ExchangeTests {
         case .relaying:
             exchange = Self.exchange(in: fresh)
             _ = exchange.answerHead(status: 200, isStream: false, hasBodyBytes: false)
+        case .tunnelling:
+            exchange = Self.exchange(in: fresh)
+            _ = exchange.switchedProtocols()
         case .answering: exchange.localAnswerBegan()
         }
         return exchange

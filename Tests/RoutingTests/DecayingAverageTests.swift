@@ -52,7 +52,7 @@ struct DecayingAverageTests {
         var scene = Scene([("A", 4)])
         func run(_ timings: Timings) {
             let (ticket, _) = scene.ask()
-            _ = scene.happens(.finished(ticket, Outcome(isComplete: true, timings: timings)))
+            _ = scene.happens(.finished(ticket, Outcome(.complete, timings: timings)))
         }
         run(Timings(promptTokens: 0, promptMilliseconds: 0, predictedTokens: 1, predictedMilliseconds: 0))
         #expect(scene.server("A")?.prefillTokensPerSecond == nil)

@@ -26,13 +26,15 @@ struct OriginalFaultsTests {
             "finished", "incomplete", "cancelled", "connect", "broke", "answered", "lost", "twice",
         ])
     func countsNeverLeak(end: String) {
-        var scene = Scene([("A", 2)], models: ["m", "m-2"])
+        var policy = RoutingPolicy()
+        policy.failuresUntilOpen = .max
+        var scene = Scene([("A", 2)], policy: policy, models: ["m", "m-2"])
         for _ in 0..<100 {
             let (ticket, effects) = scene.ask()
             #expect(effects.grant(of: ticket) != nil)
             switch end {
             case "finished": _ = scene.finish(ticket)
-            case "incomplete": _ = scene.happens(.finished(ticket, Outcome(isComplete: false)))
+            case "incomplete": _ = scene.happens(.finished(ticket, Outcome(.abandoned)))
             case "cancelled": _ = scene.happens(.requestCancelled(ticket))
             case "connect": _ = scene.fail(ticket)
             case "broke": _ = scene.fail(ticket, .beforeAnswer("reset"))

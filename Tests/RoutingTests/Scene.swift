@@ -53,7 +53,7 @@ struct Scene {
         return (ticket, happens(.requestArrived(ticket, traits)))
     }
 
-    mutating func finish(_ ticket: Ticket) -> [Effect] { happens(.finished(ticket, Outcome(isComplete: true))) }
+    mutating func finish(_ ticket: Ticket) -> [Effect] { happens(.finished(ticket, Outcome(.complete))) }
 
     mutating func fail(_ ticket: Ticket, _ failure: AttemptFailure = .connect("refused")) -> [Effect] {
         happens(.attemptFailed(ticket, failure))

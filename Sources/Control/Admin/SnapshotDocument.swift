@@ -52,13 +52,19 @@ struct SnapshotDocument {
     }
 
     private func backend(_ server: FleetSnapshot.Server) -> JSON {
-        let (state, reason): (String, String?) =
+        var (state, reason): (String, String?) =
             switch server.phase {
             case .unknown: ("unknown", nil)
             case .up: ("up", nil)
             case .suspect(let reason): ("suspect", reason)
             case .down(let reason): ("down", reason)
             }
+        if state != "down", let failing = server.failing.first {
+            let model = failing.model.isEmpty ? "" : " for \(failing.model)"
+            (state, reason) = (
+                "suspect", "failed several requests in a row\(model), the last one: \(failing.circuit.lastFailure)"
+            )
+        }
         let status = state == "down" ? "invalid" : server.isBusy ? "busy" : "idle"
         let healthURL = configured(server.id)?.healthURL ?? ""
         var last = JSON.null

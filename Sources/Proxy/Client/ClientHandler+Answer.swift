@@ -26,6 +26,9 @@ extension ClientHandler {
         request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
         if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
+        if let ticket = request.ticket, request.grant?.isTrial == true {
+            loop.router.send(.answerBegan(ticket), from: loop)
+        }
         request.answer = relay
         // Not `clear()`: on shared memory that allocates anew.
         request.headBytes = ByteBuffer()
@@ -94,6 +97,7 @@ extension ClientHandler {
             rest.writeImmutableBuffer(buffer)
             request.heldRest = rest
         case .relaying: relayBody(buffer)
+        case .tunnelling: receiveThroughTunnel(buffer)
         case .idle, .collecting, .waiting, .connecting, .awaitingAnswer, .answering: break
         }
     }
@@ -103,6 +107,7 @@ extension ClientHandler {
         guard var relay = request.answer else { return }
         // Taken out while it changes: two references would copy.
         request.answer = nil
+        relay.pace.pieceCame(at: loop.now, after: request.lastUpstreamByteAt)
         request.lastUpstreamByteAt = loop.now
         if loop.settings.betweenBytesTimeout != nil { expect(.betweenBytes, within: loop.settings.betweenBytesTimeout) }
         let span = buffer.readableBytesSpan
@@ -170,6 +175,11 @@ extension ClientHandler {
     func answerComplete() {
         if let relay = request.answer, case .gathered = relay.clientFraming { return finishGathered(relay) }
         flushToClient()
+        if request.bodyReader != nil {
+            // The server did not want the rest of the body: neither connection is where a next request could begin.
+            request.answer?.keepsUpstream = false
+            request.keepsAlive = false
+        }
         if let upstream = request.upstream {
             request.upstream = nil
             if request.answer?.keepsUpstream == true { upstream.giveBack() } else { upstream.close() }
@@ -186,8 +196,8 @@ extension ClientHandler {
     }
 
     /// The server broke after bytes had gone out: the client is told inside the answer if that is possible, and the
-    /// connection is closed without a proper end.
-    func breakAnswer(_ detail: String) {
+    /// connection is closed without a proper end. `isFault`: the server is to blame.
+    func breakAnswer(_ detail: String, isFault: Bool = true) {
         if let relay = request.answer, relay.isEventStream || relay.isLineStream {
             let server = request.record.server ?? "the server"
             let reply = ErrorReply(
@@ -204,7 +214,7 @@ extension ClientHandler {
         }
         flushToClient()
         loop.counters.answersBroken += 1
-        endRequest(.upstreamBroke)
+        endRequest(.upstreamBroke, fault: isFault ? "broke in the middle of an answer: \(detail)" : nil)
         request.keepsAlive = false
         lingerAndClose()
         exchange.finished()
@@ -273,6 +283,8 @@ extension ClientHandler {
     func refuse(_ reply: ErrorReply) {
         exchange.localAnswerBegan()
         var headers: [(name: String, value: String)] = [("X-Request-Id", requestID())]
+        if reply.status == 426 { headers.append(("Upgrade", "HTTP/1.1")) }
+        if request.bodyReader != nil { request.keepsAlive = false }
         if let seconds = reply.retryAfterSeconds { headers.append(("Retry-After", String(seconds))) }
         request.record.status = reply.status
         request.record.ending = .refused
@@ -284,12 +296,13 @@ extension ClientHandler {
 
     // MARK: Accounting
 
-    /// The request leaves the router and the books, exactly once.
-    func endRequest(_ ending: RequestRecord.Ending) {
+    /// The request leaves the router and the books, exactly once. `fault`: what its server did wrong.
+    func endRequest(_ ending: RequestRecord.Ending, fault: String? = nil) {
         guard let ticket = request.ticket else { return }
         request.ticket = nil
         loop.forget(ticket)
-        request.record.ending = ending
+        request.record.ending = request.isDetached ? .clientGone : ending
+        if request.isDetached { loop.counters.detachedStreams -= 1 }
         if let found = tail.timings() {
             request.record.timings = Timings(
                 promptTokens: found.promptTokens, promptMilliseconds: found.promptMilliseconds,
@@ -302,8 +315,8 @@ extension ClientHandler {
             loop.counters.clientsGone += 1
             loop.router.send(.requestCancelled(ticket), from: loop)
         case .complete, .upstreamBroke, .refused:
-            let outcome = Outcome(isComplete: ending == .complete, timings: request.record.timings)
-            loop.router.send(.finished(ticket, outcome), from: loop)
+            let verdict: Outcome.Ending = ending == .complete ? .complete : fault.map { .broken($0) } ?? .abandoned
+            loop.router.send(.finished(ticket, Outcome(verdict, timings: request.record.timings)), from: loop)
         }
         if ending != .refused { finishRecord() }
     }
@@ -318,12 +331,17 @@ extension ClientHandler {
 
     // MARK: Bytes out
 
-    func writeToClient(_ text: String) { held.writeString(text) }
+    func writeToClient(_ text: String) {
+        if !request.isDetached { held.writeString(text) }
+    }
 
-    func writeToClient(_ bytes: [UInt8]) { held.writeBytes(bytes) }
+    func writeToClient(_ bytes: [UInt8]) {
+        if !request.isDetached { held.writeBytes(bytes) }
+    }
 
     /// Small pieces are joined with what is held; larger ones are written as they are, without a copy.
-    private func writeSlice(_ buffer: ByteBuffer, _ range: Range<Int>) {
+    func writeSlice(_ buffer: ByteBuffer, _ range: Range<Int>) {
+        if request.isDetached { return }
         if range.count <= Self.joinedBytes - held.readableBytes {
             held.writeBytes(buffer.readableBytesSpan.extracting(range))
             return

@@ -22,7 +22,7 @@ extension ClientHandler {
             case .asReceived, .untilClose, .gathered: return
             }
             silentSince = max(silentSince, request.lastUpstreamByteAt)
-        case .idle, .collecting, .holdingAnswer, .answering: return
+        case .idle, .collecting, .holdingAnswer, .tunnelling, .answering: return
         }
         guard silentSince + interval <= now, context.channel.isWritable else { return }
         if exchange.state != .relaying, !request.isCommittedToStream { beginStream() }
@@ -33,6 +33,16 @@ extension ClientHandler {
         case .ollama: break
         }
         flushToClient()
+    }
+
+    /// Looks whether a stream has fallen silent. Called a few times a second.
+    func watchForStall(_ now: Moment) {
+        // A client that does not read is not the server's silence.
+        let last = request.lastUpstreamByteAt
+        guard exchange.state == .relaying, isWritable, let ticket = request.ticket, request.answer?.hasEvents == true,
+            request.answer?.pace.hasStalled(at: now, since: last) == true
+        else { return }
+        loop.router.send(.stalled(ticket), from: loop)
     }
 
     private var whereItStands: String {

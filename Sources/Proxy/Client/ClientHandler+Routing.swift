@@ -20,7 +20,7 @@ extension ClientHandler {
                         message: "/upstream/ answers to this machine only (127.0.0.1), because no admin key is configured."))
             }
             submit(.server(name), counts: true)
-        case .passed: submit(.fallback, counts: false)
+        case .passed: submit(Routes.resumedConversation(request.target).map { .conversation($0) } ?? .fallback, counts: false)
         case .model(let counts, let isChat):
             // A compressed body is passed on as it is; nobody can look into it here.
             if !hasContentEncoding {
@@ -35,7 +35,7 @@ extension ClientHandler {
     }
 
     /// A browser sends this for a page of another site: it must not steer us through its user's machine.
-    private var isCrossSite: Bool {
+    var isCrossSite: Bool {
         guard let origin = head.first(.origin) else { return false }
         guard let host = head.first(.host) else { return true }
         let site = string(origin.value)
@@ -48,18 +48,24 @@ extension ClientHandler {
                 status: 403, code: "forbidden", message: "A page of another site may not use \(request.record.path)."))
     }
 
-    private func refuseMalformed(_ problem: RequestScanProblem) {
-        refuse(
-            .init(
-                status: 400, code: "invalid_request",
-                message: "The request body is malformed at byte \(problem.offset): \(problem.message)."))
+    private func refuseMalformed(_ problem: RequestScanProblem) { refuse(malformed(problem)) }
+
+    func malformed(_ problem: RequestScanProblem) -> ErrorReply {
+        .init(
+            status: 400, code: "invalid_request",
+            message: "The request body is malformed at byte \(problem.offset): \(problem.message).")
+    }
+
+    /// The boundary of a form; nil when the body is none.
+    func multipartBoundary() -> String? {
+        head.first(.contentType).flatMap { MultipartScanner.boundary(contentType: string($0.value)) }
     }
 
     /// Audio and image requests come as forms, or as JSON.
     private func readMultipart() throws(RequestScanProblem) {
         guard let field = head.first(.contentType), !hasContentEncoding else { return }
         let contentType = string(field.value)
-        if let boundary = MultipartScanner.boundary(contentType: contentType) {
+        if let boundary = multipartBoundary() {
             let body = request.body
             let facts = try MultipartScanner.facts(body.readableBytesSpan, boundary: boundary)
             request.facts = facts
@@ -88,7 +94,7 @@ extension ClientHandler {
         if let facts = try? scanner.finish() { request.facts = facts }
     }
 
-    private func submit(_ destination: RequestTraits.Destination, counts: Bool) {
+    func submit(_ destination: RequestTraits.Destination, counts: Bool) {
         let address = clientAddress()
         let facts = request.facts
         let username =
@@ -98,9 +104,11 @@ extension ClientHandler {
         request.record.address = address
         request.record.username = username
         request.record.model = request.facts.model
+        request.conversation = head.first(.conversationID).map { String(string($0.value).prefix(256)) }
         let traits = RequestTraits(
             destination: destination, client: username ?? namedSession() ?? address, address: address,
-            username: username, counts: counts, requestID: requestID, summary: request.record.path)
+            username: username, counts: counts, requestID: requestID, summary: request.record.path,
+            conversation: request.conversation)
         exchange.submitted()
         let ticket = loop.submit(traits, for: self)
         request.ticket = ticket
@@ -148,7 +156,8 @@ extension ClientHandler {
         if grant.attempt > 1 { loop.counters.retries += 1 }
         // It did wait, even where the loops' clocks saw no time pass.
         if let waited = grant.waitedMilliseconds { request.record.queuedMilliseconds = max(0.001, waited) }
-        lease(allowKept: true)
+        // A kept connection that proves dead could not be made up for.
+        lease(allowKept: request.upload == .none)
     }
 
     func refused(_ refusal: Refusal, _ ticket: Ticket) {

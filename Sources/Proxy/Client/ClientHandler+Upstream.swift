@@ -10,6 +10,7 @@ extension ClientHandler {
         guard let pool = loop.pool(of: grant.backend) else {
             return upstreamFailed("the server is no longer configured")
         }
+        if refusesResponsesSocket(pool.endpoint) { return }
         request.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return run(on: kept, isReused: true) }
         let (dialNumber, ticket) = (request.dialNumber, request.ticket)
@@ -32,13 +33,14 @@ extension ClientHandler {
         connection.begin(for: self)
         if !isWritable { connection.pauseReading() }
         expect(.firstByte, within: loop.settings.firstByteTimeout)
-        sendRequest(on: connection)
+        if request.upload == .waiting { beginUpload(on: connection) } else { sendRequest(on: connection) }
     }
 
     private func sendRequest(on connection: UpstreamConnection) {
         let pieces = bodyPieces()
         let bodyLength = pieces.reduce(0) { $0 + $1.readableBytes }
-        writeRequestHead(for: connection.endpoint, bodyLength: bodyLength)
+        let isFramed = bodyLength > 0 || head.framing != .unstated
+        writeRequestHead(for: connection.endpoint, framing: isFramed ? .length(bodyLength) : .none)
         let joins = bodyLength <= Self.joinedBytes
         loop.outbound.writeBytes(loop.headWriter.bytes)
         if joins { for piece in pieces { loop.outbound.writeImmutableBuffer(piece) } }
@@ -49,7 +51,7 @@ extension ClientHandler {
     }
 
     /// The body; with the chosen instance in place of the model when there is one.
-    private func bodyPieces() -> [ByteBuffer] {
+    func bodyPieces() -> [ByteBuffer] {
         let body = request.body
         guard let instance = request.grant?.model, let range = request.facts.modelRange,
             let before = body.getSlice(at: body.readerIndex, length: range.lowerBound),
@@ -61,7 +63,14 @@ extension ClientHandler {
         return [before, ByteBuffer(bytes: name), after]
     }
 
-    private func writeRequestHead(for endpoint: BackendEndpoint, bodyLength: Int) {
+    /// How the body goes to the server.
+    enum OutgoingFraming {
+        case none
+        case length(Int)
+        case chunked
+    }
+
+    func writeRequestHead(for endpoint: BackendEndpoint, framing: OutgoingFraming) {
         let headBytes = request.headBytes
         let source = headBytes.readableBytesSpan
         var writer = loop.headWriter
@@ -107,11 +116,15 @@ extension ClientHandler {
         if !hasHost, let host = head.first(.host) { writer.writeField("X-Forwarded-Host", string(host.value)) }
         writer.write(head.minorVersion == 1 ? "Via: 1.1 llama-balancer\r\n" : "Via: 1.0 llama-balancer\r\n")
         writer.writeField("X-Request-Id", request.record.requestID)
-        if bodyLength > 0 || head.framing != .unstated {
+        switch framing {
+        case .none: break
+        case .length(let length):
             writer.write("Content-Length: ")
-            writer.write(bodyLength)
+            writer.write(length)
             writer.write("\r\n")
+        case .chunked: writer.write("Transfer-Encoding: chunked\r\n")
         }
+        if request.wantsUpgrade { writer.write("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         writer.endHead()
     }
 
@@ -140,7 +153,7 @@ extension ClientHandler {
             return handle(exchange.upstreamLost(), .beforeAnswer("was silent for longer than timeouts.between-bytes"))
         }
         // A prefill that took too long here takes too long elsewhere: no second try.
-        endRequest(.refused)
+        endRequest(.refused, fault: "did not begin to answer within timeouts.first-byte")
         refuse(
             .init(
                 status: 504, code: "upstream_timeout",
@@ -158,6 +171,7 @@ extension ClientHandler {
     }
 
     private func handle(_ action: Exchange.UpstreamLoss, _ failure: AttemptFailure) {
+        if request.isDetached, action != .ignore { return endRequest(.upstreamBroke, fault: failure.message) }
         switch action {
         case .ignore: break
         case .tryFreshConnection: lease(allowKept: false)
@@ -166,16 +180,39 @@ extension ClientHandler {
             request.heldRest = nil
             expect(.none, within: nil)
             guard let ticket = request.ticket else { return }
-            loop.router.send(.attemptFailed(ticket, failure), from: loop)
+            let isFinal = !exchange.isRepeatable
+            if isFinal { stopReceivingBody() }
+            loop.router.send(.attemptFailed(ticket, isFinal ? .notRepeatable(failure.message) : failure), from: loop)
         case .endVisibly: breakAnswer(failure.message)
+        case .endTunnel: endTunnel()
         }
+    }
+
+    /// What still comes of the body is nobody's any more.
+    private func stopReceivingBody() {
+        if request.bodyReader != nil { request.keepsAlive = false }
+        request.bodyReader = nil
     }
 
     // MARK: The answer's head
 
+    /// Early hints and the like go on to clients that can take them; `100 Continue` is this hop's own business.
+    func upstreamInterim(_ connection: UpstreamConnection, headBytes: ByteBuffer) {
+        guard connection.head.status != 100, !request.isHTTP10, !request.isCommittedToStream, !request.isDetached else { return }
+        var writer = HeadWriter()
+        let source = headBytes.readableBytesSpan
+        writer.write("HTTP/1.1")
+        writer.write(source, 8..<connection.head.fieldsStart)
+        writer.copyFields(of: connection.head, from: source) { $0 != .contentLength }
+        writer.endHead()
+        writeToClient(writer.bytes)
+        flushToClient()
+    }
+
     func upstreamHead(_ connection: UpstreamConnection, headBytes: ByteBuffer, rest: ByteBuffer) {
         request.lastUpstreamByteAt = loop.now
         let status = connection.head.status
+        if status == 101, request.wantsUpgrade { return beginTunnel(connection, headBytes, rest) }
         guard status != 101 else {
             // Nobody asked for another protocol: `Upgrade` is not passed on.
             connection.close()

@@ -4,7 +4,8 @@ import Wire
 
 /// One client connection: NIO's callbacks in, `Exchange`'s decisions carried out.
 ///
-/// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers.
+/// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers;
+/// `+Upload` streams large bodies through, `+Tunnel` passes on what is no HTTP any more.
 final class ClientHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
@@ -36,12 +37,21 @@ final class ClientHandler: ChannelDuplexHandler {
     /// What the last request asked for, and what that means.
     private var knownFor = (method: "", target: "")
     private var known = KnownTarget(method: "", target: "")
-    private var isReadingPaused = false
+    private var readingPauses: ReadingPause = []
     private var isReadPending = false
     /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
     private var isLingering = false
     /// The connection has ended: what was sent ahead on it is nobody's request any more.
     private var isGone = false
+
+    /// Why nothing is read from the client for a while.
+    struct ReadingPause: OptionSet {
+        let rawValue: UInt8
+        /// It has sent enough ahead of its turn.
+        static let sentAhead = ReadingPause(rawValue: 1)
+        /// Its upload has no server yet, or one that reads slowly; a tunnel's, too.
+        static let upload = ReadingPause(rawValue: 2)
+    }
 
     init(loop: LoopContext) { self.loop = loop }
 
@@ -73,6 +83,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     /// The client's connection has ended: whatever was going on for it is stopped.
     private func clientGone() {
+        if mayGoOnAlone { return detach() }
         switch exchange.clientLost() {
         case .nothing: break
         case .cancel: endRequest(.clientGone)
@@ -91,22 +102,31 @@ final class ClientHandler: ChannelDuplexHandler {
     func closeIfIdle() {
         if request.isEventFeed { return closeNow() }
         guard exchange.state == .idle, inbound.readableBytes == 0 else { return request.keepsAlive = false }
-        closeOutput { $0.closeNow() }
+        // Its next request may be on its way: that one is still answered, and told that the connection ends.
+        expect(.draining, within: loop.settings.drainPause)
     }
 
     func cancelledByAdministrator() {
         request.upstream?.close()
         request.upstream = nil
         if exchange.state == .relaying {
-            if exchange.upstreamLost() == .endVisibly { breakAnswer("was told by an administrator to stop") }
+            if exchange.upstreamLost() == .endVisibly { breakAnswer("was told by an administrator to stop", isFault: false) }
             return
         }
+        guard request.ticket != nil else { return }
+        withdraw()
+        // A status that clients do not take as an invitation to try again.
+        refuse(.init(status: 410, code: "request_cancelled", message: "An administrator cancelled this request."))
+    }
+
+    /// Takes the request back from the router and its server; nobody is to blame.
+    func withdraw() {
+        request.upstream?.close()
+        request.upstream = nil
         guard let ticket = request.ticket else { return }
         request.ticket = nil
         loop.forget(ticket)
         loop.router.send(.requestCancelled(ticket), from: loop)
-        // A status that clients do not take as an invitation to try again.
-        refuse(.init(status: 410, code: "request_cancelled", message: "An administrator cancelled this request."))
     }
 
     // MARK: Deadlines
@@ -123,8 +143,12 @@ final class ClientHandler: ChannelDuplexHandler {
         switch request.deadlineMeaning {
         case .none: break
         case .idle, .lingering: closeNow()
+        case .draining: closeOutput { $0.closeNow() }
         case .head, .body:
             request.keepsAlive = false
+            if request.upload != .none {
+                return stopUpload(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
+            }
             refuse(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
         case .firstByte, .betweenBytes: upstreamTimedOut()
         }
@@ -133,14 +157,23 @@ final class ClientHandler: ChannelDuplexHandler {
     // MARK: Reading
 
     func read(context: ChannelHandlerContext) {
-        if isReadingPaused { isReadPending = true } else { context.read() }
+        if readingPauses.isEmpty { context.read() } else { isReadPending = true }
+    }
+
+    func pauseReading(_ reason: ReadingPause) { readingPauses.insert(reason) }
+
+    func resumeReading(_ reason: ReadingPause) {
+        guard readingPauses.remove(reason) != nil, readingPauses.isEmpty, isReadPending else { return }
+        isReadPending = false
+        context?.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isLingering { return }
         loop.readClock()
         var buffer = unwrapInboundIn(data)
-        if exchange.state == .collecting {
+        if exchange.state == .tunnelling { return sendThroughTunnel(buffer) }
+        if request.bodyReader != nil {
             collect(&buffer)
             if buffer.readableBytes == 0 { return }
         }
@@ -149,8 +182,14 @@ final class ClientHandler: ChannelDuplexHandler {
             processInbound()
         } else if inbound.readableBytes > loop.settings.maxHeader {
             // Enough was sent ahead of its turn.
-            isReadingPaused = true
+            pauseReading(.sentAhead)
         }
+    }
+
+    /// What the client has sent ahead.
+    func takeInbound() -> ByteBuffer {
+        defer { inbound = ByteBuffer() }
+        return inbound
     }
 
     /// Takes requests from what has been received, one after the other.
@@ -177,13 +216,7 @@ final class ClientHandler: ChannelDuplexHandler {
         }
         // Lets go of the memory, so that the next read can use it again.
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
-        if isReadingPaused, inbound.readableBytes <= loop.settings.maxHeader {
-            isReadingPaused = false
-            if isReadPending {
-                isReadPending = false
-                context?.read()
-            }
-        }
+        if inbound.readableBytes <= loop.settings.maxHeader { resumeReading(.sentAhead) }
     }
 
     private func beginRequest(_ headBytes: ByteBuffer) {
@@ -207,6 +240,8 @@ final class ClientHandler: ChannelDuplexHandler {
         request.record.method = request.method
         request.record.path = known.path
         request.record.bytesReceived = headBytes.readableBytes
+        request.wantsUpgrade = asksForWebSocket
+        request.nextUploadLook = loop.settings.retryBody
         if case .length(let length) = head.framing, length > loop.settings.maxBody {
             return refuseBody(length: length)
         }
@@ -232,7 +267,7 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     /// Whether the body is looked into while it comes.
-    private var scansJSON: Bool {
+    var scansJSON: Bool {
         if case .model = request.kind { !hasContentEncoding } else { false }
     }
 
@@ -253,17 +288,24 @@ final class ClientHandler: ChannelDuplexHandler {
         for range in ranges {
             guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { continue }
             if scansJSON { scanner.feed(slice.readableBytesSpan) }
-            if request.body.readableBytes == 0, reader.isFinished, ranges.count == 1 {
+            request.bodyCount += slice.readableBytes
+            if request.upload == .sending {
+                uploadPiece(slice)
+            } else if request.body.readableBytes == 0, reader.isFinished, ranges.count == 1 {
                 request.body = slice
             } else {
                 request.body.writeImmutableBuffer(slice)
             }
         }
         buffer.moveReaderIndex(forwardBy: progress.consumed)
-        if request.body.readableBytes > loop.settings.maxBody {
-            return refuseBody(length: request.body.readableBytes)
+        if request.bodyCount > loop.settings.maxBody { return refuseBody(length: request.bodyCount) }
+        if request.upload != .none {
+            uploadWent(isFinished: reader.isFinished)
+        } else if reader.isFinished {
+            bodyComplete()
+        } else if request.body.readableBytes > request.nextUploadLook {
+            streamBodyIfPossible()
         }
-        if reader.isFinished { bodyComplete() }
     }
 
     private func refuseHead(_ problem: HeadProblem) {
@@ -285,10 +327,10 @@ final class ClientHandler: ChannelDuplexHandler {
 
     private func refuseBody(length: Int) {
         request.keepsAlive = false
-        refuse(
-            .init(
-                status: 413, code: "request_too_large",
-                message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody)."))
+        let reply = ErrorReply(
+            status: 413, code: "request_too_large",
+            message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody).")
+        if request.upload == .none { refuse(reply) } else { stopUpload(reply) }
     }
 
     /// The request is over and answered: on to the next one, or close.
@@ -306,7 +348,7 @@ final class ClientHandler: ChannelDuplexHandler {
     func lingerAndClose() {
         guard let context, !isLingering else { return }
         inbound = ByteBuffer()
-        isReadingPaused = false
+        readingPauses = []
         closeOutput { $0.expect(.lingering, within: .seconds(2)) }
         if isReadPending {
             isReadPending = false

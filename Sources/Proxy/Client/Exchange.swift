@@ -20,11 +20,15 @@ package struct Exchange: Equatable, Sendable {
         case holdingHead
         /// Bytes have gone to the client.
         case relaying
+        /// The server has switched protocols: bytes pass both ways, whatever they mean.
+        case tunnelling
         /// Our own answer is being written.
         case answering
     }
 
     package private(set) var state = State.idle
+    /// The request can be sent once more. False from the moment at which a body begins to be streamed through.
+    package private(set) var isRepeatable = true
 
     package init() {}
 
@@ -36,6 +40,8 @@ package struct Exchange: Equatable, Sendable {
         case report
         /// Tell the client inside the answer, then close.
         case endVisibly
+        /// Close the tunnel's other end.
+        case endTunnel
         /// Nobody is concerned any more.
         case ignore
     }
@@ -49,10 +55,29 @@ package struct Exchange: Equatable, Sendable {
         case cancelAndCloseUpstream
     }
 
-    package mutating func headReceived() { state = .collecting }
+    package mutating func headReceived() {
+        state = .collecting
+        isRepeatable = true
+    }
     package mutating func submitted() { state = .waiting }
     package mutating func localAnswerBegan() { state = .answering }
     package mutating func finished() { state = .idle }
+    package mutating func beganToStreamBody() { isRepeatable = false }
+
+    /// True while a server has the request or is about to get it.
+    package var isWithServer: Bool {
+        switch state {
+        case .awaitingAnswer, .holdingHead, .relaying: true
+        case .idle, .collecting, .waiting, .connecting, .holdingAnswer, .tunnelling, .answering: false
+        }
+    }
+
+    /// The server has answered 101. False when nobody waits for that.
+    package mutating func switchedProtocols() -> Bool {
+        guard case .awaitingAnswer = state else { return false }
+        state = .tunnelling
+        return true
+    }
 
     /// The router granted a server. False when the grant comes too late and must be ignored.
     package mutating func granted() -> Bool {
@@ -60,7 +85,7 @@ package struct Exchange: Equatable, Sendable {
         case .waiting, .holdingAnswer:
             state = .connecting
             return true
-        case .idle, .collecting, .connecting, .awaitingAnswer, .holdingHead, .relaying, .answering: return false
+        case .idle, .collecting, .connecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering: return false
         }
     }
 
@@ -70,7 +95,7 @@ package struct Exchange: Equatable, Sendable {
         case .waiting, .holdingAnswer, .connecting:
             state = .answering
             return true
-        case .idle, .collecting, .awaitingAnswer, .holdingHead, .relaying, .answering: return false
+        case .idle, .collecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering: return false
         }
     }
 
@@ -93,7 +118,7 @@ package struct Exchange: Equatable, Sendable {
 
     package mutating func answerHead(status: Int, isStream: Bool, hasBodyBytes: Bool) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
-        if status == 502 || status == 503 || status == 504 {
+        if status == 502 || status == 503 || status == 504, isRepeatable {
             state = .holdingAnswer
             return .holdAndReport
         }
@@ -115,15 +140,18 @@ package struct Exchange: Equatable, Sendable {
     /// Connecting failed, the connection broke, or its bytes were no HTTP.
     package mutating func upstreamLost() -> UpstreamLoss {
         switch state {
-        case .awaitingAnswer(onReused: true):
+        case .awaitingAnswer(onReused: true) where isRepeatable:
             state = .connecting
             return .tryFreshConnection
-        case .connecting, .awaitingAnswer(onReused: false), .holdingHead:
+        case .connecting, .awaitingAnswer, .holdingHead:
             state = .waiting
             return .report
         case .relaying:
             state = .answering
             return .endVisibly
+        case .tunnelling:
+            state = .answering
+            return .endTunnel
         case .holdingAnswer, .idle, .collecting, .waiting, .answering: return .ignore
         }
     }
@@ -137,6 +165,9 @@ package struct Exchange: Equatable, Sendable {
         case .relaying where isSilent:
             state = .answering
             return .endVisibly
+        case .tunnelling:
+            state = .answering
+            return .endTunnel
         case .relaying, .holdingAnswer, .idle, .collecting, .waiting, .answering: return .ignore
         }
     }
@@ -146,7 +177,7 @@ package struct Exchange: Equatable, Sendable {
         switch state {
         case .idle, .collecting, .answering: return .nothing
         case .waiting: return .cancel
-        case .connecting, .awaitingAnswer, .holdingAnswer, .holdingHead, .relaying: return .cancelAndCloseUpstream
+        case .connecting, .awaitingAnswer, .holdingAnswer, .holdingHead, .relaying, .tunnelling: return .cancelAndCloseUpstream
         }
     }
 }

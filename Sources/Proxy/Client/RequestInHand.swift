@@ -17,8 +17,19 @@ struct RequestInHand {
 
     var bodyReader: BodyReader?
     var body = ByteBuffer()
+    /// Bytes of the body's content received so far.
+    var bodyCount = 0
+    var upload = Upload.none
+    /// Once the body has this length, it is looked at whether it can be streamed through; doubled when it could not.
+    var nextUploadLook = 0
     var facts = RequestFacts()
     var isMultipart = false
+    /// The client asks for a WebSocket.
+    var wantsUpgrade = false
+    /// The client left, but its stream goes on at the server: it can be taken up again there (`X-Conversation-Id`).
+    var isDetached = false
+    /// `X-Conversation-Id`: llama-server's name for a stream that can be taken up again.
+    var conversation: String?
     /// An endless `LocalAnswer.events` is being sent.
     var isEventFeed = false
 
@@ -45,7 +56,17 @@ struct RequestInHand {
     var deadlineMeaning = DeadlineMeaning.none
 
     enum DeadlineMeaning {
-        case none, head, body, idle, firstByte, betweenBytes, lingering
+        case none, head, body, idle, draining, firstByte, betweenBytes, lingering
+    }
+
+    /// A body over `limits.retry-body` is not kept but streamed through, once it is known where to.
+    enum Upload {
+        /// The body is kept.
+        case none
+        /// The router has been asked; what has come is kept, and no more is read.
+        case waiting
+        /// What comes goes straight to the server.
+        case sending
     }
 }
 
@@ -64,6 +85,8 @@ struct AnswerRelay {
         case untilClose
     }
 
+    /// The pieces of the body mean something one by one: an event stream or lines.
+    var hasEvents: Bool { isEventStream || isLineStream }
     var reader: BodyReader
     var clientFraming: ClientFraming
     /// `text/event-stream`: an error can be told inside.
@@ -74,6 +97,8 @@ struct AnswerRelay {
     /// The last two content bytes: tells whether an event is complete.
     var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
     var contentCount = 0
+    /// How regularly the pieces of a stream come.
+    var pace = StreamPace()
     /// The content of a `gathered` answer, up to a limit.
     var gathered: [UInt8] = []
 }

@@ -81,6 +81,16 @@ package enum Routes {
         }
     }
 
+    /// The conversation whose stream is taken up again: `/v1/stream?conv_id=ID`, `/v1/stream/ID` (llama-server).
+    package static func resumedConversation(_ target: String) -> String? {
+        let path = path(of: target)
+        guard path == "/v1/stream" || path.hasPrefix("/v1/stream/") else { return nil }
+        if path.hasPrefix("/v1/stream/") { return percentDecoded(path.dropFirst("/v1/stream/".count)) }
+        let query = target.drop { $0 != "?" }.dropFirst()
+        let parameter = query.split(separator: "&").first { $0.hasPrefix("conv_id=") }
+        return parameter.map { percentDecoded($0.dropFirst("conv_id=".count)) }
+    }
+
     private static func upstream(_ target: String) -> RouteKind {
         let rest = target.dropFirst("/upstream/".count)
         let name = rest.prefix { $0 != "/" && $0 != "?" }

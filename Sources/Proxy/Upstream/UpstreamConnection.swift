@@ -22,15 +22,21 @@ final class UpstreamConnection: ChannelDuplexHandler {
     private var isPaused = false
     private var isReadPending = false
     private var lastError: String?
+    /// Interim answers (1xx) passed over for the request at hand; an endless row of them is no answer.
+    private var interimAnswers = 0
+    private static let maximumInterimAnswers = 32
 
     init(pool: UpstreamPool) { self.pool = pool }
 
     var endpoint: BackendEndpoint { pool.endpoint }
+    /// Whether the server takes what it is sent.
+    var isWritable: Bool { context?.channel.isWritable ?? false }
 
     /// Lends the connection to a request, whose answer is the next thing expected.
     func begin(for owner: ClientHandler) {
         self.owner = owner
         isReadingHead = true
+        interimAnswers = 0
         headEnd = HeadEndScanner()
         inbound = nil
     }
@@ -93,6 +99,11 @@ final class UpstreamConnection: ChannelDuplexHandler {
         owner?.upstreamReadComplete()
     }
 
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        owner?.upstreamWritabilityChanged(isWritable: context.channel.isWritable)
+        context.fireChannelWritabilityChanged()
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         if let owner {
             self.owner = nil
@@ -130,6 +141,13 @@ final class UpstreamConnection: ChannelDuplexHandler {
                 do { try head.parseAnswer(headBytes.readableBytesSpan) } catch { return fail(error) }
                 if head.status < 200, head.status != 101 {
                     // An interim answer: the final one follows.
+                    interimAnswers += 1
+                    guard interimAnswers <= Self.maximumInterimAnswers else {
+                        lastError = "it sent more than \(Self.maximumInterimAnswers) interim answers (1xx)"
+                        context?.close(promise: nil)
+                        return
+                    }
+                    owner.upstreamInterim(self, headBytes: headBytes)
                     headEnd = HeadEndScanner()
                     if bytes.readableBytes == 0 { return }
                     continue

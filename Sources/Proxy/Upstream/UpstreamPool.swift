@@ -31,10 +31,9 @@ final class UpstreamPool {
         let bound = NIOLoopBound((connection: UpstreamConnection(pool: self), completion: completion), eventLoop: loop)
         let tls = endpoint.usesTLS ? tls : nil
         let serverName = address == nil ? endpoint.host : nil
-        let bootstrap = ClientBootstrap(group: loop)
+        var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(timeout.nanoseconds))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.socketOption(.so_rcvbuf), value: SocketOptions.upstreamReceiveBuffer)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
@@ -44,6 +43,7 @@ final class UpstreamPool {
                     try pipeline.addHandler(bound.value.connection)
                 }
             }
+        for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.channelOption(option, value: value) }
         let connected =
             if let address {
                 bootstrap.connect(to: address)

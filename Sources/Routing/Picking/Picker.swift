@@ -45,9 +45,11 @@ extension Router {
         var lastResort: ModelRoute.Candidate?
         var isEligible = false
         for candidate in route.candidates {
-            switch ineligibility(of: backends[candidate.index], counts: traits.counts, history: history) {
+            switch ineligibility(of: backends[candidate.index], for: traits, history: history, at: now) {
             case nil: isEligible = true
             case .full, .draining: someoneIsUp = true
+            // A trial's end is near; a pause may be long, and is told.
+            case .failing: someoneIsUp = someoneIsUp || backends[candidate.index].circuits[traits.model].isTrying
             case .down:
                 let hasRoom = !traits.counts || !backends[candidate.index].isFull
                 if lastResort == nil, hasRoom { lastResort = candidate }

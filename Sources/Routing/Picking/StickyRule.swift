@@ -12,7 +12,7 @@ extension Router {
         var best: (rank: Int, choice: Choice)?
         for candidate in route.candidates {
             let backend = backends[candidate.index]
-            guard ineligibility(of: backend, counts: traits.counts, history: history) == nil else { continue }
+            guard ineligibility(of: backend, for: traits, history: history, at: now) == nil else { continue }
             if let held, held.backend == backend.id, candidate.instances.contains(held.instance) {
                 return Choice(index: candidate.index, instance: held.instance, reason: .sticky)
             }

@@ -46,6 +46,23 @@ struct LifecycleTests {
         }
     }
 
+    @Test("a request that was on its way on an idle connection is answered, and told that the connection ends")
+    func requestOnItsWay() async throws {
+        let setup = Setup { $0.settings.drainPause = .seconds(20) }
+        try await withBalancer(setup) { balancer in
+            let idle = try await balancer.connect()
+            try await idle.send(chat())
+            #expect(try await idle.answer()["Connection"] == nil)
+            async let shutdown: Void = balancer.proxy.shutDown(grace: .seconds(20))
+            try await wait(for: "the listener's end", { (try? await balancer.connect()) == nil }, where: { $0 })
+            try await idle.send(chat())
+            let answer = try await idle.answer()
+            #expect(answer.status == 200 && answer["Connection"] == "close")
+            #expect(try await idle.ended() == .closed)
+            await shutdown
+        }
+    }
+
     @Test("whoever waits is still served while the balancer shuts down")
     func waitingIsServed() async throws {
         try await withRunningStream(requestMax: 1) { balancer, client, end in

@@ -147,6 +147,20 @@ struct RetryTests {
         }
     }
 
+    @Test("a server that fails every request, though its probes are fine, is soon left alone and costs nobody an answer")
+    func circuit() async throws {
+        try await withBalancer(twoServers(.resetBeforeAnswer)) { balancer in
+            for number in 0..<40 {
+                let answer = try await balancer.ask(chat(fields: ["X-Session-Id: \(number)"]))
+                #expect(answer.status == 200 && answer["X-Balancer-Server"] == "B")
+                try balancer.isUp("A")
+            }
+            let tried = try balancer.engine("A").observations.received
+            // Five until the circuit opens; then one a pause, and the pauses double.
+            #expect((5...12).contains(tried), "\(tried) of 40")
+        }
+    }
+
     @Test("a black hole, too: neither accepted nor refused", .timeLimit(.minutes(1)))
     func blackHole() async throws {
         try await withBalancer(twoServers(.acceptNever)) { balancer in

@@ -51,7 +51,9 @@ struct RandomLife {
         if let due = world.wakes.min(), due <= now { happens(.clockAdvanced) }
         switch random.below(1000) {
         case 0..<400: arrive()
-        case 400..<610: if let ticket = pick(world.running) { finish(ticket) }
+        case 400..<600: if let ticket = pick(world.running) { finish(ticket) }
+        case 600..<605: if let ticket = pick(world.running) { happens(.stalled(ticket)) }
+        case 605..<610: if let ticket = pick(world.trials) { happens(.answerBegan(ticket)) }
         case 610..<650: if let ticket = pick(world.running + world.waiting) { happens(.requestCancelled(ticket)) }
         case 650..<760: if let ticket = pick(world.running) { happens(.attemptFailed(ticket, randomFailure(ticket))) }
         case 760..<860: if let id = anyServer() { happens(.probed(id, randomReport())) }
@@ -62,7 +64,8 @@ struct RandomLife {
         case 985..<990: happens(.fleetChanged(randomFleet()))
         // Things that come too late, or twice.
         case 990..<993: happens(.clockAdvanced)
-        case 993..<996: happens(.finished(Ticket(loop: 1, sequence: 1), Outcome(isComplete: true)))
+        case 993..<994: happens(.answerBegan(Ticket(loop: 1, sequence: 1)))
+        case 994..<996: happens(.finished(Ticket(loop: 1, sequence: 1), Outcome(.complete)))
         default: happens(.attemptFailed(Ticket(loop: 1, sequence: 2), .serverLost))
         }
     }
@@ -85,7 +88,7 @@ struct RandomLife {
         let timings = Timings(
             promptTokens: random.below(3000), promptMilliseconds: Double(random.below(1000)),
             predictedTokens: random.below(100), predictedMilliseconds: Double(random.below(1000)))
-        happens(.finished(ticket, Outcome(isComplete: random.chance(percent: 90), timings: timings)))
+        happens(.finished(ticket, Outcome(randomEnding(), timings: timings)))
     }
 
     private mutating func happens(_ event: Event) {
@@ -138,6 +141,14 @@ struct RandomLife {
         }
     }
 
+    private mutating func randomEnding() -> Outcome.Ending {
+        switch random.below(20) {
+        case 0: .abandoned
+        case 1...3: .broken("reset")
+        default: .complete
+        }
+    }
+
     private mutating func randomReport() -> BackendReport {
         let slots = random.chance(percent: 40) ? BackendReport.Slots(total: 1 + random.below(3), busy: 0) : nil
         return BackendReport(isBusy: random.chance(percent: 30), slots: slots)
@@ -167,6 +178,9 @@ struct RandomLife {
         policy.stickyTTL = .seconds(random.pick([1, 5]))
         policy.stickyLimit = random.pick([2, 100])
         policy.keptDecisions = 10
+        policy.failuresUntilOpen = random.pick([1, 2, 5])
+        policy.circuitPause = .milliseconds(random.pick([100, 1000]))
+        policy.freeRetries = random.pick([0, 3, 1000])
         let fallback = random.chance(percent: 60) ? random.pick(ids) : nil
         return Fleet(servers: servers, routes: routes, fallback: fallback, policy: policy)
     }

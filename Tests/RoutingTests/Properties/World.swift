@@ -13,9 +13,21 @@ struct World {
         var models: [String]?
         var inFlight = 0
         var passing = 0
+        /// What is known of failures, by the model that was asked for.
+        var circuits: [String?: Circuit] = [:]
 
         var limit: Int? { [requestMax, slots].compactMap { $0 }.min() }
         var isFull: Bool { limit.map { inFlight >= $0 } ?? false }
+    }
+
+    /// Failures in a row; from a number of them on, nobody may come before `until`, and then one at a time.
+    struct Circuit {
+        var failures = 0
+        var until: Moment?
+        var pause = Interval.seconds(0)
+        var trial: Ticket?
+
+        func admits(at now: Moment) -> Bool { trial == nil && until.map { $0 <= now } ?? true }
     }
 
     enum Place: Equatable {
@@ -30,6 +42,7 @@ struct World {
         var attempts = 0
         var failed: Set<BackendID> = []
         var deadline: Moment
+        var hasFailed = false
 
         var isForced: Bool { if case .server = traits.destination { true } else { false } }
     }
@@ -47,6 +60,7 @@ struct World {
 
     var present: [BackendID] { fleet.servers.map(\.id) }
     var running: [Ticket] { tickets { $0.place != .waiting } }
+    var trials: [Ticket] { running.filter { isTrial($0) } }
     var waiting: [Ticket] { tickets { $0.place == .waiting } }
 
     private func tickets(where isWanted: (Request) -> Bool) -> [Ticket] {
@@ -65,12 +79,21 @@ struct World {
         case .requestArrived(let ticket, let traits):
             arrivals += 1
             requests[ticket] = Request(traits: traits, number: arrivals, deadline: now + fleet.policy.maxWait)
-        case .requestCancelled(let ticket), .finished(let ticket, _): leave(ticket)
+        case .requestCancelled(let ticket):
+            judge(ticket, .abandoned, now)
+            leave(ticket)
+        case .finished(let ticket, let outcome):
+            judge(ticket, outcome.ending, now)
+            leave(ticket)
+        case .answerBegan(let ticket): if isTrial(ticket) { judge(ticket, .complete, now) }
+        case .stalled: break
         case .attemptFailed(let ticket, let failure):
             guard let request = requests[ticket], case .running(let server) = request.place else { return }
             requests[ticket]?.failed.insert(server)
+            judge(ticket, failure == .serverLost ? .abandoned : .broken(""), now)
             if case .answered = failure {
                 answered = ticket
+                requests[ticket]?.hasFailed = true
             } else {
                 release(ticket)
                 requests[ticket]?.place = .waiting
@@ -78,6 +101,7 @@ struct World {
             }
         case .probed(let id, let report):
             servers[id]?.failures = 0
+            if servers[id]?.isDown == true { servers[id]?.circuits = [:] }
             servers[id]?.isDown = false
             servers[id]?.slots = report.slots.map(\.total)
         case .probeFailed(let id, _):
@@ -100,6 +124,34 @@ struct World {
         }
     }
 
+    private func isTrial(_ ticket: Ticket) -> Bool {
+        guard let request = requests[ticket], case .running(let id) = request.place else { return false }
+        return servers[id]?.circuits[request.traits.model]?.trial == ticket
+    }
+
+    /// What the end of an attempt says about its server.
+    private mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
+        guard let request = requests[ticket], case .running(let id) = request.place, !request.hasFailed else { return }
+        var circuit = servers[id]?.circuits[request.traits.model] ?? Circuit()
+        let isTrial = circuit.trial == ticket
+        guard isTrial || circuit.until == nil else { return }
+        circuit.trial = nil
+        switch ending {
+        case .complete: circuit = Circuit()
+        case .abandoned: if isTrial { circuit.until = now }
+        case .broken:
+            circuit.failures += 1
+            if isTrial {
+                circuit.pause = min(.init(nanoseconds: circuit.pause.nanoseconds * 2), fleet.policy.longestCircuitPause)
+                circuit.until = now + circuit.pause
+            } else if circuit.failures >= fleet.policy.failuresUntilOpen {
+                circuit.pause = fleet.policy.circuitPause
+                circuit.until = now + circuit.pause
+            }
+        }
+        servers[id]?.circuits[request.traits.model] = circuit
+    }
+
     private mutating func leave(_ ticket: Ticket) {
         release(ticket)
         requests[ticket] = nil
@@ -120,7 +172,7 @@ struct World {
     mutating func carryOut(_ effects: [Effect], at now: Moment) {
         for effect in effects {
             switch effect {
-            case .grant(let ticket, let grant): granted(ticket, grant)
+            case .grant(let ticket, let grant): granted(ticket, grant, now)
             case .refuse(let ticket, let refusal): refused(ticket, refusal, now)
             case .keepAnswer(let ticket): expect(ticket == answered, "keepAnswer for \(ticket), which was not answered")
             case .serverLost(let ticket):
@@ -135,7 +187,7 @@ struct World {
         }
     }
 
-    private mutating func granted(_ ticket: Ticket, _ grant: Grant) {
+    private mutating func granted(_ ticket: Ticket, _ grant: Grant, _ now: Moment) {
         guard var request = requests[ticket] else { return expect(false, "grant for \(ticket), which has its answer") }
         if ticket == answered {
             answered = nil
@@ -153,8 +205,16 @@ struct World {
         expect(!server.isRemoved, "grant on removed \(grant.backend)")
         if !request.isForced {
             expect(!request.traits.counts || !server.isFull, "\(ticket) exceeds the limit of \(grant.backend)")
+            expect(
+                server.circuits[request.traits.model]?.admits(at: now) ?? true || server.isDown,
+                "\(ticket) is granted the failing \(grant.backend)")
             expect(!server.isDraining, "\(ticket) is granted the draining \(grant.backend)")
-            let everybodyIsDown = candidates.allSatisfy { servers[$0]?.isDown ?? true }
+            let everybodyIsDown = candidates.allSatisfy { id in
+                guard let server = servers[id], !server.isDown, let circuit = server.circuits[request.traits.model] else {
+                    return servers[id]?.isDown ?? true
+                }
+                return circuit.trial == nil && !circuit.admits(at: now) && !server.isDraining
+            }
             expect(!server.isDown || everybodyIsDown && request.attempts == 1, "\(ticket) is granted the down \(grant.backend)")
         }
         if let name = grant.model { expect(server.models?.contains(name) ?? false, "\(grant.backend) lists no \(name)") }
@@ -167,7 +227,12 @@ struct World {
             expect(overtaken == nil, "\(ticket) overtakes its own client's request \(overtaken?.number ?? 0)")
         }
         request.place = .running(grant.backend)
+        request.hasFailed = false
         requests[ticket] = request
+        if let circuit = server.circuits[request.traits.model], circuit.until != nil, circuit.admits(at: now) {
+            servers[grant.backend]?.circuits[request.traits.model]?.trial = ticket
+        }
+        expect(grant.isTrial == isTrial(ticket), "\(ticket) is told whether it is a trial")
         if request.traits.counts { servers[grant.backend]?.inFlight += 1 } else { servers[grant.backend]?.passing += 1 }
     }
 
@@ -195,7 +260,7 @@ struct World {
         let fallback = [fleet.fallback].compactMap { $0 }
         switch request.traits.destination {
         case .server(let name): return fleet.servers.filter { $0.name == name }.map(\.id)
-        case .fallback: return fallback
+        case .fallback, .conversation: return fallback
         case .model(let model):
             if let routes = fleet.routes {
                 guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else {
@@ -227,7 +292,7 @@ struct World {
             expect(named.allSatisfy { $0 > 0 } && named.reduce(0, +) <= backend.inFlight, "\(backend.id): \(named)")
             expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
         }
-        for ticket in waiting { checkWaiting(ticket) }
+        for ticket in waiting { checkWaiting(ticket, now) }
         let deadlines = router.line.entries.map(\.deadline)
         if let next = deadlines.min() {
             expect(wakes.contains { $0 <= next }, "nobody is woken for the deadline \(next)")
@@ -235,16 +300,17 @@ struct World {
     }
 
     /// Nobody waits while a place is free, nor when there is nothing left to wait for.
-    private mutating func checkWaiting(_ ticket: Ticket) {
+    private mutating func checkWaiting(_ ticket: Ticket, _ now: Moment) {
         guard let request = requests[ticket] else { return }
         var hasHope = false
         for id in candidates(for: request) where !request.failed.contains(id) {
             guard let server = servers[id] else { continue }
-            let hasRoom = !server.isFull || !request.traits.counts
+            let circuit = server.circuits[request.traits.model] ?? Circuit()
+            let hasRoom = (!server.isFull || !request.traits.counts) && circuit.admits(at: now)
             expect(
                 !hasRoom || server.isDown || server.isDraining || server.isRemoved,
                 "\(ticket) waits although \(id) has a free place")
-            hasHope = hasHope || server.isDraining || server.inFlight > 0
+            hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil
         }
         expect(hasHope, "\(ticket) waits for nothing")
     }

@@ -51,13 +51,14 @@ final class ScriptedEngine: Sendable {
         for channel in log.state.withLock({ $0.channels }) { try? await channel.close() }
     }
 
-    static func start(_ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
+    /// - Parameter atHead: the script is asked as soon as a head has come, and again for nothing that follows it.
+    static func start(atHead: Bool = false, _ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
         let log = Log()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Connection(log, script))
+                    try channel.pipeline.syncOperations.addHandler(Connection(log, script, atHead: atHead))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -78,8 +79,10 @@ final class ScriptedEngine: Sendable {
         private var number = 0
         private var requests = 0
         private var received = ""
+        private let atHead: Bool
 
-        init(_ log: Log, _ script: @escaping @Sendable (Turn) -> Reply) {
+        init(_ log: Log, _ script: @escaping @Sendable (Turn) -> Reply, atHead: Bool) {
+            self.atHead = atHead
             self.log = log
             self.script = script
         }
@@ -94,7 +97,7 @@ final class ScriptedEngine: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received += String(buffer: unwrapInboundIn(data))
-            guard isWhole else { return }
+            guard !atHead || requests == 0, isWhole else { return }
             requests += 1
             let turn = Turn(connection: number, request: requests, text: received)
             received = ""
@@ -112,6 +115,7 @@ final class ScriptedEngine: Sendable {
         private var isWhole: Bool {
             let parts = received.components(separatedBy: "\r\n\r\n")
             guard parts.count > 1 else { return false }
+            if atHead { return true }
             let line = parts[0].split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
             let length = line.flatMap { Int($0.dropFirst("content-length:".count).drop { $0 == " " }) } ?? 0
             return received.utf8.count >= parts[0].utf8.count + 4 + length

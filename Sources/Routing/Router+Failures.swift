@@ -1,0 +1,100 @@
+// What becomes of a request whose attempt failed, and of the server that failed it.
+
+extension Router {
+    mutating func attemptFailed(
+        _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
+        var history = request.history
+        history.failed.append(request.backend)
+        history.lastFailure = "\(backends[index].server.name) \(failure.message)"
+        if request.hasFailed {
+            // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
+        } else if failure == .serverLost {
+            _ = backends[index].circuits[request.traits.model].abandoned(ticket, at: now)
+        } else {
+            blame(index, ticket, request.traits.model, failure.message, now, &effects)
+        }
+        let mayRetry =
+            history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
+            && (isMove(request, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
+
+        if case .answered = failure {
+            guard mayRetry, let route = route(to: request.traits.destination),
+                case .run(let choice) = pick(route, for: request.traits, history: history, at: now)
+            else {
+                running[ticket]?.hasFailed = true
+                effects.append(.keepAnswer(ticket))
+                return
+            }
+            running[ticket] = nil
+            release(request)
+            grant(
+                ticket, request.traits, route, choice, history, arrivedAt: request.arrivedAt, waitingSince: nil, now,
+                &effects)
+            return serveWaiting(now, &effects)
+        }
+
+        running[ticket] = nil
+        if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
+            effects.append(.probeNow(request.backend))
+        }
+        release(request)
+        let detail = history.lastFailure ?? ""
+        if request.isLastResort {
+            let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
+            refuse(ticket, request.traits, refusal, now, &effects)
+        } else if mayRetry, let route = route(to: request.traits.destination) {
+            place(ticket, request.traits, route, history, arrivedAt: request.arrivedAt, now, &effects)
+        } else {
+            refuse(ticket, request.traits, .upstreamFailed(detail: detail), now, &effects)
+        }
+        serveWaiting(now, &effects)
+    }
+
+    /// Work that was there when its server began to fail is moved, not retried: it happens once, however much it is.
+    private func isMove(_ request: RunningRequest, _ failure: AttemptFailure, _ index: Int) -> Bool {
+        guard failure != .serverLost else { return true }
+        return backends[index].circuits[request.traits.model].failingSince.map { request.grantedAt <= $0 } ?? false
+    }
+
+    /// Counts a failed request against its server.
+    private mutating func blame(
+        _ index: Int, _ ticket: Ticket, _ model: String?, _ reason: String, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        guard backends[index].circuits[model].failed(ticket, reason: reason, policy: fleet.policy, at: now) else { return }
+        if let trial = backends[index].circuits[model].opensForTrialAt { wake(at: trial, &effects) }
+    }
+
+    /// What a request's end says about its server.
+    mutating func judge(
+        _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        guard !request.hasFailed, let index = indexOfBackend[request.backend] else { return }
+        let model = request.traits.model
+        switch ending {
+        case .complete: _ = backends[index].circuits[model].succeeded(ticket)
+        case .abandoned:
+            _ = backends[index].circuits[model].abandoned(ticket, at: now)
+        case .broken(let reason):
+            blame(index, ticket, model, reason, now, &effects)
+            if backends[index].health.trafficFailed(reason: reason) { effects.append(.probeNow(request.backend)) }
+        }
+    }
+
+    /// A trial is being answered: the server works again, however long the answer takes.
+    mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
+        guard let request = running[ticket], let index = indexOfBackend[request.backend],
+            backends[index].circuits[request.traits.model].succeeded(ticket)
+        else { return }
+        serveWaiting(now, &effects)
+    }
+
+    /// A stream has fallen silent: look whether its server lives. Only the probe's word ends the stream.
+    mutating func stalled(_ ticket: Ticket, _ effects: inout [Effect]) {
+        guard let request = running[ticket], let index = indexOfBackend[request.backend],
+            backends[index].health.trafficFailed(reason: "fell silent in the middle of a stream")
+        else { return }
+        effects.append(.probeNow(request.backend))
+    }
+}

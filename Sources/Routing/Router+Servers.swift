@@ -1,0 +1,62 @@
+// What becomes known of servers: probes, a new configuration.
+
+extension Router {
+    mutating func probed(
+        _ id: BackendID, _ report: BackendReport, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        guard let index = indexOfBackend[id] else { return }
+        let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
+        var report = report
+        // Slots that work for us are no sign of a busy machine: the limit counts them already.
+        if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
+            report.isBusy = true
+        }
+        backends[index].health.probed(report, at: now)
+        if wasDown {
+            routesByModel.removeAll()
+            backends[index].circuits.removeAll()
+        }
+        if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
+    }
+
+    mutating func probeFailed(
+        _ id: BackendID, _ reason: String, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        guard let index = indexOfBackend[id] else { return }
+        let isNewlyDown = backends[index].health.probeFailed(
+            reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
+        guard isNewlyDown else { return }
+        routesByModel.removeAll()
+        // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
+        let lost = running.filter { $0.value.backend == id }.map(\.key)
+        for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
+        // Those who waited for this server alone have nothing to wait for.
+        serveWaiting(now, &effects)
+    }
+
+    mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
+        rebuildBackends(new)
+        for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
+        serveWaiting(now, &effects)
+    }
+
+    /// Lines the backends up with the fleet; those that went away stay behind the others while they have work.
+    mutating func rebuildBackends(_ new: Fleet) {
+        fleet = new
+        let old = backends
+        backends = new.servers.map { server in
+            guard var known = old.first(where: { $0.id == server.id }) else { return Backend(server: server) }
+            known.server = server
+            known.isRemoved = false
+            return known
+        }
+        let present = Set(new.servers.map(\.id))
+        for var gone in old where !present.contains(gone.id) {
+            gone.isRemoved = true
+            if gone.isIdleOfRequests { sessions.forget(gone.id) } else { backends.append(gone) }
+        }
+        indexOfBackend = Dictionary(
+            backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+        routesByModel.removeAll()
+    }
+}

@@ -1,0 +1,151 @@
+import Proxy
+import Routing
+import Testing
+
+/// A small random generator: the same seed gives the same numbers.
+private struct SplitMix64: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+}
+
+@Suite("Random lives of the state machines")
+struct StateMachinePropertyTests {
+    /// What has happened to the request at hand, told much more simply.
+    private struct Story {
+        var isSubmitted = false
+        /// A byte of an answer may have gone to the client.
+        var isCommitted = false
+        var isRepeatable = true
+        var isTunnel = false
+    }
+
+    @Test("an exchange never retries after its commit point, grants nothing unasked, and forgets nobody", arguments: 1...20)
+    func exchange(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var exchange = Exchange()
+        var story = Story()
+        for step in 0..<5_000 {
+            let before = exchange
+            let place = "seed \(seed), step \(step), from \(before.state)"
+            switch random.below(14) {
+            case 0 where exchange.state == .idle:
+                exchange.headReceived()
+                story = Story()
+            case 1 where exchange.state == .collecting:
+                exchange.submitted()
+                story.isSubmitted = true
+            case 2 where exchange.state == .collecting: exchange.localAnswerBegan()
+            case 3 where exchange.state == .answering || exchange.state == .relaying: exchange.finished()
+            case 4:
+                if exchange.granted() { #expect(story.isSubmitted && !story.isCommitted, "\(place)") }
+            case 5:
+                if exchange.refused() { #expect(story.isSubmitted && !story.isCommitted, "\(place)") }
+            case 6:
+                if exchange.connected(isReused: random.below(2) == 0), random.below(4) == 0 {
+                    exchange.beganToStreamBody()
+                    story.isRepeatable = false
+                }
+            case 7:
+                let status = [200, 200, 200, 400, 502, 503, 504][random.below(7)]
+                let action = exchange.answerHead(
+                    status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0)
+                if action == .holdAndReport { #expect(status >= 502 && story.isRepeatable, "\(place)") }
+                if action == .holdHead { #expect(status == 200, "\(place)") }
+                if action == .forward { story.isCommitted = true }
+                if action != .ignore { #expect(before.isAwaiting, "\(place)") }
+            case 8: if exchange.released() { story.isCommitted = true }
+            case 9:
+                if exchange.switchedProtocols() {
+                    #expect(before.isAwaiting, "\(place)")
+                    story.isCommitted = true
+                    story.isTunnel = true
+                }
+            case 10, 11:
+                let isProbe = random.below(2) == 0
+                let loss = isProbe ? exchange.serverLost(isSilent: random.below(2) == 0) : exchange.upstreamLost()
+                switch loss {
+                case .tryFreshConnection: #expect(!story.isCommitted && story.isRepeatable, "\(place)")
+                case .report: #expect(!story.isCommitted && story.isSubmitted, "\(place)")
+                case .endVisibly: #expect(story.isCommitted && !story.isTunnel, "\(place)")
+                case .endTunnel: #expect(story.isTunnel, "\(place)")
+                case .ignore: #expect(exchange == before, "\(place)")
+                }
+            case 12 where random.below(10) == 0:
+                let loss = exchange.clientLost()
+                #expect(exchange.state == .idle, "\(place)")
+                switch before.state {
+                case .waiting: #expect(loss == .cancel, "\(place)")
+                case .connecting, .awaitingAnswer, .holdingAnswer, .holdingHead, .relaying, .tunnelling:
+                    #expect(loss == .cancelAndCloseUpstream, "\(place)")
+                case .idle, .collecting, .answering: #expect(loss == .nothing, "\(place)")
+                }
+            default: break
+            }
+        }
+    }
+
+    private final class Connection {}
+
+    @Test("a pool lends each connection to one request at a time, and none that is old, gone or forgotten", arguments: 1...20)
+    func pool(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        let limit = 4
+        var pool = UpstreamPoolState<Connection>(idleLimit: limit, idleTime: .seconds(4))
+        var now = Moment(nanoseconds: 1)
+        var idleSince: [ObjectIdentifier: Moment] = [:]
+        var lent: [Connection] = []
+        for step in 0..<5_000 {
+            now = now + .milliseconds(Int64(random.below(900)))
+            let place = "seed \(seed), step \(step)"
+            switch random.below(8) {
+            case 0...2:
+                if let connection = pool.lease(at: now) {
+                    let since = idleSince.removeValue(forKey: ObjectIdentifier(connection))
+                    #expect(since.map { $0 + .seconds(4) > now } == true, "\(place): too old, or not idle at all")
+                    lent.append(connection)
+                } else {
+                    #expect(!idleSince.values.contains { $0 + .seconds(4) > now }, "\(place): a fresh one is withheld")
+                    lent.append(Connection())
+                }
+            case 3...5:
+                guard !lent.isEmpty else { continue }
+                let connection = lent.remove(at: random.below(lent.count))
+                let isTaken = pool.giveBack(connection, at: now)
+                #expect(isTaken == (idleSince.count < limit), "\(place)")
+                if isTaken { idleSince[ObjectIdentifier(connection)] = now }
+            case 6:
+                for connection in pool.expired(at: now) {
+                    let since = idleSince.removeValue(forKey: ObjectIdentifier(connection))
+                    #expect(since.map { $0 + .seconds(4) <= now } == true, "\(place): not old, or not idle")
+                }
+                #expect(!idleSince.values.contains { $0 + .seconds(4) <= now }, "\(place): an old one is left")
+            default:
+                if random.below(20) == 0 {
+                    #expect(pool.removeAll().count == idleSince.count, "\(place)")
+                    idleSince.removeAll()
+                } else if let connection = lent.first {
+                    // One that is lent is not in the pool: forgetting it changes nothing there.
+                    pool.remove(connection)
+                }
+            }
+            #expect(pool.idleCount == idleSince.count, "\(place)")
+        }
+    }
+}
+
+extension Exchange {
+    fileprivate var isAwaiting: Bool {
+        if case .awaitingAnswer = state { true } else { false }
+    }
+}
