@@ -24,7 +24,7 @@ extension ClientHandler {
         if request.isCommittedToStream { relay.clientFraming = framingAfterKeepAlive(relay, status: status) }
         request.record.status = status
         request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
-        expect(.betweenBytes, within: loop.settings.betweenBytesTimeout)
+        expectNextPiece()
         if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
         if let ticket = request.ticket, request.grant?.isTrial == true {
             loop.router.send(.answerBegan(ticket), from: loop)
@@ -109,7 +109,7 @@ extension ClientHandler {
         request.answer = nil
         relay.pace.pieceCame(at: loop.now, after: request.lastUpstreamByteAt)
         request.lastUpstreamByteAt = loop.now
-        if loop.settings.betweenBytesTimeout != nil { expect(.betweenBytes, within: loop.settings.betweenBytesTimeout) }
+        if loop.settings.betweenBytesTimeout != nil { expectNextPiece() }
         let span = buffer.readableBytesSpan
         let startsBetweenChunks = relay.reader.isBetweenChunks
         var ranges = contentRanges
@@ -252,7 +252,8 @@ extension ClientHandler {
         }
     }
 
-    private func finishLocally(_ response: LocalResponse) {
+    /// `isRefusal`: in place of a server's answer, so that it belongs into the books.
+    private func finishLocally(_ response: LocalResponse, isRefusal: Bool = false) {
         var writer = HeadWriter()
         writer.write("HTTP/1.1 ")
         writer.write(response.status)
@@ -276,22 +277,25 @@ extension ClientHandler {
         writeToClient(writer.bytes)
         if !request.isHead, response.status != 204 { writeToClient(response.body) }
         flushToClient()
+        if isRefusal { finishRecord() }
         nextRequest()
     }
 
     /// Answers with an error in the client's API.
     func refuse(_ reply: ErrorReply) {
         exchange.localAnswerBegan()
-        var headers: [(name: String, value: String)] = [("X-Request-Id", requestID())]
+        request.record.requestID = requestID()
+        if request.record.address.isEmpty { request.record.address = peer }
+        var headers: [(name: String, value: String)] = [("X-Request-Id", request.record.requestID)]
         if reply.status == 426 { headers.append(("Upgrade", "HTTP/1.1")) }
         if request.bodyReader != nil { request.keepsAlive = false }
         if let seconds = reply.retryAfterSeconds { headers.append(("Retry-After", String(seconds))) }
         request.record.status = reply.status
         request.record.ending = .refused
-        if request.kind != .own { finishRecord() }
-        if request.isCommittedToStream { return endStream(with: reply) }
+        if request.isCommittedToStream { return endStream(with: reply, isRefusal: true) }
         finishLocally(
-            LocalResponse(status: reply.status, headers: headers, body: reply.json(request.dialect).bytes))
+            LocalResponse(status: reply.status, headers: headers, body: reply.json(request.dialect).bytes),
+            isRefusal: request.kind != .own)
     }
 
     // MARK: Accounting
@@ -321,7 +325,7 @@ extension ClientHandler {
         if ending != .refused { finishRecord() }
     }
 
-    private func finishRecord() {
+    func finishRecord() {
         request.record.totalMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         loop.counters.requestsByStatusClass[min(5, max(0, request.record.status / 100))] += 1
         loop.counters.bytesReceived += request.record.bytesReceived

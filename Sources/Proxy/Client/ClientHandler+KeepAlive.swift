@@ -87,9 +87,10 @@ extension ClientHandler {
     }
 
     /// Ends a stream that has begun without an answer: an error event, then the connection, without a proper end.
-    func endStream(with reply: ErrorReply) {
+    func endStream(with reply: ErrorReply, isRefusal: Bool = false) {
         writeChunk(reply.streamEvent(request.dialect))
         flushToClient()
+        if isRefusal { finishRecord() }
         request.keepsAlive = false
         lingerAndClose()
         exchange.finished()

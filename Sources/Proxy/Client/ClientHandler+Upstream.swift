@@ -162,7 +162,7 @@ extension ClientHandler {
 
     func serverLost(_ ticket: Ticket) {
         guard request.ticket == ticket else { return }
-        let isSilent = request.lastUpstreamByteAt + .seconds(2) < loop.now
+        let isSilent = isWritable && request.lastUpstreamByteAt + .seconds(2) < loop.now
         let action = exchange.serverLost(isSilent: isSilent)
         if action == .ignore { return }
         request.upstream?.close()

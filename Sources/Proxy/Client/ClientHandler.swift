@@ -136,6 +136,9 @@ final class ClientHandler: ChannelDuplexHandler {
         request.deadline = interval.map { loop.now + $0 }
     }
 
+    /// While the client does not read, we do not read either, and the server is not late.
+    func expectNextPiece() { expect(.betweenBytes, within: isWritable ? loop.settings.betweenBytesTimeout : nil) }
+
     func hasExpired(at now: Moment) -> Bool { request.deadline.map { $0 <= now } ?? false }
 
     func deadlinePassed() {
@@ -372,6 +375,11 @@ final class ClientHandler: ChannelDuplexHandler {
             request.upstream?.resumeReading()
         } else {
             request.upstream?.pauseReading()
+        }
+        if exchange.state == .relaying {
+            loop.readClock()
+            request.lastUpstreamByteAt = loop.now
+            expectNextPiece()
         }
         context.fireChannelWritabilityChanged()
     }

@@ -1,4 +1,6 @@
 import FakeBackend
+import Proxy
+import Routing
 import Testing
 
 @Suite("Slow clients")
@@ -42,6 +44,25 @@ struct BackPressureTests {
         }
     }
 
+    @Test("a client that pauses is not the server's silence: no limit of the server's runs meanwhile")
+    func pauseIsNotSilence() async throws {
+        let setup = Setup { $0.settings.betweenBytesTimeout = .milliseconds(500) }
+        try await withBalancer(setup) { balancer in
+            let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 65_536)
+            try await client.stopReading()
+            try await client.send(chat(fault: "big-answer=\(24 << 20)"))
+            try await balancer.engine("A").observations { $0.concurrency == 1 }
+            let start = ContinuousClock.now
+            try await wait(for: "two seconds", { ContinuousClock.now - start }, where: { $0 > .seconds(2) })
+            // Found dead while it is us who do not read: it still gets its chance to be read to the end.
+            try balancer.isDown("A")
+            try balancer.isUp("A")
+            try await client.goOnReading()
+            let answer = try await client.answer()
+            #expect(answer.isWhole && answer.body.count == 24 << 20)
+        }
+    }
+
     @Test("a client slower than its answer's end still gets all of it before the connection is closed")
     func slowEnd() async throws {
         let size = 3 << 20
@@ -52,7 +73,13 @@ struct BackPressureTests {
             let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 4096)
             try await client.stopReading()
             try await client.send(chat())
-            try await balancer.records(1)
+            // It reads a little at a time until the last of the answer has been taken from the server.
+            func readALittle() async throws -> Int {
+                try await client.goOnReading()
+                try await client.stopReading()
+                return balancer.notes.records.count
+            }
+            try await wait(for: "the answer's end", readALittle, where: { $0 == 1 })
             // The time for which a finished connection lingers (2 s) passes without a loss.
             let start = ContinuousClock.now
             try await wait(for: "three seconds", { ContinuousClock.now - start }, where: { $0 > .seconds(3) })

@@ -196,6 +196,18 @@ struct ErrorTests {
         }
     }
 
+    @Test("what is refused here is logged with the id that the client was told, its address and what it was sent")
+    func refusedIsLogged() async throws {
+        try await withBalancer { balancer in
+            let answer = try await balancer.ask(post("/v1/chat/completions", #"{"model":"#, fields: ["X-Request-Id: mine"]))
+            #expect(answer.status == 400 && answer["X-Request-Id"] == "mine")
+            let broken = try await balancer.ask("GET / HTTP/1.1\n\n")
+            let records = try await balancer.records(2)
+            #expect(records.map(\.requestID) == ["mine", broken["X-Request-Id"]])
+            for record in records { #expect(record.address == "127.0.0.1" && record.bytesSent > 100) }
+        }
+    }
+
     @Test("what is refused is in the books with a sensible time, and an access-log line without the prompt")
     func records() async throws {
         try await withBalancer(Setup { $0.fallback = nil }) { balancer in

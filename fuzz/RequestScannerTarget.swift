@@ -1,0 +1,23 @@
+// The scanner of request bodies: however a body is cut into pieces, it says the same; and what it accepts, the tree parser of
+// the control plane accepts as well, with the same model.
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+    let whole = scan(bytes, pieces: [bytes.count])
+    check(scan(bytes, pieces: [1]) == whole, "one byte at a time it says something else")
+    check(scan(bytes, pieces: [7, 2, 31]) == whole, "cut at odd places it says something else")
+    guard case .success(let facts) = whole else { return 0 }
+    check(facts.bodyLength == count, "the length is wrong")
+    if let range = facts.modelRange { check(range.upperBound <= count && !range.isEmpty, "the model lies outside") }
+    for range in facts.systemTexts { check(range.upperBound <= count, "a system text lies outside") }
+    guard let tree = try? JSON(parsing: bytes) else { return 0 }  // the tree has tighter limits of depth
+    if let model = facts.model { check(tree["model"]?.stringValue == model, "another model than the tree's") }
+    return 0
+}
+
+private func scan(_ bytes: [UInt8], pieces: [Int]) -> Result<RequestFacts, RequestScanProblem> {
+    var scanner = RequestScanner()
+    forEachPiece(of: bytes, pieces) { scanner.feed($0) }
+    do { return .success(try scanner.finish()) } catch { return .failure(error) }
+}
