@@ -1,10 +1,12 @@
-# The commands of this project. All but e2e and bench need the Swift toolchain alone; those two install the rest themselves
-# (Debian packages, a Python environment in .venv-e2e).
+# The commands of this project. Most need the Swift toolchain alone, conformance and soak Python 3.11 as well; e2e and bench install
+# the rest themselves (Debian packages, a Python environment in .venv-e2e).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-core lint check e2e bench format clean
+.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench format clean
 
 BALANCER := .build/release/llama-balancer
+FAKE := .build/release/fake-llama
+MINUTES := 10
 SWIFT_FOLDERS := Package.swift Sources Tests
 
 help:  ## shows this list
@@ -35,6 +37,18 @@ check: lint  ## before every commit: lint, purity of Routing and Wire, and their
 e2e: release  ## end-to-end tests: real llama-servers, real clients, a real browser
 	scripts/e2e.sh
 
+conformance: release  ## what a load balancer should keep, checked from outside; also on others: ARGS="--proxy haproxy"
+	PYTHONDONTWRITEBYTECODE=1 python3 conformance/run.py --binary $(BALANCER) --fake $(FAKE) $(ARGS)
+
+soak: release  ## 300 clients, three engines that die, freeze and misbehave, 10 minutes (MINUTES=1 for a look)
+	PYTHONDONTWRITEBYTECODE=1 python3 soak/soak.py --binary $(BALANCER) --fake $(FAKE) --minutes $(MINUTES) $(ARGS)
+
+fuzz:  ## libFuzzer on everything that reads bytes from outside, a minute each (ARGS="10 heads": 10 s, that one)
+	scripts/fuzz.sh $(ARGS)
+
+sanitize:  ## all Swift tests under Thread Sanitizer and Address Sanitizer
+	scripts/sanitize.sh
+
 bench: release  ## what the balancer costs, beside nginx and HAProxy; make bench ARGS=--quick for a look
 	scripts/bench.sh $(ARGS)
 
@@ -42,4 +56,4 @@ format:  ## lays the Swift code out as `lint` wants it
 	swift format format --in-place --parallel --recursive $(SWIFT_FOLDERS)
 
 clean:  ## removes everything that was built
-	rm -rf .build .build-core
+	rm -rf .build .build-core .build-fuzz .build-thread .build-address .build-soak .build-e2e

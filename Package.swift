@@ -52,7 +52,10 @@ let effects: [Target] = [
         dependencies: ["FakeBackend", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nio,
         swiftSettings: strict),
     .testTarget(
-        name: "ProxyTests", dependencies: ["Proxy", "Wire", "Routing", "FakeBackend"] + nioHTTP, swiftSettings: strict),
+        name: "ProxyTests",
+        dependencies: [
+            "Proxy", "Wire", "Routing", "FakeBackend", .product(name: "NIOEmbedded", package: "swift-nio"),
+        ] + nioHTTP, swiftSettings: strict),
     .testTarget(
         name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy", "FakeBackend"] + nio, swiftSettings: strict),
     .testTarget(

@@ -24,7 +24,7 @@ source_of() {
 for target in "$@"; do
     source=$(source_of "$target")
     # One module of Wire and the target: no package to resolve, nothing else to build.
-    swiftc -O -wmo -parse-as-library -swift-version 6 -package-name fuzz -module-name Fuzz -sanitize=fuzzer,address \
+    swiftc -O -wmo -parse-as-library -swift-version 6 -suppress-warnings -package-name fuzz -module-name Fuzz -sanitize=fuzzer,address \
         -enable-upcoming-feature ExistentialAny \
         $(find Sources/Wire -name '*.swift' | sort) fuzz/Support.swift "$source" -o ".build-fuzz/$target"
     mkdir -p ".build-fuzz/corpus/$target"

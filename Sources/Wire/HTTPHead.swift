@@ -104,7 +104,10 @@ extension HTTPHead {
         minorVersion = version
         fieldsStart = index + 11
         guard bytes.count >= fieldsStart, bytes[index + 9] == 0x0D else { return .badRequestLine }
-        return nil
+        // A TRACE would show its sender the fields that were added for the server, its key among them; CONNECT is for forward
+        // proxies.
+        let isForbidden = isMethod(bytes, "TRACE") || isMethod(bytes, "CONNECT")
+        return isForbidden ? .methodNotAllowed : nil
     }
 
     private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
@@ -125,6 +128,12 @@ extension HTTPHead {
         }
         fieldsStart = index + 2
         return fieldsStart <= bytes.count ? nil : .badStatusLine
+    }
+
+    private func isMethod(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
+        guard method.count == name.utf8CodeUnitCount else { return false }
+        for index in 0..<method.count where bytes[index] != name.utf8Start[index] { return false }
+        return true
     }
 
     private func minorVersion(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {

@@ -64,6 +64,7 @@ package enum HeadProblem: Error, Equatable, Sendable {
     case badFieldName, badFieldValue, foldedField
     case badContentLength, repeatedContentLength, lengthAndTransferEncoding, unknownTransferEncoding
     case badHost, missingHost
+    case methodNotAllowed
 
     /// What to tell the sender.
     package var message: String {
@@ -85,6 +86,7 @@ package enum HeadProblem: Error, Equatable, Sendable {
         case .lengthAndTransferEncoding: "Content-Length and Transfer-Encoding are given together"
         case .unknownTransferEncoding: "the only transfer encoding understood here is `chunked`, once, in HTTP/1.1"
         case .badHost: "Host is given more than once or is not a host name with an optional port"
+        case .methodNotAllowed: "TRACE and CONNECT are not for this proxy"
         case .missingHost: "an HTTP/1.1 request needs a Host field"
         }
     }

@@ -65,6 +65,8 @@ struct HTTPHeadTests {
             ("\(String(repeating: "M", count: 33)) / HTTP/1.1\r\nHost: a\r\n\r\n", .badRequestLine),
             ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
             ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
+            ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", .methodNotAllowed),
+            ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", .methodNotAllowed),
             ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget), ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
             ("GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", .badTarget),
             ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", .unsupportedVersion),

@@ -322,6 +322,7 @@ final class ClientHandler: ChannelDuplexHandler {
             switch problem {
             case .headTooLarge, .tooManyFields: 431
             case .unsupportedVersion: 505
+            case .methodNotAllowed: 405
             default: 400
             }
         let code = status == 431 ? "request_too_large" : "invalid_request"

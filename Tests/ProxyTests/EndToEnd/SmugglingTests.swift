@@ -67,6 +67,18 @@ struct SmugglingTests {
         }
     }
 
+    @Test(
+        "TRACE and CONNECT are 405: an engine that repeats its request would show its own key", arguments: ["TRACE", "CONNECT"])
+    func forbiddenMethods(method: String) async throws {
+        var setup = Setup()
+        setup.servers[0].authorization = "Bearer secret"
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(get("/echo", method: method))
+            #expect(answer.status == 405)
+            #expect(try balancer.engine("A").observations.received == 0)
+        }
+    }
+
     @Test("versions other than 1.0 and 1.1 are 505", arguments: ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/1.10"])
     func versions(version: String) async throws {
         try await withBalancer { balancer in
