@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 rules='^[[:space:]]*([a-z@]+ )*import[[:space:]] | imports nothing: this module stands alone (NIO, Foundation and Glibc belong to Proxy, Control and App)
 \b(Date|ContinuousClock|SuspendingClock|clock_gettime|gettimeofday|time\(nil\)) | reads a clock: take a `Moment` as a parameter
 \.random\(in:[^)]*\)|\.random\(\)|SystemRandomNumberGenerator|\.(shuffled|randomElement|shuffle)\(\) | draws luck of its own: take `using:` a generator
-\b(Task|TaskGroup|Mutex|Atomic|Thread|DispatchQueue)\b|\b(async|await|actor)\b | runs or waits beside its caller: return an effect instead
+\b(Task|TaskGroup|Mutex|NIOLockedValueBox|Atomic|Thread|DispatchQueue)\b|\b(async|await|actor)\b | runs or waits beside its caller: return an effect instead
 \b(print|debugPrint|fputs|getenv|fopen|readLine)\( | touches the world: return a value'
 
 found=0

@@ -1,7 +1,7 @@
 import Foundation
 import NIOPosix
 import Proxy
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Writes the access log's lines from one thread of its own, so that a slow disk or pipe never holds up a loop.
 final class AccessLogWriter: AccessLogSink {
@@ -14,7 +14,7 @@ final class AccessLogWriter: AccessLogSink {
     private static let pendingLimit = 64 << 20
 
     private let path: String?
-    private let state: Mutex<State>
+    private let state: NIOLockedValueBox<State>
     private let queue = DispatchQueue(label: "access-log")
 
     /// Nil when the log is off.
@@ -25,22 +25,22 @@ final class AccessLogWriter: AccessLogSink {
         case .off: return nil
         case .standardOutput:
             path = nil
-            state = Mutex(State(file: .standardOutput))
+            state = NIOLockedValueBox(State(file: .standardOutput))
         case .file(let path):
             self.path = path
-            state = Mutex(State(file: try Self.open(path)))
+            state = NIOLockedValueBox(State(file: try Self.open(path)))
         }
     }
 
     func write(_ lines: [UInt8]) {
-        let fits = state.withLock { state in
+        let fits = state.withLockedValue { state in
             guard state.pending + lines.count <= Self.pendingLimit else { return false }
             state.pending += lines.count
             return true
         }
         guard fits else { return }
         queue.async { [self] in
-            let file = state.withLock { state in
+            let file = state.withLockedValue { state in
                 state.pending -= lines.count
                 return state.file
             }
@@ -51,7 +51,7 @@ final class AccessLogWriter: AccessLogSink {
     /// Opens the file anew, for those who move logs away.
     func reopen() {
         guard let path, let file = try? Self.open(path) else { return }
-        state.withLock { $0.file = file }
+        state.withLockedValue { $0.file = file }
     }
 
     /// Returns when everything is written.

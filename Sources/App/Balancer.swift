@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Proxy
 import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The whole running program: the proxy, the monitors and the own endpoints around one router.
 final class Balancer: Sendable {
@@ -14,8 +14,8 @@ final class Balancer: Sendable {
     private let configuration: ConfigurationBoard
     private let accessLog: AccessLogWriter?
     private let loadTask: Task<Void, Never>
-    private let identities: Mutex<BackendIdentities>
-    private let grace: Mutex<Duration>
+    private let identities: NIOLockedValueBox<BackendIdentities>
+    private let grace: NIOLockedValueBox<Duration>
     private let logger: Logger
 
     var port: Int { proxy.port }
@@ -61,20 +61,20 @@ final class Balancer: Sendable {
         self.configuration = configuration
         self.accessLog = accessLog
         self.loadTask = loadTask
-        self.identities = Mutex(identities)
-        self.grace = Mutex(grace)
+        self.identities = NIOLockedValueBox(identities)
+        self.grace = NIOLockedValueBox(grace)
         self.logger = logger
     }
 
     /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
     /// restart.
     func apply(_ settings: Configuration, file: String?) async throws {
-        let assembly = identities.withLock {
+        let assembly = identities.withLockedValue {
             Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &$0)
         }
         try await proxy.reload(assembly.settings, fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)
-        grace.withLock { $0 = settings.shutdownGrace }
+        grace.withLockedValue { $0 = settings.shutdownGrace }
         configuration.publish(assembly.board)
         accessLog?.reopen()
     }
@@ -86,7 +86,7 @@ final class Balancer: Sendable {
 
     /// Stops accepting, lets streams end, then goes.
     func shutDown() async {
-        await proxy.shutDown(grace: grace.withLock { $0 })
+        await proxy.shutDown(grace: grace.withLockedValue { $0 })
         monitor.stop()
         loadTask.cancel()
         accessLog?.close()

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 import Wire
 
 /// What an engine has seen so far.
@@ -111,12 +111,12 @@ extension Observations.Request {
 
 /// Where the engine writes what it sees and anybody reads it.
 final class ObservationLog: Sendable {
-    private let state = Mutex(Observations())
+    private let state = NIOLockedValueBox(Observations())
 
-    var snapshot: Observations { state.withLock { $0 } }
+    var snapshot: Observations { state.withLockedValue { $0 } }
 
     func clear() {
-        state.withLock {
+        state.withLockedValue {
             var fresh = Observations()
             fresh.concurrency = $0.concurrency
             fresh.peakConcurrency = $0.concurrency
@@ -126,18 +126,18 @@ final class ObservationLog: Sendable {
     }
 
     func connectionOpened() {
-        state.withLock {
+        state.withLockedValue {
             $0.connectionsAccepted += 1
             $0.connectionsOpen += 1
         }
     }
 
     func connectionClosed() {
-        state.withLock { $0.connectionsOpen -= 1 }
+        state.withLockedValue { $0.connectionsOpen -= 1 }
     }
 
     func began(_ request: Observations.Request, isProbe: Bool) {
-        state.withLock {
+        state.withLockedValue {
             if $0.requests.count == Observations.keptRequests { $0.requests.removeFirst() }
             $0.requests.append(request)
             if isProbe {
@@ -151,7 +151,7 @@ final class ObservationLog: Sendable {
     }
 
     func ended(_ number: Int, _ outcome: Observations.Outcome, eventsSent: Int, isProbe: Bool) {
-        state.withLock {
+        state.withLockedValue {
             if let index = $0.requests.lastIndex(where: { $0.number == number }) { $0.requests[index].outcome = outcome }
             guard !isProbe else { return }
             $0.concurrency -= 1

@@ -1,23 +1,23 @@
 package import NIOCore
 package import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The one lock around the router. Effects run after it is free, each on the loop of its request.
 package final class SharedRouter: Sendable {
-    private let router: Mutex<Router>
-    private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
-    private let probeNow = Mutex<(@Sendable (BackendID) -> Void)?>(nil)
+    private let router: NIOLockedValueBox<Router>
+    private let loops = NIOLockedValueBox<[NIOLoopBound<LoopContext>]>([])
+    private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
     private let eventLoops: [any EventLoop]
 
     package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
-        self.router = Mutex(router)
+        self.router = NIOLockedValueBox(router)
         self.eventLoops = eventLoops
     }
 
-    func attach(_ contexts: [NIOLoopBound<LoopContext>]) { loops.withLock { $0 = contexts } }
+    func attach(_ contexts: [NIOLoopBound<LoopContext>]) { loops.withLockedValue { $0 = contexts } }
 
     /// Who is told that a server should be probed at once.
-    package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLock { $0 = action } }
+    package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLockedValue { $0 = action } }
 
     /// From a loop: effects for its own requests run before this returns.
     func send(_ event: Event, from context: LoopContext) {
@@ -49,22 +49,22 @@ package final class SharedRouter: Sendable {
 
     package func snapshot(sessionLimit: Int = 1000) -> FleetSnapshot {
         let now = Clock.now
-        return router.withLock { $0.snapshot(at: now, sessionLimit: sessionLimit) }
+        return router.withLockedValue { $0.snapshot(at: now, sessionLimit: sessionLimit) }
     }
 
-    package func requests() -> [FleetSnapshot.Request] { router.withLock { $0.requests() } }
+    package func requests() -> [FleetSnapshot.Request] { router.withLockedValue { $0.requests() } }
 
     package func decisions(requestID: String) -> [DecisionRecord] {
-        router.withLock { $0.decisions(requestID: requestID) }
+        router.withLockedValue { $0.decisions(requestID: requestID) }
     }
 
     /// How many wait in front of that request; nil when it does not wait.
-    func ahead(of ticket: Ticket) -> Int? { router.withLock { $0.ahead(of: ticket) } }
+    func ahead(of ticket: Ticket) -> Int? { router.withLockedValue { $0.ahead(of: ticket) } }
 
     /// Requests in flight on that server.
-    package func inFlight(of id: BackendID) -> Int { router.withLock { $0.inFlight(of: id) } }
+    package func inFlight(of id: BackendID) -> Int { router.withLockedValue { $0.inFlight(of: id) } }
 
-    package var canTakeWork: Bool { router.withLock { $0.canTakeWork } }
+    package var canTakeWork: Bool { router.withLockedValue { $0.canTakeWork } }
 
     /// Ends a request, waiting or running. False when there is none of that name.
     package func cancel(requestID: String) -> Bool {
@@ -75,7 +75,7 @@ package final class SharedRouter: Sendable {
     }
 
     private func handle(_ event: Event, at now: Moment, _ effects: inout [Effect]) {
-        router.withLock { $0.handle(event, at: now, effects: &effects) }
+        router.withLockedValue { $0.handle(event, at: now, effects: &effects) }
     }
 
     /// The loop whose request the effect concerns; nil for effects that concern none.
@@ -88,7 +88,7 @@ package final class SharedRouter: Sendable {
 
     private func carryOut(_ effect: Effect) {
         switch effect {
-        case .probeNow(let backend): probeNow.withLock { $0 }?(backend)
+        case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
         case .wakeMe(let moment):
             eventLoops.first?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
         case .grant, .refuse, .keepAnswer, .serverLost: break
@@ -98,7 +98,7 @@ package final class SharedRouter: Sendable {
     private func deliver(_ effect: Effect, toLoop index: Int) { onLoop(index) { $0.deliver(effect) } }
 
     private func onLoop(_ index: Int, _ body: @escaping @Sendable (LoopContext) -> Void) {
-        let bound = loops.withLock { index < $0.count ? $0[index] : nil }
+        let bound = loops.withLockedValue { index < $0.count ? $0[index] : nil }
         guard let bound, index < eventLoops.count else { return }
         eventLoops[index].execute {
             bound.value.readClock()

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import Proxy
 import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 import Wire
 
@@ -141,7 +141,7 @@ final class TextClient: Sendable {
     private let inbox: Inbox
 
     private final class Inbox: Sendable {
-        let state = Mutex((bytes: [UInt8](), hasEnded: false))
+        let state = NIOLockedValueBox((bytes: [UInt8](), hasEnded: false))
     }
 
     private final class Recorder: ChannelInboundHandler {
@@ -150,10 +150,10 @@ final class TextClient: Sendable {
         init(_ inbox: Inbox) { self.inbox = inbox }
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let bytes = Array(unwrapInboundIn(data).readableBytesView)
-            inbox.state.withLock { $0.bytes += bytes }
+            inbox.state.withLockedValue { $0.bytes += bytes }
         }
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-        func channelInactive(context: ChannelHandlerContext) { inbox.state.withLock { $0.hasEnded = true } }
+        func channelInactive(context: ChannelHandlerContext) { inbox.state.withLockedValue { $0.hasEnded = true } }
     }
 
     private init(_ channel: any Channel, _ inbox: Inbox) {
@@ -179,7 +179,7 @@ final class TextClient: Sendable {
 
     /// Everything received, once it is as wanted.
     func text(_ what: String, where isWanted: (String, Bool) -> Bool) async throws -> String {
-        try await wait(for: what, { inbox.state.withLock { (String(decoding: $0.bytes, as: UTF8.self), $0.hasEnded) } }) {
+        try await wait(for: what, { inbox.state.withLockedValue { (String(decoding: $0.bytes, as: UTF8.self), $0.hasEnded) } }) {
             text, hasEnded in
             if isWanted(text, hasEnded) { return true }
             if hasEnded { throw TimedOut(description: "\(what): the connection ended before; received: \(text)") }

@@ -1,7 +1,7 @@
 import FakeBackend
 import NIOCore
 import NIOPosix
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// A client that sends what it is told and keeps every byte and the way in which the connection ended.
 final class RawClient: Sendable {
@@ -94,14 +94,14 @@ final class RawClient: Sendable {
 
     /// Shared between the connection's loop and the test.
     fileprivate final class Received: Sendable {
-        private let state = Mutex(State())
-        var text: String { state.withLock { String(decoding: $0.received, as: UTF8.self) } }
-        func change(_ body: (inout State) -> Void) { state.withLock { body(&$0) } }
+        private let state = NIOLockedValueBox(State())
+        var text: String { state.withLockedValue { String(decoding: $0.received, as: UTF8.self) } }
+        func change(_ body: (inout State) -> Void) { state.withLockedValue { body(&$0) } }
         func look<Result>(_ body: (inout State) throws -> Result?) rethrows -> Result? {
-            var copy = state.withLock { $0 }
+            var copy = state.withLockedValue { $0 }
             let before = copy.received.count
             let result = try body(&copy)
-            if copy.received.isEmpty { state.withLock { $0.received.removeFirst(before) } }
+            if copy.received.isEmpty { state.withLockedValue { $0.received.removeFirst(before) } }
             return result
         }
     }

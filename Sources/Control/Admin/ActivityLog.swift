@@ -1,19 +1,19 @@
 package import Proxy
-import Synchronization
+import NIOConcurrencyHelpers
 package import Wire
 
 /// Counts the model requests of the last hour, for `/access-log-stats`.
 package final class ActivityLog: RequestObserver {
-    private let recent = Mutex(RequestStatistics())
+    private let recent = NIOLockedValueBox(RequestStatistics())
 
     package init() {}
 
     package func requestEnded(_ record: RequestRecord) {
         guard let model = record.model else { return }
-        recent.withLock {
+        recent.withLockedValue {
             $0.record(at: record.startedAt / 1000, ip: record.address, model: model, username: record.username)
         }
     }
 
-    package func statistics() -> JSON { recent.withLock { $0.json(at: Clock.wallMilliseconds / 1000) } }
+    package func statistics() -> JSON { recent.withLockedValue { $0.json(at: Clock.wallMilliseconds / 1000) } }
 }

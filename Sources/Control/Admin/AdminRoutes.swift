@@ -1,7 +1,7 @@
 package import NIOCore
 package import Proxy
 import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 import Wire
 
 /// The balancer's own endpoints (CONTRACT section 3), on the same port as the proxy.
@@ -29,14 +29,14 @@ package final class AdminRoutes: LocalEndpoints {
     private let sources: Sources
     private let eventLoop: any EventLoop
     /// Known once the proxy has started; it and we need one another.
-    private let proxy = Mutex<ProxyServer?>(nil)
+    private let proxy = NIOLockedValueBox<ProxyServer?>(nil)
 
     package init(_ sources: Sources, eventLoop: any EventLoop) {
         self.sources = sources
         self.eventLoop = eventLoop
     }
 
-    package func attach(_ server: ProxyServer) { proxy.withLock { $0 = server } }
+    package func attach(_ server: ProxyServer) { proxy.withLockedValue { $0 = server } }
 
     package func answer(_ request: LocalRequest) -> LocalAnswer {
         let path = String(Routes.path(of: request.target))
@@ -88,7 +88,7 @@ package final class AdminRoutes: LocalEndpoints {
     }
 
     private func metrics() -> LocalAnswer {
-        guard let server = proxy.withLock({ $0 }) else {
+        guard let server = proxy.withLockedValue({ $0 }) else {
             return .now(.error(503, "starting", "The proxy is still starting."))
         }
         let fleet = sources.router.snapshot(sessionLimit: 0)
@@ -164,14 +164,14 @@ extension AdminRoutes {
     /// The snapshot as events, at most four a second, and only when something has changed.
     private func events() -> LocalAnswer {
         .events { [self] sink in
-            let last = Mutex<[UInt8]>([])
+            let last = NIOLockedValueBox<[UInt8]>([])
             let task = sink.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(250)) { _ in
                 let document = self.snapshot()
                 var bare = document.objectValue ?? []
                 bare.removeAll { $0.name == "now" }
                 let content = JSON.object(bare).bytes
-                guard last.withLock({ $0 != content }) else { return }
-                if sink.send(Array("data: ".utf8) + document.bytes + Array("\n\n".utf8)) { last.withLock { $0 = content } }
+                guard last.withLockedValue({ $0 != content }) else { return }
+                if sink.send(Array("data: ".utf8) + document.bytes + Array("\n\n".utf8)) { last.withLockedValue { $0 = content } }
             }
             sink.closed.whenComplete { _ in task.cancel() }
         }

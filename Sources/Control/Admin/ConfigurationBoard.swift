@@ -1,5 +1,5 @@
 package import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// What is configured at the moment, for display, and the way to have it read again.
 package final class ConfigurationBoard: Sendable {
@@ -44,22 +44,22 @@ package final class ConfigurationBoard: Sendable {
         package init() {}
     }
 
-    private let contents = Mutex(Contents())
-    private let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
+    private let contents = NIOLockedValueBox(Contents())
+    private let reloader = NIOLockedValueBox<(@Sendable () async -> String?)?>(nil)
 
     package init() {}
 
-    package var current: Contents { contents.withLock { $0 } }
+    package var current: Contents { contents.withLockedValue { $0 } }
 
-    package func publish(_ new: Contents) { contents.withLock { $0 = new } }
+    package func publish(_ new: Contents) { contents.withLockedValue { $0 = new } }
 
-    package func note(problems: String) { contents.withLock { $0.problems = problems } }
+    package func note(problems: String) { contents.withLockedValue { $0.problems = problems } }
 
     /// How the configuration is read again; returns the problems, or nil when it went well.
-    package func onReload(_ action: @escaping @Sendable () async -> String?) { reloader.withLock { $0 = action } }
+    package func onReload(_ action: @escaping @Sendable () async -> String?) { reloader.withLockedValue { $0 = action } }
 
     func reload() async -> String? {
-        guard let action = reloader.withLock({ $0 }) else { return "There is no configuration file to read again." }
+        guard let action = reloader.withLockedValue({ $0 }) else { return "There is no configuration file to read again." }
         return await action()
     }
 }

@@ -2,7 +2,7 @@ package import NIOCore
 import NIOSSL
 package import Proxy
 package import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Probes every server, side by side, once in an interval; tells the router, and keeps the engines' model lists.
 package final class HealthMonitor: Sendable {
@@ -30,7 +30,7 @@ package final class HealthMonitor: Sendable {
     private let group: any EventLoopGroup
     private let router: SharedRouter
     private let client: ProbeClient
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     package let catalog = ModelCatalog()
 
     /// - Throws: when the TLS library cannot be set up.
@@ -43,7 +43,7 @@ package final class HealthMonitor: Sendable {
 
     /// Watches exactly these servers from now on; those that did not change are not disturbed.
     package func watch(_ servers: [MonitoredServer], timing: Timing) {
-        let (stopped, started) = state.withLock { state in
+        let (stopped, started) = state.withLockedValue { state in
             let same = state.timing == timing
             let kept = state.running.filter { id, running in same && servers.contains(running.server) && id == running.server.id }
             let stopped = state.running.filter { kept[$0.key] == nil }.map(\.value)
@@ -59,7 +59,7 @@ package final class HealthMonitor: Sendable {
     }
 
     package func probeNow(_ id: BackendID) {
-        guard let running = state.withLock({ $0.running[id] }) else { return }
+        guard let running = state.withLockedValue({ $0.running[id] }) else { return }
         running.loop.execute { running.monitor.value.probeNow() }
     }
 

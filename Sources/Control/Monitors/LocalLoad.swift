@@ -1,15 +1,15 @@
-import Synchronization
+import NIOConcurrencyHelpers
 package import Wire
 
 /// This machine's own GPU load, read once a second: what `/llmhealth` tells the other balancers.
 package final class LocalLoad: Sendable {
-    private let window = Mutex(LoadWindow())
+    private let window = NIOLockedValueBox(LoadWindow())
 
     package init() {}
 
-    package var json: JSON { window.withLock { $0.json } }
+    package var json: JSON { window.withLockedValue { $0.json } }
 
-    package func record(_ utilization: Double) { window.withLock { $0.record(utilization) } }
+    package func record(_ utilization: Double) { window.withLockedValue { $0.record(utilization) } }
 
     /// Reads until cancelled. A driver call may take its time, so this never runs on an event loop.
     package func run(_ gpus: LocalGPUs = LocalGPUs()) async {

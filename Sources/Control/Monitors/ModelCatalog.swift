@@ -1,5 +1,5 @@
 package import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 package import Wire
 
 /// What engines have said about their models and themselves, for display and for the merged list.
@@ -10,19 +10,19 @@ package final class ModelCatalog: Sendable {
         var kinds: [BackendID: DetectedKind] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
-    package func kind(of id: BackendID) -> DetectedKind { state.withLock { $0.kinds[id] ?? .unknown } }
+    package func kind(of id: BackendID) -> DetectedKind { state.withLockedValue { $0.kinds[id] ?? .unknown } }
 
     func learned(_ id: BackendID, kind: DetectedKind, models: [EngineReports.Model]?) {
-        state.withLock {
+        state.withLockedValue {
             $0.kinds[id] = kind
             if let models { $0.models[id] = models }
         }
     }
 
     func keepOnly(_ present: Set<BackendID>, order: [BackendID]) {
-        state.withLock {
+        state.withLockedValue {
             $0.order = order
             $0.models = $0.models.filter { present.contains($0.key) }
             $0.kinds = $0.kinds.filter { present.contains($0.key) }
@@ -32,7 +32,7 @@ package final class ModelCatalog: Sendable {
     /// Every model that a server (but those in `leavingOut`) lists, once, sorted by name, with the first server's fields;
     /// numbered instances (`model-2`) are left out.
     package func merged(leavingOut absent: Set<BackendID>) -> JSON {
-        let lists = state.withLock { state in
+        let lists = state.withLockedValue { state in
             state.order.filter { !absent.contains($0) }.compactMap { state.models[$0] }
         }
         var entries: [String: JSON] = [:]

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// A server that agrees to any upgrade and then sends every byte back.
 final class EchoSocketEngine: Sendable {
@@ -8,7 +8,7 @@ final class EchoSocketEngine: Sendable {
     private let log: Log
 
     private final class Log: Sendable {
-        let state = Mutex<(heads: [String], open: [any Channel])>(([], []))
+        let state = NIOLockedValueBox<(heads: [String], open: [any Channel])>(([], []))
     }
 
     private init(listener: any Channel, log: Log) {
@@ -17,11 +17,11 @@ final class EchoSocketEngine: Sendable {
     }
 
     var port: Int { listener.localAddress?.port ?? 0 }
-    var heads: [String] { log.state.withLock { $0.heads } }
-    var openConnections: Int { log.state.withLock { $0.open.count { $0.isActive } } }
+    var heads: [String] { log.state.withLockedValue { $0.heads } }
+    var openConnections: Int { log.state.withLockedValue { $0.open.count { $0.isActive } } }
 
     func closeConnections() async {
-        for channel in log.state.withLock({ $0.open }) { try? await channel.close() }
+        for channel in log.state.withLockedValue({ $0.open }) { try? await channel.close() }
     }
 
     func stop() async { try? await listener.close() }
@@ -53,7 +53,7 @@ final class EchoSocketEngine: Sendable {
 
         func channelActive(context: ChannelHandlerContext) {
             let channel = context.channel
-            log.state.withLock { $0.open.append(channel) }
+            log.state.withLockedValue { $0.open.append(channel) }
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -63,7 +63,7 @@ final class EchoSocketEngine: Sendable {
             self.head = head
             guard let end = head.firstRange(of: "\r\n\r\n")?.upperBound else { return }
             let rest = String(head[end...])
-            log.state.withLock { $0.heads.append(String(head[..<end])) }
+            log.state.withLockedValue { $0.heads.append(String(head[..<end])) }
             self.head = nil
             let answer =
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
     import Glibc
@@ -82,7 +82,7 @@ final class RawClient: Sendable {
     }
 
     /// What has come so far and has not been taken by `answer`.
-    var text: String { state.value.withLock { String(decoding: $0.received, as: UTF8.self) } }
+    var text: String { state.value.withLockedValue { String(decoding: $0.received, as: UTF8.self) } }
 
     /// Waits until `text` is as wanted.
     @discardableResult
@@ -120,7 +120,7 @@ final class RawClient: Sendable {
         let deadline = ContinuousClock.now + Self.patience
         var seen: (count: Int, ending: Ending?)?
         while true {
-            let result: Result? = try state.value.withLock { state in
+            let result: Result? = try state.value.withLockedValue { state in
                 // Nothing new to look at.
                 if let seen, seen.count == state.received.count, seen.ending == state.ending { return nil }
                 seen = (state.received.count, state.ending)
@@ -128,7 +128,7 @@ final class RawClient: Sendable {
             }
             if let result { return result }
             guard ContinuousClock.now < deadline else {
-                let text = state.value.withLock { String(decoding: $0.received.prefix(2000), as: UTF8.self) }
+                let text = state.value.withLockedValue { String(decoding: $0.received.prefix(2000), as: UTF8.self) }
                 throw TimedOut("\(what) did not come within \(Self.patience); so far: \(text)")
             }
             try await Task.sleep(for: .milliseconds(1))
@@ -137,7 +137,7 @@ final class RawClient: Sendable {
 
     /// Shared between the connection's loop and the test.
     private final class Inbox: Sendable {
-        let value = Mutex(State())
+        let value = NIOLockedValueBox(State())
     }
 
     private final class Recorder: ChannelInboundHandler {
@@ -149,16 +149,16 @@ final class RawClient: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let buffer = unwrapInboundIn(data)
-            state.value.withLock { $0.received.append(contentsOf: buffer.readableBytesView) }
+            state.value.withLockedValue { $0.received.append(contentsOf: buffer.readableBytesView) }
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            state.value.withLock { $0.ending = .reset }
+            state.value.withLockedValue { $0.ending = .reset }
             context.close(promise: nil)
         }
 
         func channelInactive(context: ChannelHandlerContext) {
-            state.value.withLock { $0.ending = $0.ending ?? .closed }
+            state.value.withLockedValue { $0.ending = $0.ending ?? .closed }
         }
     }
 }

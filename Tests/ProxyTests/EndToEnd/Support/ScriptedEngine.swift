@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// A server that answers with exactly the bytes that the test gives it.
 final class ScriptedEngine: Sendable {
@@ -35,20 +35,20 @@ final class ScriptedEngine: Sendable {
     }
 
     var port: Int { listener.localAddress?.port ?? 0 }
-    var openConnections: Int { log.state.withLock { $0.channels.count { $0.isActive } } }
+    var openConnections: Int { log.state.withLockedValue { $0.channels.count { $0.isActive } } }
     /// Every request so far.
-    var turns: [Turn] { log.state.withLock { $0.turns } }
+    var turns: [Turn] { log.state.withLockedValue { $0.turns } }
 
     /// Sends more, when the test finds it is time, on the connection of that number.
     func send(_ text: String, on connection: Int) async throws {
-        let channel = log.state.withLock { $0.channels.indices.contains(connection - 1) ? $0.channels[connection - 1] : nil }
+        let channel = log.state.withLockedValue { $0.channels.indices.contains(connection - 1) ? $0.channels[connection - 1] : nil }
         guard let channel else { throw TimedOut("there is no connection \(connection) yet") }
         try await channel.writeAndFlush(ByteBuffer(string: text))
     }
 
     /// Closes all connections, and waits until they are.
     func closeConnections() async {
-        for channel in log.state.withLock({ $0.channels }) { try? await channel.close() }
+        for channel in log.state.withLockedValue({ $0.channels }) { try? await channel.close() }
     }
 
     /// - Parameter atHead: the script is asked as soon as a head has come, and again for nothing that follows it.
@@ -68,7 +68,7 @@ final class ScriptedEngine: Sendable {
     func stop() async { try? await listener.close() }
 
     private final class Log: Sendable {
-        let state = Mutex(State())
+        let state = NIOLockedValueBox(State())
     }
 
     private final class Connection: ChannelInboundHandler {
@@ -89,7 +89,7 @@ final class ScriptedEngine: Sendable {
 
         func channelActive(context: ChannelHandlerContext) {
             let channel = context.channel
-            number = log.state.withLock {
+            number = log.state.withLockedValue {
                 $0.channels.append(channel)
                 return $0.channels.count
             }
@@ -101,7 +101,7 @@ final class ScriptedEngine: Sendable {
             requests += 1
             let turn = Turn(connection: number, request: requests, text: received)
             received = ""
-            log.state.withLock { $0.turns.append(turn) }
+            log.state.withLockedValue { $0.turns.append(turn) }
             switch script(turn) {
             case .send(let text): context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
             case .sendAndClose(let text):

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import Proxy
 import Routing
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 
 /// A balancer on a free port with engines behind it. Nothing probes: health is what the test says.
@@ -157,19 +157,19 @@ struct Setup: Sendable {
 
 /// Answers the balancer's own paths with their names, and remembers what ended.
 final class Notes: LocalEndpoints, RequestObserver, AccessLogSink {
-    private let state = Mutex<(records: [RequestRecord], log: [UInt8])>(([], []))
+    private let state = NIOLockedValueBox<(records: [RequestRecord], log: [UInt8])>(([], []))
 
-    var records: [RequestRecord] { state.withLock { $0.records } }
-    var log: String { state.withLock { String(decoding: $0.log, as: UTF8.self) } }
+    var records: [RequestRecord] { state.withLockedValue { $0.records } }
+    var log: String { state.withLockedValue { String(decoding: $0.log, as: UTF8.self) } }
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
         if request.target == "/admin/events" { return .events { _ = $0.send(Array("data: hello\n\n".utf8)) } }
         return .now(LocalResponse(contentType: "text/plain", body: Array("own \(request.method) \(request.target)".utf8)))
     }
 
-    func requestEnded(_ record: RequestRecord) { state.withLock { $0.records.append(record) } }
+    func requestEnded(_ record: RequestRecord) { state.withLockedValue { $0.records.append(record) } }
 
-    func write(_ lines: [UInt8]) { state.withLock { $0.log += lines } }
+    func write(_ lines: [UInt8]) { state.withLockedValue { $0.log += lines } }
 }
 
 /// Lets a few tests at a time through. All at once they would wait for each other's processor time while the balancer's

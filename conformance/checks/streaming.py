@@ -1,0 +1,106 @@
+"""Streams pass as they come, and silence is survived."""
+
+import statistics
+
+from suite import check
+from support.client import CHAT, Connection, chat_body, somebody
+from support.waiting import eventually, expect
+
+
+@check("streaming-not-held-back", "streaming", alone=True)
+def not_held_back(stage, _):
+    """Events of a stream are not held back: at 20 tokens a second each comes within 50 ms of its turn."""
+    for engine in stage.engines:
+        engine.behave(decode_tokens_per_second=20)
+    with Connection(stage.port) as client:
+        answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True, tokens=30)).read_head()
+        times = [when for when, part in client.pieces(answer) if b"content" in part]
+    gaps = [(later - earlier) * 1000 for earlier, later in zip(times, times[1:])]
+    expect(len(gaps) >= 20, f"only {len(times)} pieces came for 30 tokens")
+    worst = statistics.quantiles(gaps, n=20)[-1]
+    expect(worst < 100, f"95 % of the gaps are up to {worst:.0f} ms, not 50")
+    return f"gaps {statistics.median(gaps):.0f} ms in the median, {worst:.0f} ms at 95 %"
+
+
+@check("streaming-marked", "streaming")
+def marked(stage, _):
+    """Event streams are marked so that no proxy in front holds them back (X-Accel-Buffering: no)."""
+    with Connection(stage.port) as client:
+        answer = client.ask("POST", CHAT, [*somebody(), ("X-Fake-Fault", "chunk-extensions")], chat_body(stream=True)).read_answer()
+    expect(answer.field("X-Accel-Buffering") == "no", f"X-Accel-Buffering is {answer.field('X-Accel-Buffering')}")
+
+
+def prefill(stage, seconds):
+    for engine in stage.engines:
+        engine.behave(prefill_tokens_per_second=100)
+    text = "x" * (seconds * 400)
+    with Connection(stage.port, timeout=seconds + 20) as client:
+        answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True, tokens=3, text=text)).read_answer()
+    expect(answer.status == 200 and answer.clean and b"[DONE]" in answer.body, f"{answer}")
+
+
+@check("silence-20", "streaming")
+def silence_20(stage, _):
+    """A prefill that is silent for 20 s is survived."""
+    prefill(stage, 20)
+
+
+@check("silence-75", "streaming", heavy=True)
+def silence_75(stage, _):
+    """A prefill that is silent for 75 s is survived."""
+    prefill(stage, 75)
+
+
+@check("silence-330", "streaming", heavy=True)
+def silence_330(stage, _):
+    """A prefill that is silent for 330 s is survived."""
+    prefill(stage, 330)
+
+
+def signs_of_life(stage, path, mark):
+    with Connection(stage.port) as client:
+        client.ask("POST", path, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body(stream=True))
+        answer = client.read_head()
+        expect(answer.status == 200, f"{answer}")
+        seen = b""
+        for _, part in client.pieces(answer):
+            seen += part
+            if seen.count(mark) >= 2:
+                return
+    expect(False, f"the stream ended with {seen[-100:]!r}")
+
+
+@check("keep-alive-openai", "streaming", needs="keep_alive_comments", keep_alive="1s")
+def openai_comments(stage, _):
+    """While its prefill is silent, a streaming client gets comments."""
+    signs_of_life(stage, CHAT, b": prefill\n\n")
+
+
+@check("keep-alive-anthropic", "streaming", needs="keep_alive_comments", keep_alive="1s")
+def anthropic_pings(stage, _):
+    """In Anthropic's API these are ping events."""
+    signs_of_life(stage, "/v1/messages", b"event: ping\n")
+
+
+@check("keep-alive-queued", "streaming", needs="keep_alive_comments", keep_alive="1s", request_max=1)
+def queued_comments(stage, _):
+    """A streaming client that waits in the line is told how many are ahead."""
+    held = [Connection(stage.port).ask("POST", CHAT, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body()) for _ in "AB"]
+    eventually("both engines are taken", lambda: sum(e.observed()["concurrency"] for e in stage.engines), lambda n: n == 2)
+    with Connection(stage.port) as client:
+        client.ask("POST", CHAT, somebody(), chat_body(stream=True))
+        _, part = next(client.pieces(client.read_head()))
+        expect(part.startswith(b": waiting, "), f"it is told {part!r}")
+    for one in held:
+        one.leave()
+
+
+@check("keep-alive-between-events", "streaming", needs="keep_alive_comments", keep_alive="1s")
+def between_events(stage, _):
+    """Comments stand between events only, however oddly the engine cuts them."""
+    with Connection(stage.port) as client:
+        fields = [*somebody(), ("X-Fake-Fault", "slow-body=12")]
+        answer = client.ask("POST", CHAT, fields, chat_body(stream=True, tokens=4)).read_answer()
+    blocks = [block for block in answer.body.split(b"\n\n") if block]
+    wrong = [block for block in blocks if not block.startswith((b"data: ", b": ")) or b"\n" in block]
+    expect(answer.clean and not wrong, f"{wrong[:2]}")
