@@ -144,6 +144,25 @@ import Wire
         }
     }
 
+    @Test("a server whose requests fail while its probes are fine is shown as suspect, with the reason, and counted")
+    func failingServer() async throws {
+        try await withBalancer { balancer in
+            for number in 1...5 {
+                let ticket = Ticket(loop: 0, sequence: UInt64(1_000_000 + number))
+                balancer.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c\(number)")))
+                balancer.router.send(.finished(ticket, Outcome(.broken("reset by the engine"))))
+            }
+            let backends = try #require(try await balancer.get("/llmhealth-snapshot").json["backends"]?.arrayValue)
+            let failing = try #require(backends.first { $0["state"] == "suspect" })
+            #expect(
+                failing["reason"]?.stringValue
+                    == "failed several requests in a row for m, the last one: reset by the engine")
+            let name = failing["name"]?.stringValue ?? ""
+            let page = try await balancer.get("/metrics").body
+            #expect(page.contains("llama_balancer_server_circuits_open{server=\"\(name)\"} 1\n"))
+        }
+    }
+
     @Test("/metrics is a page that Prometheus can read, with a line for each server")
     func metrics() async throws {
         try await withBalancer { balancer in

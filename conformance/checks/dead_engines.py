@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from suite import check
@@ -20,7 +21,7 @@ def killed_under_load(stage, _):
     def client():
         while not enough.is_set():
             try:
-                answer = chat(stage.port)
+                answer = chat(stage.port, text=uuid.uuid4().hex * 2)
                 outcomes.append("answered" if answer.status == 200 and answer.clean else f"{answer.status}")
             except OSError as error:
                 outcomes.append(repr(error))

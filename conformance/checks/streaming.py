@@ -1,6 +1,8 @@
 """Streams pass as they come, and silence is survived."""
 
 import statistics
+import time
+import uuid
 
 from suite import check
 from support.client import CHAT, Connection, chat_body, somebody
@@ -33,10 +35,14 @@ def marked(stage, _):
 def prefill(stage, seconds):
     for engine in stage.engines:
         engine.behave(prefill_tokens_per_second=100)
-    text = "x" * (seconds * 400)
+    # A text of its own: engines remember prompts, and what they remember is not read again.
+    text = uuid.uuid4().hex + "x" * (seconds * 400)
+    begun = time.monotonic()
     with Connection(stage.port, timeout=seconds + 20) as client:
         answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True, tokens=3, text=text)).read_answer()
-    expect(answer.status == 200 and answer.clean and b"[DONE]" in answer.body, f"{answer}")
+    took = time.monotonic() - begun
+    expect(answer.status == 200 and answer.clean and b"[DONE]" in answer.body, f"{answer} after {took:.0f} s")
+    expect(took >= seconds, f"it was silent for {took:.0f} s only: nothing was shown")
 
 
 @check("silence-20", "streaming")

@@ -27,7 +27,7 @@ ROWS = [
     ("chunked twice", f"POST /WORD HTTP/1.1\r\nHost: a\r\n{CHUNKED}{CHUNKED}\r\n{CHUNKS}", False),
     ("chunked with a vertical tab", f"POST /WORD HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n{CHUNKS}", False),
     ("a coding on a second line", f"POST /WORD HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n{CHUNKS}", True),
-    ("chunks in HTTP/1.0", f"POST /WORD HTTP/1.0\r\nHost: a\r\n{CHUNKED}\r\n{CHUNKS}", False),
+    ("chunks in HTTP/1.0", f"POST /WORD HTTP/1.0\r\nHost: a\r\n{CHUNKED}\r\n{CHUNKS}", True),
     ("a folded field", "GET /WORD HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", True),
     ("lines that end in LF alone", "GET /WORD HTTP/1.1\nHost: a\n\n", True),
     ("a CR in a value", "GET /WORD HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n", True),

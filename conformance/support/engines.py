@@ -23,7 +23,7 @@ class FakeLlama:
         self.port = free_port()
         self.number = number
         self.folder = folder
-        self.command = [binary, "--port", self.port, "--slots", 64, "--models", MODEL, *arguments]
+        self.command = [binary, "--port", self.port, "--slots", 1024, "--models", MODEL, *arguments]
         self.start()
 
     def start(self):

@@ -38,6 +38,9 @@ enum MetricsPage {
             [.init(counters.connectionsAccepted)])
         try page.gauge(
             "llama_balancer_client_connections", help: "Client connections open.", [.init(counters.clientConnections)])
+        try page.gauge(
+            "llama_balancer_detached_streams", help: "Resumable streams that go on without their clients.",
+            [.init(counters.detachedStreams)])
         try page.gauge("llama_balancer_waiting", help: "Requests waiting for a server.", [.init(fleet.waitingCount)])
         try page.gauge("llama_balancer_running", help: "Requests granted a server.", [.init(fleet.runningCount)])
         try page.gauge("llama_balancer_sticky_entries", help: "Clients held to a server.", [.init(fleet.sessionCount)])
@@ -46,6 +49,9 @@ enum MetricsPage {
             samples(fleet) { server in
                 if case .down = server.phase { 0 } else { 1 }
             })
+        try page.gauge(
+            "llama_balancer_server_circuits_open", help: "Models whose requests failed there several times in a row.",
+            samples(fleet) { Double($0.failing.count) })
         try page.gauge(
             "llama_balancer_server_busy", help: "1 while the server's machine is busy.", samples(fleet) { $0.isBusy ? 1 : 0 })
         try page.gauge(

@@ -41,7 +41,9 @@ final class ScriptedEngine: Sendable {
 
     /// Sends more, when the test finds it is time, on the connection of that number.
     func send(_ text: String, on connection: Int) async throws {
-        let channel = log.state.withLockedValue { $0.channels.indices.contains(connection - 1) ? $0.channels[connection - 1] : nil }
+        let channel = log.state.withLockedValue {
+            $0.channels.indices.contains(connection - 1) ? $0.channels[connection - 1] : nil
+        }
         guard let channel else { throw TimedOut("there is no connection \(connection) yet") }
         try await channel.writeAndFlush(ByteBuffer(string: text))
     }
