@@ -7,7 +7,7 @@
 BALANCER := .build/release/llama-balancer
 FAKE := .build/release/fake-llama
 MINUTES := 10
-SWIFT_FOLDERS := Package.swift Sources Tests
+SWIFT_FOLDERS := Package.swift Sources Tests fuzz
 
 help:  ## shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

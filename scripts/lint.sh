@@ -17,13 +17,13 @@ while IFS= read -r file; do
     if [ "$lines" -gt 400 ] && ! grep -qxF "$file" <<<"$long_files"; then
         complain "$file: error: $lines lines; split it, or give the reason in scripts/lint.sh"
     fi
-done < <(find Sources Tests -name '*.swift')
+done < <(find Sources Tests fuzz -name '*.swift')
 
-swift format lint --strict --parallel --recursive Package.swift Sources Tests || failed=1
+swift format lint --strict --parallel --recursive Package.swift Sources Tests fuzz || failed=1
 
 # Every file of ours, tracked or not yet.
 text_files=$(git ls-files --cached --others --exclude-standard -- \
-    '*.swift' '*.md' '*.sh' '*.py' '*.yaml' '*.json' '*.css' '*.js' '*.html' Makefile .ci/run .swift-format .gitignore)
+    '*.swift' '*.md' '*.sh' '*.py' '*.yaml' '*.json' '*.css' '*.js' '*.html' Makefile .ci/run .swift-format .gitignore ':!fuzz/corpus')
 while IFS= read -r file; do
     [ -f "$file" ] || continue
     hits=$(grep -nE '[[:blank:]]+$' "$file" | cut -d: -f1 | tr '\n' ' ' || true)
@@ -41,7 +41,7 @@ while IFS= read -r file; do
     done < <(sed 's/`[^`]*`//g' "$file" | grep -oE '\]\([^) ]+\)' | sed -E 's/^\]\(|\)$//g')
     while IFS= read -r path; do
         [ -e "$path" ] || complain "$file: error: names $path, which does not exist"
-    done < <(grep -oE '`(Sources|Tests|docs|scripts|e2e|bench|examples)/[A-Za-z0-9_./+-]*`' "$file" | tr -d '`')
+    done < <(grep -oE '`(Sources|Tests|docs|scripts|e2e|bench|examples|conformance|soak|fuzz)/[A-Za-z0-9_./+-]*`' "$file" | tr -d '`')
 done < <(grep -E '\.md$' <<<"$text_files")
 
 [ "$failed" -eq 0 ] || exit 1

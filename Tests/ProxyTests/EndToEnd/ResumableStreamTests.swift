@@ -46,6 +46,22 @@ struct ResumableStreamTests {
         await engine.stop()
     }
 
+    @Test("is ended by an administrator, with or without its client")
+    func cancelled() async throws {
+        let engine = try await ScriptedEngine.start { _ in .nothing }
+        try await withBalancer(Setup { $0.servers = [.init("A", port: engine.port)] }) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat(stream: true, fields: [Self.name, "X-Request-Id: mine"]))
+            try await wait(for: "the request", { engine.turns.count }, where: { $0 == 1 })
+            await client.close()
+            try await wait(for: "the client to be gone", { try await balancer.counters().detachedStreams }, where: { $0 == 1 })
+            #expect(balancer.router.cancel(requestID: "mine"))
+            try await wait(for: "the server's end", { engine.openConnections }, where: { $0 == 0 })
+            #expect(try await balancer.counters().detachedStreams == 0)
+        }
+        await engine.stop()
+    }
+
     @Test("is cancelled like all others while it waits in the line, and when it is not streamed")
     func others() async throws {
         try await withBalancer(Setup { $0.servers = [.init("A", requestMax: 1)] }) { balancer in

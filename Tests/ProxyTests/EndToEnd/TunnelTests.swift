@@ -60,6 +60,19 @@ struct TunnelTests {
         }
     }
 
+    @Test("that an administrator cancels is closed, without a word of HTTP in it")
+    func cancelled() async throws {
+        try await withEcho { balancer, engine in
+            let client = try await balancer.connect()
+            try await client.send(get("/ws", fields: Self.fields + ["X-Request-Id: socket"]))
+            #expect(try await client.answer().status == 101)
+            #expect(balancer.router.cancel(requestID: "socket"))
+            #expect(try await client.ended() == .closed)
+            #expect(client.text.isEmpty)
+            try await wait(for: "the server's end", { engine.openConnections }, where: { $0 == 0 })
+        }
+    }
+
     @Test("carries a lot, at the pace of whoever is slower")
     func large() async throws {
         try await withEcho { balancer, _ in
