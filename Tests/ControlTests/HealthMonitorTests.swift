@@ -150,6 +150,30 @@ import Wire
         }
     }
 
+    @Test("a probe that fails once does not make a server without limit: its slots are asked for again, whatever runs there")
+    func limitSurvivesAFailedProbe() async throws {
+        try await withEngines(Behaviour { $0.slots = 2 }) { engines in
+            let fleet = try TestFleet([engines[0].monitored(1, name: "A", kind: .llamaServer)])
+            fleet.watch()
+            try await fleet.server("A", is: "up with 2 slots") { $0.isUp && $0.limit == 2 }
+            let ticket = Ticket(loop: 0, sequence: 1)
+            fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .fallback, client: "c")))
+            try await engines[0].update { $0.fault = .status(500) }
+            try await fleet.server("A", is: "failing, with its limit") { !$0.isUp && $0.limit == 2 }
+            try await engines[0].update {
+                $0.fault = nil
+                $0.slots = 3
+            }
+            try await fleet.server("A", is: "up, never without a limit, and with its new slots soon") { server in
+                #expect(server.limit == 2 || server.limit == 3)
+                return server.isUp && server.limit == 3
+            }
+            #expect(engines[0].count("/slots") <= 1, "not while a request of ours runs there")
+            fleet.router.send(.finished(ticket, Outcome(.complete)))
+            fleet.monitor.stop()
+        }
+    }
+
     @Test("a sleeping server is never asked for its slots, which would wake it; what it has is known all the same")
     func sleeping() async throws {
         try await withEngines(

@@ -50,6 +50,8 @@ final class ServerMonitor {
     /// As llama-server told last, and when it was asked.
     private var slots: BackendReport.Slots?
     private var slotsAskedAt = Moment.zero
+    /// How many slots there are has to be asked anew, whatever runs there.
+    private var slotsAreStale = true
     /// Since when nothing of ours runs there.
     private var quietSince = Moment.zero
 
@@ -100,8 +102,8 @@ final class ServerMonitor {
             delay = timing.interval
         case .failure(let error):
             consecutiveFailures += 1
-            // It may come back as another one.
-            slots = nil
+            // It may come back as another one. Until it has told, the old number is better than no limit.
+            slotsAreStale = true
             report(.probeFailed(server.id, reason: String(describing: error)))
             delay = consecutiveFailures == 1 ? min(timing.interval, Self.confirmDelay) : timing.interval
         }
@@ -153,12 +155,23 @@ final class ServerMonitor {
         let running = inFlight(server.id)
         let now = Clock.now
         if running > 0 { quietSince = now }
-        let isDue = slots == nil || (quietSince + Self.slotsInterval <= now && slotsAskedAt + Self.slotsInterval <= now)
+        let isDue = slotsAreStale || (quietSince + Self.slotsInterval <= now && slotsAskedAt + Self.slotsInterval <= now)
         if running > 0 || !isDue {
             var known = slots
             if let total = known?.total, running > 0 || quietSince > slotsAskedAt { known?.busy = min(running, total) }
-            let report = BackendReport(isBusy: false, slots: known)
-            return alive.map { report }
+            guard slotsAreStale else {
+                let report = BackendReport(isBusy: false, slots: known)
+                return alive.map { report }
+            }
+            // `/props` does not go through the task queue: it may be asked at any time.
+            let old = known
+            return alive.flatMap { client.get("/props", from: engine, timeout: timeout, on: loop) }.map { response in
+                let total = response.status == 200 ? EngineReports.props(response.body)?.totalSlots : nil
+                let slots = total.map { BackendReport.Slots(total: $0, busy: min(running, $0)) } ?? old
+                bound.value.slots = slots
+                bound.value.slotsAreStale = false
+                return BackendReport(isBusy: false, slots: slots)
+            }
         }
         slotsAskedAt = now
         return alive.flatMap {
@@ -175,6 +188,7 @@ final class ServerMonitor {
             }
         }.map { slots in
             bound.value.slots = slots
+            bound.value.slotsAreStale = false
             return BackendReport(isBusy: false, slots: slots)
         }
     }
