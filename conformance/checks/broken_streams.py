@@ -27,11 +27,11 @@ for word, (path, behaviour, mark, what, any_path) in APIS.items():
         add(
             f"broken-{word}-{how}", "broken streams", f"A stream that is {how} in the middle ends visibly, with {what}.",
             lambda stage, _, path=path, behaviour=behaviour, fault=fault, mark=mark: broken(stage, path, behaviour, fault, mark),
-            any_path=any_path, spoils=True,
+            any_path=any_path, spoils=True, needs="passes_fields",
         )  # fmt: skip
 
 
-@check("broken-visible", "broken streams", spoils=True)
+@check("broken-visible", "broken streams", spoils=True, needs="passes_fields")
 def visible(stage, _):
     """A stream that breaks in the middle is never ended as if it were whole."""
     with Connection(stage.port) as client:
@@ -40,7 +40,7 @@ def visible(stage, _):
     expect(not answer.clean, "the answer ended as if it were whole")
 
 
-@check("broken-length", "broken streams", spoils=True)
+@check("broken-length", "broken streams", spoils=True, needs="passes_fields")
 def with_length(stage, _):
     """An answer with a length that breaks off is not ended as if it were whole."""
     with Connection(stage.port) as client:

@@ -1,97 +1,66 @@
-"""A client that leaves takes its work with it, wherever that work is."""
+"""A client that leaves stops the engine, wherever its request is."""
 
-from suite import add
-from support.client import CHAT, Connection, chat_body, somebody
+from itertools import product
+
+from suite import add, check
+from support.client import CHAT, Connection, chat, chat_body, somebody
 from support.waiting import eventually, expect, holds_for
 
-GROUP = "cancellation"
-WITHIN_MS = 250
+LIMIT_MS = 250
 
 
-def leave_and_measure(stage, connection, abruptly):
-    """How long until the engine saw its connection close."""
-    left = connection.leave(abruptly)
+def leaves(stage, body, fault, abruptly, wait_for_event):
+    with_fault = [*somebody(), ("X-Fake-Fault", fault)] if fault else somebody()
+    client = Connection(stage.port).ask("POST", CHAT, with_fault, body)
+    if wait_for_event:
+        answer = client.read_head()
+        next(client.pieces(answer))
+    else:
+        eventually("the engine has the request", lambda: sum(e.observed()["concurrency"] for e in stage.engines), within=5)
+    left = client.leave(abruptly)
 
-    def seen():
-        return next((c for engine in stage.engines for c in engine.observed()["cancellations"]), None)
+    def cancellations():
+        return [c for engine in stage.engines for c in engine.observed()["cancellations"]]
 
-    cancelled = eventually("an engine sees the connection close", seen, within=5)["unix_ms"]
-    took = max(0, cancelled - left)
-    expect(took <= WITHIN_MS, f"the engine saw it after {took:.0f} ms")
-    return f"{took:.0f} ms"
-
-
-def running(stage):
-    return sum(engine.observed()["concurrency"] for engine in stage.engines)
-
-
-def begin(stage, stream, tokens=400):
-    connection = Connection(stage.port)
-    return connection.ask("POST", CHAT, somebody(), chat_body(stream=stream, tokens=tokens))
+    (seen,) = eventually("the engine sees the client's end", cancellations, within=5)
+    late = seen["unix_ms"] - left
+    expect(late <= LIMIT_MS, f"seen after {late:.0f} ms")
+    return f"seen after {max(0, late):.0f} ms"
 
 
-def before_the_first_byte(stream, abruptly):
-    def play(stage, _):
-        for engine in stage.engines:
-            engine.behave(prefill_tokens_per_second=0.1)  # a minute and more of silent prefill
-        connection = begin(stage, stream)
-        eventually("an engine is at work", lambda: running(stage) == 1)
-        return leave_and_measure(stage, connection, abruptly)
+WINDOWS = {
+    "prefill": ("before the first byte of a stream", chat_body(stream=True), "stall-before-answer", False),
+    "prefill-whole": ("before the first byte of an answer that is not streamed", chat_body(), "stall-before-answer", False),
+    "flowing": ("while events flow", chat_body(stream=True, tokens=100_000), "slow-body=1", True),
+    "silent": ("in mid-stream while the engine is silent", chat_body(stream=True), "stall-after-events=2", True),
+}
 
-    return play
-
-
-def in_the_middle(silent, abruptly):
-    def play(stage, _):
-        for engine in stage.engines:
-            engine.behave(**({"fault": "stall-after-events=5"} if silent else {"decode_tokens_per_second": 20}))
-        connection = begin(stage, stream=True)
-        seen = b""
-        for _, piece in connection.pieces(connection.read_head()):
-            seen += piece
-            if seen.count(b"data:") >= 5:
-                break
-        return leave_and_measure(stage, connection, abruptly)
-
-    return play
+for (word, (where, body, fault, begun)), (how, abruptly) in product(WINDOWS.items(), (("FIN", False), ("RST", True))):
+    add(
+        f"cancel-{word}-{how.lower()}", "cancellation", f"A client that leaves {where} ({how}) ends it at the engine within 250 ms.",
+        lambda stage, _, body=body, fault=fault, abruptly=abruptly, begun=begun: leaves(stage, body, fault, abruptly, begun),
+        needs="passes_fields",
+    )  # fmt: skip
 
 
-def in_the_line(abruptly):
-    def play(stage, _):
-        for engine in stage.engines:
-            engine.behave(decode_tokens_per_second=20)
-        first = begin(stage, stream=True)
-        first.read_head()
-        second = begin(stage, stream=True)
-        second.send(b"")
-        expect(running(stage) == 1, "the second request should wait")
-        holds_for(0.3, "the second request waits", lambda: running(stage) == 1)
-        second.leave(abruptly)
-        third = begin(stage, stream=False, tokens=1)
-        first.leave()
-        answer = third.read_answer()
-        third.leave()
-        expect(answer.status == 200, f"the one behind it got {answer}")
-        received = sum(engine.observed()["received"] for engine in stage.engines)
-        expect(received == 2, f"the engine received {received} requests, the one that left among them")
-        return "never reached the engine; the next in line was answered"
+@check("cancel-queued", "cancellation", needs="queue", request_max=1)
+def queued(stage, _):
+    """A client that leaves while it waits in the line never reaches an engine."""
+    held = [Connection(stage.port).ask("POST", CHAT, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body()) for _ in "AB"]
+    eventually("both engines are taken", lambda: sum(e.observed()["concurrency"] for e in stage.engines), lambda n: n == 2)
+    waiting = Connection(stage.port).ask("POST", CHAT, somebody(), chat_body(text="NEVER-SEEN"))
 
-    return play
+    def asked():
+        return any(engine.saw("NEVER-SEEN") for engine in stage.engines)
 
-
-for word, abruptly in (("FIN", False), ("RST", True)):
-    end = word.lower()
-    add(f"cancel-waiting-{end}", GROUP, f"A client that leaves ({word}) while it waits in the line never reaches an engine.",
-        in_the_line(abruptly), engines=("fake",), needs="queue", settings={"request_max": 1}, alone=True)  # fmt: skip
-    for stream in (True, False):
-        kind = "stream" if stream else "whole"
-        what = "streamed" if stream else "whole"
-        add(f"cancel-prefill-{kind}-{end}", GROUP,
-            f"A client leaves ({word}) before the first byte of a {what} answer: the engine sees it within {WITHIN_MS} ms.",
-            before_the_first_byte(stream, abruptly), alone=True)  # fmt: skip
-    for silent in (False, True):
-        kind = "silent" if silent else "flowing"
-        what = "a silent" if silent else "a flowing"
-        add(f"cancel-{kind}-{end}", GROUP,
-            f"A client leaves ({word}) in the middle of {what} stream: the engine sees it within {WITHIN_MS} ms.",
-            in_the_middle(silent, abruptly), alone=True)  # fmt: skip
+    if stage.proxy.in_flight:
+        eventually("it waits", lambda: stage.proxy.in_flight(stage)[1], lambda n: n == 1)
+    holds_for(0.3, "it waits", lambda: not asked())
+    waiting.leave()
+    if stage.proxy.in_flight:
+        eventually("nobody waits", lambda: stage.proxy.in_flight(stage)[1], lambda n: n == 0, within=0.5)
+    holds_for(0.3, "no engine was asked", lambda: not asked())
+    for client in held:
+        client.leave()
+    eventually("the engines are free", lambda: chat(stage.port).status, lambda status: status == 200)
+    expect(not asked(), "an engine was asked all the same")

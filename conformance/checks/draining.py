@@ -16,7 +16,7 @@ def stop_in_mid_stream(stage, _):
         answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True, tokens=40)).read_head()
         pieces = client.pieces(answer)
         seen = next(pieces)[1]
-        stage.process.signal(stage.proxy.stops_gracefully_by)
+        stage.proxy.ask_to_stop(stage)
         seen += b"".join(part for _, part in pieces)
     expect(answer.clean and b"[DONE]" in seen, f"the stream ended with {seen[-80:]!r}")
     eventually("it exits", stage.process.has_ended, within=10)
@@ -63,7 +63,7 @@ def stop_under_load(stage, _):
     """Told to stop under load, it fails no request on the connections it has."""
     loop = Loop(stage.port)
     eventually("requests are answered", lambda: loop.answered, lambda n: n > 50)
-    stage.process.signal(stage.proxy.stops_gracefully_by)
+    stage.proxy.ask_to_stop(stage)
     eventually("nobody listens", loop.refused.is_set, within=10)
     loop.end()
     expect(not loop.failures, f"{len(loop.failures)} of {loop.answered} failed: {loop.failures[:2]}")

@@ -73,7 +73,8 @@ def with_fault(stage, fault, is_right):
 
 
 for word, (fault, promise, is_right) in FAULTS.items():
-    add(f"fidelity-{word}", "fidelity", promise, lambda stage, _, fault=fault, is_right=is_right: with_fault(stage, fault, is_right))
+    add(f"fidelity-{word}", "fidelity", promise, lambda stage, _, fault=fault, is_right=is_right: with_fault(stage, fault, is_right),
+        needs="passes_fields")  # fmt: skip
 
 
 @check("head", "fidelity", any_path=True)
@@ -142,4 +143,5 @@ def large_body(stage, _):
     body = chat_body(text="x" * 20_000_000)
     answer = stage.ask("POST", CHAT, somebody(), body, timeout=60)
     lengths = [r["body_length"] for engine in stage.engines for r in engine.observed()["requests"] if r["target"] == CHAT]
-    expect(answer.status == 200 and lengths == [len(body)], f"{answer}; arrived: {lengths}")
+    whole = len(lengths) == 1 and lengths[0] >= 20_000_000  # whoever encodes it anew breaks another promise
+    expect(answer.status == 200 and whole, f"{answer}; arrived: {lengths}")

@@ -24,7 +24,7 @@ def not_held_back(stage, _):
     return f"gaps {statistics.median(gaps):.0f} ms in the median, {worst:.0f} ms at 95 %"
 
 
-@check("streaming-marked", "streaming")
+@check("streaming-marked", "streaming", needs="passes_fields")
 def marked(stage, _):
     """Event streams are marked so that no proxy in front holds them back (X-Accel-Buffering: no)."""
     with Connection(stage.port) as client:
@@ -86,6 +86,19 @@ def openai_comments(stage, _):
 def anthropic_pings(stage, _):
     """In Anthropic's API these are ping events."""
     signs_of_life(stage, "/v1/messages", b"event: ping\n")
+
+
+@check("keep-alive-ollama", "streaming", needs="keep_alive_comments", spoils=True, keep_alive="1s")
+def nothing_for_ollama(stage, _):
+    """Ollama's API has no form for them: nothing is sent before the answer."""
+    for engine in stage.engines:
+        engine.behave(kind="ollama")
+    with Connection(stage.port) as client:
+        client.ask("POST", "/api/chat", [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body(stream=True))
+        eventually("an engine has it", lambda: any(engine.saw("/api/chat") for engine in stage.engines))
+        client.is_closed_within(2.5)
+        body = client.buffer.partition(b"\r\n\r\n")[2]
+    expect(not body, f"it got {body[:80]!r}")
 
 
 @check("keep-alive-queued", "streaming", needs="keep_alive_comments", keep_alive="1s", request_max=1)

@@ -1,0 +1,71 @@
+"""What every proxy under test has; each kind is a class in `proxies.py` or `peers.py`."""
+
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from support.client import chat
+from support.process import Process, free_port
+from support.waiting import eventually
+
+
+def said_by(*command, pattern=r"\d+\.\d+(\.\d+)*"):
+    """The version in what a command says."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    found = re.search(pattern, result.stdout + result.stderr)
+    return found[0] if found else "of unknown version"
+
+
+class Proxy:
+    """A feature is True, or a text that says why checks that need it do not apply. Settings of checks: `request_max` (requests at once
+    for each engine), `keep_alive` (pause of signs of life), `limits_body` (largest body); whoever has no such thing ignores them."""
+
+    name = "?"
+    program = ""
+    version_words = ["--version"]
+    environment = {}
+    passes_any_path = True
+    passes_fields = True
+    queue = "has no waiting line for each engine that lets clients wait"
+    keep_alive_comments = "does not speak inside streams"
+    body_limit = "has no limit for bodies, or only by collecting them whole"
+    reload = "is not reloaded by a signal"
+    stops_gracefully_by = signal.SIGTERM
+    reloads_by = signal.SIGHUP
+    in_flight = None  # or a method: (in flight, waiting) of a stage, where the proxy tells
+
+    def __init__(self, binary=None):
+        self.binary = str(Path(binary).absolute()) if binary else shutil.which(self.program)
+        if not self.binary or not Path(self.binary).exists():
+            raise SystemExit(f"{self.name}: no program {binary or self.program}; install it, or name it with --binary")
+
+    def version(self):
+        return said_by(self.binary, *self.version_words)
+
+    def command(self, folder, port, engine_ports, settings):
+        """Writes the configuration into the folder and returns the words of the command."""
+        raise NotImplementedError
+
+    def start(self, folder, engine_ports, settings):
+        port = free_port()
+        process = Process(self.name, self.command(folder, port, engine_ports, settings), folder, self.environment)
+        process.wait_until_listening(port)
+        return process, port
+
+    def wait_until_ready(self, stage):
+        in_a_row = []
+
+        def answers():
+            in_a_row.append(chat(stage.port, timeout=3).status)
+            return in_a_row[-3:]
+
+        eventually("chats are answered", answers, lambda seen: seen == [200] * 3, within=30)
+
+    def ask_to_stop(self, stage):
+        """To stop gracefully, in its own way."""
+        stage.process.signal(self.stops_gracefully_by)
+
+    def change_configuration(self, stage):
+        """Something harmless in the file, so that a reload has something to do."""
