@@ -16,7 +16,8 @@ extension ClientHandler {
             keepsUpstream: connection.head.isPersistent)
         if relay.isEventStream, !connection.endpoint.keepsConnectionAfterStream { relay.keepsUpstream = false }
         if relay.reader.isUntilClose {
-            relay.clientFraming = .untilClose
+            // In chunks where the client knows them: then an end that comes too early can be told from the answer's own.
+            relay.clientFraming = request.isHTTP10 ? .untilClose : .rechunked
         } else if relay.reader.isChunked, !relay.reader.isFinished {
             relay.clientFraming = request.isHTTP10 ? .untilClose : .chunked
         }
@@ -59,7 +60,10 @@ extension ClientHandler {
             default: true
             }
         }
-        if case .chunked = relay.clientFraming { writer.write("Transfer-Encoding: chunked\r\n") }
+        switch relay.clientFraming {
+        case .chunked, .rechunked: writer.write("Transfer-Encoding: chunked\r\n")
+        case .asReceived, .untilClose, .gathered: break
+        }
         writer.writeField("X-Request-Id", request.record.requestID)
         if let grant = request.grant {
             writer.writeField("X-Balancer-Server", HeaderText.safe(grant.serverName))
@@ -216,7 +220,12 @@ extension ClientHandler {
         loop.counters.answersBroken += 1
         endRequest(.upstreamBroke, fault: isFault ? "broke in the middle of an answer: \(detail)" : nil)
         request.keepsAlive = false
-        lingerAndClose()
+        if let relay = request.answer, case .untilClose = relay.clientFraming, !relay.hasEvents {
+            // Any ordinary end would be the answer's proper one.
+            resetConnection()
+        } else {
+            lingerAndClose()
+        }
         exchange.finished()
     }
 

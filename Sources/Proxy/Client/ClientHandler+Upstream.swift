@@ -133,10 +133,10 @@ extension ClientHandler {
     /// Connecting failed, or a connection could not be used.
     func upstreamFailed(_ detail: String) { handle(exchange.upstreamLost(), .connect(detail)) }
 
-    /// The leased connection has ended.
-    func upstreamClosed(_ detail: String) {
+    /// The leased connection has ended. `isClean`: with FIN, which ends a body that has no other end.
+    func upstreamClosed(_ detail: String, isClean: Bool = false) {
         request.upstream = nil
-        if var answer = request.answer, exchange.state == .relaying, answer.reader.connectionEnded() {
+        if isClean, var answer = request.answer, exchange.state == .relaying, answer.reader.connectionEnded() {
             request.answer = answer
             if case .rechunked = answer.clientFraming { writeToClient("0\r\n\r\n") }
             return answerComplete()

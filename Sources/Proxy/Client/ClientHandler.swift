@@ -2,6 +2,14 @@ import NIOCore
 import Routing
 import Wire
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// One client connection: NIO's callbacks in, `Exchange`'s decisions carried out.
 ///
 /// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers;
@@ -322,6 +330,13 @@ final class ClientHandler: ChannelDuplexHandler {
         request = RequestInHand()
         expect(.idle, within: loop.settings.idleTimeout)
         if inbound.readableBytes > 0 { processInbound() }
+    }
+
+    /// Ends the connection with RST.
+    func resetConnection() {
+        let channel = context?.channel
+        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+        channel?.close(promise: nil)
     }
 
     /// Closes our side, and the rest when the client has done so too: closing at once with unread bytes would reset the

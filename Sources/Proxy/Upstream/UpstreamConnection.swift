@@ -107,7 +107,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if let owner {
             self.owner = nil
-            owner.upstreamClosed(lastError ?? "the server closed the connection")
+            owner.upstreamClosed(lastError ?? "the server closed the connection", isClean: lastError == nil)
         } else {
             pool.forget(self)
         }

@@ -72,7 +72,8 @@ struct BackPressureTests {
         try await withBalancer(Setup { $0.servers = [.init("A", port: engine.port)] }) { balancer in
             let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 4096)
             try await client.stopReading()
-            try await client.send(chat())
+            let fields = ["Content-Length: \(chatBody().utf8.count)"]
+            try await client.send(head("POST", "/v1/chat/completions", fields, version: "1.0") + chatBody())
             // It reads a little at a time until the last of the answer has been taken from the server.
             func readALittle() async throws -> Int {
                 try await client.goOnReading()

@@ -114,6 +114,28 @@ struct BrokenStreamTests {
         }
     }
 
+    @Test("an answer without a length that is reset is never ended properly, in chunks or, in HTTP/1.0, with the connection")
+    func untilClose() async throws {
+        let engine = try await ScriptedEngine.start { _ in
+            .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"half\":")
+        }
+        try await withBalancer(Setup { $0.servers = [.init("A", port: engine.port)] }) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat())
+            try await client.receive("a half") { $0.contains("half") }
+            try await engine.resetConnections()
+            #expect(try await !client.answer().isWhole)
+
+            let old = try await balancer.connect()
+            let fields = ["Content-Length: \(chatBody().utf8.count)"]
+            try await old.send(head("POST", "/v1/chat/completions", fields, version: "1.0") + chatBody())
+            try await old.receive("a half") { $0.contains("half") }
+            try await engine.resetConnections()
+            #expect(try await old.ended() == .reset)
+        }
+        await engine.stop()
+    }
+
     @Test("a server found dead by its probes ends a silent stream with an error")
     func foundDead() async throws {
         try await withBalancer { balancer in

@@ -1,5 +1,13 @@
 import NIOCore
 import NIOPosix
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 import NIOConcurrencyHelpers
 
 /// A server that answers with exactly the bytes that the test gives it.
@@ -46,6 +54,14 @@ final class ScriptedEngine: Sendable {
         }
         guard let channel else { throw TimedOut("there is no connection \(connection) yet") }
         try await channel.writeAndFlush(ByteBuffer(string: text))
+    }
+
+    /// Ends all connections with RST.
+    func resetConnections() async throws {
+        for channel in log.state.withLockedValue({ $0.channels }) where channel.isActive {
+            (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+            try await channel.close()
+        }
     }
 
     /// Closes all connections, and waits until they are.
