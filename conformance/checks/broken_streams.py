@@ -1,7 +1,10 @@
 """Once bytes have gone to the client, a broken answer ends visibly, and says so in the caller's API."""
 
+import threading
+
 from suite import add, check
 from support.client import CHAT, Connection, Cut, chat_body, somebody
+from support.engines import STREAM_HEAD, chunk, event
 from support.waiting import expect
 
 APIS = {
@@ -49,3 +52,39 @@ def with_length(stage, _):
         except Cut:
             return "closed without an answer"
     expect(not answer.clean or answer.status >= 500, f"{answer}")
+
+
+def cut_by_hand(stage, sent, stream=True):
+    """An engine sends this, and resets once the client has some of it. Returns the client's answer."""
+    arrived = threading.Event()
+
+    def play(request, peer):
+        peer.send(sent)
+        arrived.wait(5)
+        peer.reset()
+        return False
+
+    for engine in stage.engines:
+        engine.answer = play
+    with Connection(stage.port) as client:
+        answer = client.ask("POST", CHAT, somebody(), chat_body(stream=stream)).read_head()
+        for _, part in client.pieces(answer):
+            answer.body += part
+            arrived.set()
+    return answer
+
+
+@check("broken-in-event", "broken streams", engines=("raw", "raw"), spoils=True)
+def in_event(stage, _):
+    """The error of a stream that breaks inside an event is an event of its own, which a client can read."""
+    answer = cut_by_hand(stage, STREAM_HEAD + event("Good day.") + chunk(b'data: {"id":"chatcmpl-raw","choi'))
+    expect(not answer.clean, "the answer ended as if it were whole")
+    events = answer.body.replace(b"\r\n", b"\n").split(b"\n\n")
+    expect(any(e.startswith(b'data: {"error"') for e in events), f"no event of its own; its end: {answer.body[-160:]!r}")
+
+
+@check("broken-until-close", "broken streams", engines=("raw", "raw"), spoils=True)
+def until_close(stage, _):
+    """An answer without a length that is reset is not ended as if it were whole."""
+    answer = cut_by_hand(stage, b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"id":', stream=False)
+    expect(not answer.clean, f"{answer}")
