@@ -11,7 +11,7 @@ extension Router {
         if request.hasFailed {
             // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
         } else if failure == .serverLost {
-            _ = backends[index].circuits[request.traits.model].abandoned(ticket, at: now)
+            backends[index].circuits[request.traits.model].abandoned(ticket, at: now)
         } else {
             blame(index, ticket, request.traits.model, failure.message, now, &effects)
         }
@@ -74,8 +74,7 @@ extension Router {
         let model = request.traits.model
         switch ending {
         case .complete: _ = backends[index].circuits[model].succeeded(ticket)
-        case .abandoned:
-            _ = backends[index].circuits[model].abandoned(ticket, at: now)
+        case .abandoned: backends[index].circuits[model].abandoned(ticket, at: now)
         case .broken(let reason):
             blame(index, ticket, model, reason, now, &effects)
             if backends[index].health.trafficFailed(reason: reason) { effects.append(.probeNow(request.backend)) }

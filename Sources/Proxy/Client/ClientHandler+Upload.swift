@@ -106,8 +106,14 @@ extension ClientHandler {
         if exchange.state != .relaying { expect(.firstByte, within: loop.settings.firstByteTimeout) }
     }
 
+    /// No more of the request is taken, whether it is kept or streamed through.
+    func refuseReceiving(_ reply: ErrorReply) {
+        request.keepsAlive = false
+        if request.upload == .none { refuse(reply) } else { stopUpload(reply) }
+    }
+
     /// The upload turned out to be wrong after it had begun.
-    func stopUpload(_ reply: ErrorReply) {
+    private func stopUpload(_ reply: ErrorReply) {
         request.keepsAlive = false
         request.bodyReader = nil
         if exchange.state == .relaying {

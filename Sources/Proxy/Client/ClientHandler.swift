@@ -133,11 +133,7 @@ final class ClientHandler: ChannelDuplexHandler {
         case .idle, .lingering: closeNow()
         case .draining: closeOutput { $0.closeNow() }
         case .head, .body:
-            request.keepsAlive = false
-            if request.upload != .none {
-                return stopUpload(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
-            }
-            refuse(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
+            refuseReceiving(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
         case .firstByte, .betweenBytes: upstreamTimedOut()
         }
     }
@@ -245,7 +241,7 @@ final class ClientHandler: ChannelDuplexHandler {
             flushToClient()
         }
         request.bodyReader = reader
-        expect(.body, within: .seconds(60))
+        expect(.body, within: Self.bodyPause)
         if inbound.readableBytes > 0 {
             var bytes = inbound
             inbound = ByteBuffer()
@@ -264,7 +260,7 @@ final class ClientHandler: ChannelDuplexHandler {
     /// Takes what belongs to the body out of `buffer` and leaves the rest.
     private func collect(_ buffer: inout ByteBuffer) {
         guard var reader = request.bodyReader else { return }
-        expect(.body, within: .seconds(60))
+        expect(.body, within: Self.bodyPause)
         var ranges: [Range<Int>] = []
         let progress = reader.read(buffer.readableBytesSpan, from: 0) { ranges.append($0) }
         request.bodyReader = reader
@@ -315,11 +311,10 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     private func refuseBody(length: Int) {
-        request.keepsAlive = false
-        let reply = ErrorReply(
-            status: 413, code: "request_too_large",
-            message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody).")
-        if request.upload == .none { refuse(reply) } else { stopUpload(reply) }
+        refuseReceiving(
+            .init(
+                status: 413, code: "request_too_large",
+                message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody)."))
     }
 
     /// The request is over and answered: on to the next one, or close.

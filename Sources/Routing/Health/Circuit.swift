@@ -88,9 +88,8 @@ package struct Circuit: Sendable, Equatable {
     }
 
     /// A request ended there and it is not known how it would have gone: the next one may try.
-    package mutating func abandoned(_ ticket: Ticket, at now: Moment) -> Bool {
-        guard case .trying(ticket, let pause) = state else { return false }
+    package mutating func abandoned(_ ticket: Ticket, at now: Moment) {
+        guard case .trying(ticket, let pause) = state else { return }
         state = .open(until: now, pause: pause)
-        return true
     }
 }
