@@ -114,6 +114,15 @@ class Connection:
                 return Answer(status, fields, early=early, raw_head=raw)
             early.append(status)
 
+    def parts_of(self, left):
+        """(time, bytes) of the next so many bytes, as they come."""
+        while left:
+            if not self.buffer:
+                self.fill()
+            part, self.buffer = self.buffer[:left], self.buffer[left:]
+            left -= len(part)
+            yield time.monotonic(), part
+
     def pieces(self, answer, head_only=False):
         """(time, bytes) of the body as they come. Sets `answer.clean`."""
         answer.clean = False
@@ -124,24 +133,12 @@ class Connection:
                 pass
             elif "chunked" in coding:
                 while size := int(self.read_until(b"\r\n").partition(b";")[0], 16):
-                    left = size
-                    while left:
-                        if not self.buffer:
-                            self.fill()
-                        part, self.buffer = self.buffer[:left], self.buffer[left:]
-                        left -= len(part)
-                        yield time.monotonic(), part
+                    yield from self.parts_of(size)
                     self.read_exactly(2)
                 while self.read_until(b"\r\n"):
                     pass  # trailers
             elif length is not None:
-                left = int(length)
-                while left:
-                    if not self.buffer:
-                        self.fill()
-                    part, self.buffer = self.buffer[:left], self.buffer[left:]
-                    left -= len(part)
-                    yield time.monotonic(), part
+                yield from self.parts_of(int(length))
             else:
                 while True:
                     try:
