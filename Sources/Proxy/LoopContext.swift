@@ -23,7 +23,7 @@ final class LoopContext {
     var effects: [Effect] = []
     var counters = Counters()
     /// Used for every head that this loop writes.
-    var headWriter = HeadWriter()
+    var headWriter = ByteWriter()
     /// What goes to a server next; empty between requests, kept for its memory.
     var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
@@ -32,7 +32,7 @@ final class LoopContext {
     private var retiredDials = 0
     private let tls: NIOSSLContext?
     private var nextSequence: UInt64 = 0
-    private var logLines: [UInt8] = []
+    private var logLines = ByteWriter()
     private(set) var isDraining = false
 
     init(
@@ -143,8 +143,8 @@ final class LoopContext {
     }
 
     func flushLog() {
-        guard let accessLog, !logLines.isEmpty else { return }
-        accessLog.write(logLines)
-        logLines.removeAll(keepingCapacity: true)
+        guard let accessLog, logLines.count > 0 else { return }
+        accessLog.write(logLines.bytes)
+        logLines.reset()
     }
 }

@@ -1,5 +1,5 @@
 package import Routing
-import Wire
+package import Wire
 
 /// What is remembered of a request once it is over: for the access log and the statistics. Never prompt or answer text.
 package struct RequestRecord: Sendable {
@@ -37,34 +37,61 @@ package struct RequestRecord: Sendable {
     package init() {}
 
     /// Appends the record as one line of JSON.
-    package func write(into line: inout [UInt8]) {
-        var members: [JSON.Member] = []
-        func add(_ name: String, _ value: JSON) { members.append(.init(name: name, value: value)) }
-        func rounded(_ milliseconds: Double) -> JSON { JSON((milliseconds * 1000).rounded() / 1000) }
-        add("time", .string(UTCTimestamp.text(milliseconds: startedAt)))
-        add("id", .string(requestID))
-        add("client", .string(address))
-        if let username { add("user", .string(username)) }
-        add("method", .string(method))
-        add("path", .string(path))
-        if let model { add("model", .string(model)) }
-        if let instance { add("instance", .string(instance)) }
-        if let server { add("server", .string(server)) }
-        add("status", JSON(status))
-        add("ending", .string(ending.rawValue))
-        add("attempts", JSON(attempts))
-        add("queued_ms", rounded(queuedMilliseconds))
-        if let firstByteMilliseconds { add("first_byte_ms", rounded(firstByteMilliseconds)) }
-        add("total_ms", rounded(totalMilliseconds))
-        add("bytes_in", JSON(bytesReceived))
-        add("bytes_out", JSON(bytesSent))
+    package func write(into line: inout ByteWriter) {
+        line.write("{\"time\":\"")
+        UTCTimestamp.write(milliseconds: startedAt, into: &line)
+        line.write("\",\"id\":")
+        line.writeJSON(requestID)
+        line.write(",\"client\":")
+        line.writeJSON(address)
+        if let username { line.writeMember("user", username) }
+        line.writeMember("method", method)
+        line.writeMember("path", path)
+        if let model { line.writeMember("model", model) }
+        if let instance { line.writeMember("instance", instance) }
+        if let server { line.writeMember("server", server) }
+        line.writeMember("status", status)
+        line.writeMember("ending", ending.rawValue)
+        line.writeMember("attempts", attempts)
+        line.writeMember("queued_ms", milliseconds: queuedMilliseconds)
+        if let firstByteMilliseconds { line.writeMember("first_byte_ms", milliseconds: firstByteMilliseconds) }
+        line.writeMember("total_ms", milliseconds: totalMilliseconds)
+        line.writeMember("bytes_in", bytesReceived)
+        line.writeMember("bytes_out", bytesSent)
         if let timings {
-            add("prompt_tokens", JSON(timings.promptTokens))
-            if let cachedTokens { add("cached_tokens", JSON(cachedTokens)) }
-            add("output_tokens", JSON(timings.predictedTokens))
+            line.writeMember("prompt_tokens", timings.promptTokens)
+            if let cachedTokens { line.writeMember("cached_tokens", cachedTokens) }
+            line.writeMember("output_tokens", timings.predictedTokens)
         }
-        JSON.object(members).write(into: &line)
-        line.append(0x0A)
+        line.write("}\n")
+    }
+}
+
+/// The members of the log's line after the first.
+extension ByteWriter {
+    private mutating func writeName(_ name: StaticString) {
+        write(",\"")
+        write(name)
+        write("\":")
+    }
+
+    fileprivate mutating func writeMember(_ name: StaticString, _ value: String) {
+        writeName(name)
+        writeJSON(value)
+    }
+
+    fileprivate mutating func writeMember(_ name: StaticString, _ value: Int) {
+        writeName(name)
+        write(value)
+    }
+
+    /// With three decimals.
+    fileprivate mutating func writeMember(_ name: StaticString, milliseconds: Double) {
+        writeName(name)
+        let microseconds = UInt(exactly: (max(0, milliseconds) * 1000).rounded()) ?? 0
+        writeDecimal(microseconds / 1000, digits: 1)
+        write(".")
+        writeDecimal(microseconds % 1000, digits: 3)
     }
 }
 

@@ -18,7 +18,23 @@ package struct DecisionRecord: Sendable {
     package var traits: RequestTraits
     package var at: Moment
     package var verdict: Verdict
-    package var candidates: [Candidate]
+    /// What was considered and chosen; nil when nothing was.
+    var pick: (route: ModelRoute, choice: Choice)?
+    /// Why each of the route's servers could not take it, at that moment; empty: only one was considered.
+    var ineligibilities: [Ineligibility?] = []
+
+    /// Put into words only when somebody asks.
+    package var candidates: [Candidate] {
+        guard let pick else { return [] }
+        return pick.route.candidates.enumerated().map { position, candidate in
+            let isChosen = candidate.index == pick.choice.index
+            let ineligibility = position < ineligibilities.count ? ineligibilities[position] : nil
+            return Candidate(
+                server: candidate.server, instance: isChosen ? pick.choice.instance : candidate.instances.first,
+                isChosen: isChosen,
+                reason: isChosen ? pick.choice.reason.rawValue : ineligibility?.rawValue ?? "later in order, or busier")
+        }
+    }
 }
 
 /// The last decisions, in a ring.
@@ -47,19 +63,11 @@ extension Router {
     /// All kept decisions about the request with that `X-Request-Id`, oldest first.
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
-    func explain(
-        _ route: ModelRoute, _ choice: Choice, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> [DecisionRecord.Candidate] {
-        route.candidates.map { candidate in
-            let backend = backends[candidate.index]
-            let isChosen = candidate.index == choice.index
-            let reason =
-                isChosen
-                ? choice.reason.rawValue
-                : ineligibility(of: backend, for: traits, history: history, at: now)?.rawValue ?? "later in order, or busier"
-            return .init(
-                server: backend.server.name, instance: isChosen ? choice.instance : candidate.instances.first,
-                isChosen: isChosen, reason: reason)
-        }
+    /// Why each server of the route cannot take the request; empty when there is no other one.
+    func ineligibilities(
+        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
+    ) -> [Ineligibility?] {
+        guard route.candidates.count > 1 else { return [] }
+        return route.candidates.map { ineligibility(of: $0.index, for: traits, history: history, at: now) }
     }
 }

@@ -3,6 +3,8 @@ struct ModelRoute: Sendable {
     struct Candidate: Sendable {
         /// Index into the router's backends.
         var index: Int
+        /// The server's name.
+        var server: String
         /// Names to ask for: the model itself first. Empty when no model is named.
         var instances: [String]
     }
@@ -13,6 +15,10 @@ struct ModelRoute: Sendable {
 }
 
 extension Router {
+    private func candidate(_ index: Int, _ instances: [String]) -> ModelRoute.Candidate {
+        .init(index: index, server: backends[index].server.name, instances: instances)
+    }
+
     /// Finds the servers for a destination; nil when there is none.
     mutating func route(to destination: RequestTraits.Destination) -> ModelRoute? {
         switch destination {
@@ -27,10 +33,10 @@ extension Router {
             guard let index = conversations.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved else {
                 return fallbackRoute(model: nil)
             }
-            return ModelRoute(candidates: [.init(index: index, instances: [])])
+            return ModelRoute(candidates: [candidate(index, [])])
         case .server(let name):
             guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
-            return ModelRoute(candidates: [.init(index: index, instances: [])])
+            return ModelRoute(candidates: [candidate(index, [])])
         }
     }
 
@@ -40,28 +46,28 @@ extension Router {
         let indices = matched.servers.compactMap { indexOfBackend[$0] }.filter { !backends[$0].isRemoved }
         guard !indices.isEmpty else { return fallbackRoute(model: model) }
         let listing = indices.compactMap { index -> ModelRoute.Candidate? in
-            if backends[index].models == nil { return .init(index: index, instances: [model]) }
-            return backends[index].instances(of: model).map { .init(index: index, instances: $0) }
+            if backends[index].models == nil { return candidate(index, [model]) }
+            return backends[index].instances(of: model).map { candidate(index, $0) }
         }
         // Nobody lists it, as with engines that serve one model under any name: the pattern's word is enough.
-        return ModelRoute(candidates: listing.isEmpty ? indices.map { .init(index: $0, instances: [model]) } : listing)
+        return ModelRoute(candidates: listing.isEmpty ? indices.map { candidate($0, [model]) } : listing)
     }
 
     /// Without patterns: the servers that list the model; failing that, those alive that have not told yet.
     private func discover(_ model: String) -> ModelRoute? {
         let present = backends.indices.filter { !backends[$0].isRemoved }
         let listing = present.compactMap { index in
-            backends[index].instances(of: model).map { ModelRoute.Candidate(index: index, instances: $0) }
+            backends[index].instances(of: model).map { candidate(index, $0) }
         }
         if !listing.isEmpty { return ModelRoute(candidates: listing) }
         let silent = present.filter { backends[$0].models == nil && !backends[$0].health.isDown }
-        return silent.isEmpty ? nil : ModelRoute(candidates: silent.map { .init(index: $0, instances: [model]) })
+        return silent.isEmpty ? nil : ModelRoute(candidates: silent.map { candidate($0, [model]) })
     }
 
     private func fallbackRoute(model: String?) -> ModelRoute? {
         guard let fallback = fleet.fallback, let index = indexOfBackend[fallback], !backends[index].isRemoved else {
             return nil
         }
-        return ModelRoute(candidates: [.init(index: index, instances: model.map { [$0] } ?? [])], isFallback: true)
+        return ModelRoute(candidates: [candidate(index, model.map { [$0] } ?? [])], isFallback: true)
     }
 }

@@ -28,7 +28,7 @@ extension Router {
                 return
             }
             running[ticket] = nil
-            release(request)
+            release(request, index)
             grant(
                 ticket, request.traits, route, choice, history, arrivedAt: request.arrivedAt, waitingSince: nil, now,
                 &effects)
@@ -39,7 +39,7 @@ extension Router {
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
             effects.append(.probeNow(request.backend))
         }
-        release(request)
+        release(request, index)
         let detail = history.lastFailure ?? ""
         if request.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
@@ -68,13 +68,16 @@ extension Router {
 
     /// What a request's end says about its server.
     mutating func judge(
-        _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ now: Moment, _ effects: inout [Effect]
+        _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ index: Int, _ now: Moment,
+        _ effects: inout [Effect]
     ) {
-        guard !request.hasFailed, let index = indexOfBackend[request.backend] else { return }
+        guard !request.hasFailed else { return }
         let model = request.traits.model
         switch ending {
-        case .complete: _ = backends[index].circuits[model].succeeded(ticket)
-        case .abandoned: backends[index].circuits[model].abandoned(ticket, at: now)
+        case .complete:
+            if !backends[index].circuits.areClosed { _ = backends[index].circuits[model].succeeded(ticket) }
+        case .abandoned:
+            if !backends[index].circuits.areClosed { backends[index].circuits[model].abandoned(ticket, at: now) }
         case .broken(let reason):
             blame(index, ticket, model, reason, now, &effects)
             if backends[index].health.trafficFailed(reason: reason) { effects.append(.probeNow(request.backend)) }

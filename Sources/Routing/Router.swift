@@ -71,8 +71,8 @@ struct RunningRequest: Sendable {
     var arrivedAt: Moment
     var grantedAt: Moment
     var isLastResort: Bool
-    /// The client's session was noted at this place when the request started.
-    var holdsSession: Bool
+    /// The client's session that was noted when the request started.
+    var session: SessionTable.Slot?
     /// Its attempt has failed already (a 503 that is passed on): its end is no success.
     var hasFailed = false
 }
@@ -149,24 +149,30 @@ extension Router {
         decisions.record(
             DecisionRecord(
                 ticket: ticket, traits: traits, at: now, verdict: .granted(attempt: history.attempts + 1),
-                candidates: explain(route, choice, for: traits, history: history, at: now)),
+                pick: (route, choice), ineligibilities: ineligibilities(route, for: traits, history: history, at: now)),
             limit: fleet.policy.keptDecisions)
         var history = history
         history.attempts += 1
-        let id = backends[choice.index].id
-        let isTrial = backends[choice.index].circuits[traits.model].began(ticket, at: now)
+        let id = backends[choice.index].server.id
+        let isTrial =
+            !backends[choice.index].circuits.areClosed && backends[choice.index].circuits[traits.model].began(ticket, at: now)
         backends[choice.index].started(instance: choice.instance, counts: traits.counts)
-        let holdsSession = traits.counts && !route.isFallback
+        var session: SessionTable.Slot?
+        if traits.counts, !route.isFallback, let model = traits.model, let instance = choice.instance {
+            sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
+            if let held = choice.session {
+                sessions.touch(held, now: now)
+                session = held
+            } else {
+                session = sessions.record(
+                    .init(client: traits.client, model: model), at: .init(backend: id, instance: instance),
+                    address: traits.address, now: now, limit: fleet.policy.stickyLimit)
+            }
+        }
         running[ticket] = RunningRequest(
             backend: id, instance: choice.instance, traits: traits, history: history, arrivedAt: arrivedAt,
-            grantedAt: now, isLastResort: choice.reason == .lastResort, holdsSession: holdsSession)
+            grantedAt: now, isLastResort: choice.reason == .lastResort, session: session)
         if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
-        if holdsSession, let model = traits.model, let instance = choice.instance {
-            sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
-            sessions.record(
-                .init(client: traits.client, model: model), at: .init(backend: id, instance: instance),
-                address: traits.address, now: now, limit: fleet.policy.stickyLimit)
-        }
         effects.append(
             .grant(
                 ticket,
@@ -180,18 +186,18 @@ extension Router {
         _ ticket: Ticket, _ traits: RequestTraits, _ refusal: Refusal, _ now: Moment, _ effects: inout [Effect]
     ) {
         decisions.record(
-            DecisionRecord(ticket: ticket, traits: traits, at: now, verdict: .refused(refusal), candidates: []),
+            DecisionRecord(ticket: ticket, traits: traits, at: now, verdict: .refused(refusal)),
             limit: fleet.policy.keptDecisions)
         effects.append(.refuse(ticket, refusal))
     }
 
     private mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running.removeValue(forKey: ticket) else { return }
-        refreshSession(of: request, now)
-        judge(ticket, request, outcome.ending, now, &effects)
-        release(request)
-        if let timings = outcome.timings, let index = indexOfBackend[request.backend] {
-            backends[index].learn(from: timings)
+        if let index = indexOfBackend[request.backend] {
+            if !backends[index].isRemoved { refreshSession(of: request, now) }
+            judge(ticket, request, outcome.ending, index, now, &effects)
+            if let timings = outcome.timings { backends[index].learn(from: timings) }
+            release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {
             serviceTime.add(now.milliseconds(since: request.grantedAt) / 1000)
@@ -201,18 +207,15 @@ extension Router {
 
     /// The session's time runs from the end of its last request, however long that took.
     private mutating func refreshSession(of request: RunningRequest, _ now: Moment) {
-        guard request.holdsSession, let model = request.traits.model, let instance = request.instance,
-            let index = indexOfBackend[request.backend], !backends[index].isRemoved
-        else { return }
+        guard let slot = request.session, let model = request.traits.model, let instance = request.instance else { return }
         sessions.refresh(
             .init(client: request.traits.client, model: model),
-            at: .init(backend: request.backend, instance: instance),
+            at: .init(backend: request.backend, instance: instance), in: slot,
             address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
-    /// Gives the request's place on its server back.
-    mutating func release(_ request: RunningRequest) {
-        guard let index = indexOfBackend[request.backend] else { return }
+    /// Gives the request's place on its server back. Afterwards `index` may stand for another one.
+    mutating func release(_ request: RunningRequest, _ index: Int) {
         backends[index].ended(instance: request.instance, counts: request.traits.counts)
         if backends[index].isRemoved, backends[index].isIdleOfRequests { rebuildBackends(fleet) }
     }

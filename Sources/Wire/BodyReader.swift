@@ -52,6 +52,27 @@ package struct BodyReader: Sendable {
         }
     }
 
+    /// The next piece of information from `bytes`, beginning at `position`, which is moved on.
+    package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> ChunkedReader.Step {
+        if isFinished { return .finished }
+        let count: Int
+        switch framing {
+        case .length(let remaining):
+            count = min(remaining, bytes.byteCount - position)
+            framing = .length(remaining: remaining - count)
+            isFinished = remaining == count
+        case .untilClose: count = bytes.byteCount - position
+        case .chunked(var reader):
+            let step = reader.next(bytes, &position)
+            framing = .chunked(reader)
+            isFinished = step == .finished
+            return step
+        }
+        guard count > 0 else { return .needMore }
+        position += count
+        return .content((position - count)..<position)
+    }
+
     /// What `read` found in one span.
     package struct Progress: Sendable {
         /// Bytes that belong to this body, framing included, from the position given.
@@ -61,30 +82,12 @@ package struct BodyReader: Sendable {
 
     /// Reads body bytes of `bytes` from `start` on and hands each range of content to `content`, in order.
     package mutating func read(_ bytes: RawSpan, from start: Int, content: (Range<Int>) -> Void) -> Progress {
-        guard !isFinished else { return Progress() }
-        switch framing {
-        case .length(let remaining):
-            let count = min(remaining, bytes.byteCount - start)
-            if count > 0 { content(start..<(start + count)) }
-            framing = .length(remaining: remaining - count)
-            isFinished = remaining == count
-            return Progress(consumed: count)
-        case .untilClose:
-            let count = bytes.byteCount - start
-            if count > 0 { content(start..<(start + count)) }
-            return Progress(consumed: count)
-        case .chunked(var reader):
-            var position = start
-            defer { framing = .chunked(reader) }
-            while true {
-                switch reader.next(bytes, &position) {
-                case .content(let range): content(range)
-                case .needMore: return Progress(consumed: position - start)
-                case .finished:
-                    isFinished = true
-                    return Progress(consumed: position - start)
-                case .malformed: return Progress(consumed: position - start, isMalformed: true)
-                }
+        var position = start
+        while true {
+            switch next(bytes, &position) {
+            case .content(let range): content(range)
+            case .needMore, .finished: return Progress(consumed: position - start)
+            case .malformed: return Progress(consumed: position - start, isMalformed: true)
             }
         }
     }

@@ -14,33 +14,67 @@ package enum FieldName: UInt8, Sendable {
     case balancerServer, balancerModel, balancerQueued, balancerAttempts
 
     /// True for fields that end at this hop whatever `Connection` says.
-    package var isHopByHop: Bool {
-        switch self {
-        case .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade,
-            .proxyAuthenticate, .proxyAuthorization:
-            true
-        case .other, .host, .contentLength, .expect, .authorization, .apiKey, .contentType, .contentEncoding,
-            .accelBuffering, .origin, .forwardedFor, .forwardedProto, .forwardedHost, .via, .requestID, .sessionID,
-            .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID, .balancerServer, .balancerModel,
-            .balancerQueued, .balancerAttempts:
-            false
-        }
-    }
+    package var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
     /// Finds the name, whatever its case.
     static func lookUp(_ bytes: UnsafeRawBufferPointer) -> FieldName {
-        guard bytes.count < byLength.count else { return .other }
-        for candidate in byLength[bytes.count] where equalIgnoringCase(bytes, candidate.name) {
-            return candidate.field
+        switch bytes.count {
+        case 2:
+            if equalIgnoringCase(bytes, "te") { return .te }
+        case 3:
+            if equalIgnoringCase(bytes, "via") { return .via }
+        case 4:
+            if equalIgnoringCase(bytes, "host") { return .host }
+        case 6:
+            if equalIgnoringCase(bytes, "expect") { return .expect }
+            if equalIgnoringCase(bytes, "origin") { return .origin }
+        case 7:
+            if equalIgnoringCase(bytes, "upgrade") { return .upgrade }
+            if equalIgnoringCase(bytes, "trailer") { return .trailer }
+        case 8:
+            if equalIgnoringCase(bytes, "trailers") { return .trailer }
+        case 9:
+            if equalIgnoringCase(bytes, "x-api-key") { return .apiKey }
+            if equalIgnoringCase(bytes, "thread-id") { return .codexThreadID }
+            if equalIgnoringCase(bytes, "thread_id") { return .codexThreadID }
+        case 10:
+            if equalIgnoringCase(bytes, "connection") { return .connection }
+            if equalIgnoringCase(bytes, "keep-alive") { return .keepAlive }
+            if equalIgnoringCase(bytes, "session_id") { return .codexSessionID }
+            if equalIgnoringCase(bytes, "session-id") { return .codexSessionID }
+        case 12:
+            if equalIgnoringCase(bytes, "content-type") { return .contentType }
+            if equalIgnoringCase(bytes, "x-request-id") { return .requestID }
+            if equalIgnoringCase(bytes, "x-session-id") { return .sessionID }
+        case 13:
+            if equalIgnoringCase(bytes, "authorization") { return .authorization }
+        case 14:
+            if equalIgnoringCase(bytes, "content-length") { return .contentLength }
+        case 15:
+            if equalIgnoringCase(bytes, "x-forwarded-for") { return .forwardedFor }
+        case 16:
+            if equalIgnoringCase(bytes, "proxy-connection") { return .proxyConnection }
+            if equalIgnoringCase(bytes, "content-encoding") { return .contentEncoding }
+            if equalIgnoringCase(bytes, "x-forwarded-host") { return .forwardedHost }
+            if equalIgnoringCase(bytes, "x-balancer-model") { return .balancerModel }
+        case 17:
+            if equalIgnoringCase(bytes, "transfer-encoding") { return .transferEncoding }
+            if equalIgnoringCase(bytes, "x-accel-buffering") { return .accelBuffering }
+            if equalIgnoringCase(bytes, "x-forwarded-proto") { return .forwardedProto }
+            if equalIgnoringCase(bytes, "x-conversation-id") { return .conversationID }
+            if equalIgnoringCase(bytes, "x-balancer-server") { return .balancerServer }
+        case 18:
+            if equalIgnoringCase(bytes, "proxy-authenticate") { return .proxyAuthenticate }
+        case 19:
+            if equalIgnoringCase(bytes, "proxy-authorization") { return .proxyAuthorization }
+            if equalIgnoringCase(bytes, "x-balancer-attempts") { return .balancerAttempts }
+        case 20:
+            if equalIgnoringCase(bytes, "x-balancer-queued-ms") { return .balancerQueued }
+        case 24:
+            if equalIgnoringCase(bytes, "x-claude-code-session-id") { return .claudeCodeSessionID }
+        default: break
         }
         return .other
-    }
-
-    /// Compares with an already lower-cased text.
-    static func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ lowercased: [UInt8]) -> Bool {
-        guard bytes.count == lowercased.count else { return false }
-        for index in 0..<bytes.count where lowercase(bytes[index]) != lowercased[index] { return false }
-        return true
     }
 
     /// Compares with an already lower-cased literal.
@@ -54,34 +88,30 @@ package enum FieldName: UInt8, Sendable {
     static func lowercase(_ byte: UInt8) -> UInt8 {
         byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
     }
+}
 
-    private struct Candidate {
-        let name: [UInt8]
-        let field: FieldName
+/// Some of the known fields, one bit each.
+package struct FieldSet: Sendable {
+    private var bits: UInt64 = 0
+
+    package init(_ names: FieldName...) { for name in names { insert(name) } }
+
+    package mutating func insert(_ name: FieldName) { bits |= 1 &<< UInt64(name.rawValue) }
+
+    package func contains(_ name: FieldName) -> Bool { bits &>> UInt64(name.rawValue) & 1 == 1 }
+
+    package func union(_ other: FieldSet) -> FieldSet {
+        var both = self
+        both.bits |= other.bits
+        return both
     }
 
-    /// The known names, indexed by their length.
-    private static let byLength: [[Candidate]] = {
-        let names: [(String, FieldName)] = [
-            ("host", .host), ("content-length", .contentLength), ("transfer-encoding", .transferEncoding),
-            ("connection", .connection), ("expect", .expect), ("upgrade", .upgrade), ("keep-alive", .keepAlive),
-            ("proxy-connection", .proxyConnection), ("te", .te), ("trailer", .trailer), ("trailers", .trailer),
-            ("proxy-authenticate", .proxyAuthenticate), ("proxy-authorization", .proxyAuthorization),
-            ("authorization", .authorization), ("x-api-key", .apiKey), ("content-type", .contentType),
-            ("content-encoding", .contentEncoding), ("x-accel-buffering", .accelBuffering), ("origin", .origin),
-            ("x-forwarded-for", .forwardedFor), ("x-forwarded-proto", .forwardedProto),
-            ("x-forwarded-host", .forwardedHost), ("via", .via), ("x-request-id", .requestID),
-            ("x-session-id", .sessionID), ("x-conversation-id", .conversationID),
-            ("x-claude-code-session-id", .claudeCodeSessionID), ("session_id", .codexSessionID),
-            ("session-id", .codexSessionID), ("thread-id", .codexThreadID), ("thread_id", .codexThreadID),
-            ("x-balancer-server", .balancerServer), ("x-balancer-model", .balancerModel),
-            ("x-balancer-queued-ms", .balancerQueued), ("x-balancer-attempts", .balancerAttempts),
-        ]
-        let longest = names.map(\.0.utf8.count).max() ?? 0
-        var table = [[Candidate]](repeating: [], count: longest + 1)
-        for (name, field) in names { table[name.utf8.count].append(Candidate(name: Array(name.utf8), field: field)) }
-        return table
-    }()
+    package func isDisjoint(with other: FieldSet) -> Bool { bits & other.bits == 0 }
+
+    /// Fields that end at this hop whatever `Connection` says.
+    package static let hopByHop = FieldSet(
+        .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade, .proxyAuthenticate,
+        .proxyAuthorization)
 }
 
 extension RawSpan {

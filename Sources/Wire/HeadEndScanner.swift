@@ -28,6 +28,14 @@ package struct HeadEndScanner: Sendable {
         let end = min(bytes.count, limit)
         var index = scanned
         while index < end {
+            if index &+ 8 <= end {
+                let marks = EightBytes.lineEndMarks(EightBytes.load(bytes, index))
+                if marks == 0 {
+                    index &+= 8
+                    continue
+                }
+                index &+= EightBytes.first(marks)
+            }
             let byte = bytes[index]
             if byte > 0x0D {
                 index += 1

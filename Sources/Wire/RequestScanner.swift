@@ -52,8 +52,8 @@ package struct RequestScanner: Sendable {
         self = RequestScanner()
         messageTexts = keptTexts
         carried = keptCarried
-        messageTexts.removeAll(keepingCapacity: true)
-        carried.removeAll(keepingCapacity: true)
+        if !messageTexts.isEmpty { messageTexts.removeAll(keepingCapacity: true) }
+        if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
     /// Looks at the next piece. False as soon as the body cannot be valid JSON any more.
@@ -131,8 +131,8 @@ extension RequestScanner {
         if problem != nil { return false }
         var index = 0
         while index < bytes.count {
-            if state == .string {
-                index = skipPlainString(bytes, from: index)
+            if state == .string, utf8.isComplete {
+                index = StringText.end(bytes, from: index)
                 guard index < bytes.count else { break }
             }
             guard step(bytes[index], bytes, index) else {
@@ -144,30 +144,6 @@ extension RequestScanner {
         if captures, state == .string || state == .escape || state == .unicode { carry(bytes, end: bytes.count) }
         offset += bytes.count
         return true
-    }
-
-    /// Runs over bytes of a string that need no attention: printable ASCII but quotes and backslashes.
-    private func skipPlainString(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        guard utf8.isComplete else { return start }
-        var index = start
-        // Eight bytes at a time, in one register: a byte's high bit in `special` is set when that byte needs attention.
-        // The lowest one set is exact (Hacker's Delight, section 6-1); vectors of the standard library cost far more here.
-        while index + 8 <= bytes.count {
-            let block = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-            let quotes = block ^ 0x2222_2222_2222_2222
-            let backslashes = block ^ 0x5C5C_5C5C_5C5C_5C5C
-            let special =
-                (block | (block &- 0x2020_2020_2020_2020) & ~block | (quotes &- 0x0101_0101_0101_0101) & ~quotes
-                    | (backslashes &- 0x0101_0101_0101_0101) & ~backslashes) & 0x8080_8080_8080_8080
-            if special != 0 { return index + special.trailingZeroBitCount / 8 }
-            index += 8
-        }
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
-            index += 1
-        }
-        return index
     }
 
     /// Consumes one byte; false when the grammar forbids it.
@@ -300,7 +276,7 @@ extension RequestScanner {
         if depth == 3 {
             messageKey = .other
             messageIsSystem = false
-            messageTexts.removeAll(keepingCapacity: true)
+            if !messageTexts.isEmpty { messageTexts.removeAll(keepingCapacity: true) }
         } else if depth == 5 {
             partKey = .other
         }
@@ -343,7 +319,7 @@ extension RequestScanner {
         stringStart = offset + index
         captures = captured
         carriedTooLong = false
-        carried.removeAll(keepingCapacity: true)
+        if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
     /// Keeps the part of a captured string that lies in this piece.

@@ -6,21 +6,50 @@ package enum UTCTimestamp {
     ///
     /// - Parameter seconds: since 1970-01-01T00:00:00Z.
     package static func text(seconds: Int) -> String {
+        var writer = ByteWriter()
         let seconds = min(max(seconds, -62_167_219_200), 253_402_300_799)
-        let day = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
-        let second = seconds - day * 86_400
-        let date = date(ofDay: day)
-        return digits(date.year, 4) + "-" + digits(date.month, 2) + "-" + digits(date.day, 2) + "T"
-            + digits(second / 3600, 2) + ":" + digits(second / 60 % 60, 2) + ":" + digits(second % 60, 2) + "Z"
+        writeDateAndTime(seconds, into: &writer)
+        writer.write("Z")
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 
     /// For example `2026-11-23T20:15:07.250Z`.
     ///
     /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
     package static func text(milliseconds: Int) -> String {
+        var writer = ByteWriter()
+        write(milliseconds: milliseconds, into: &writer)
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    /// Writes a time with milliseconds.
+    ///
+    /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
+    package static func write(milliseconds: Int, into writer: inout ByteWriter) {
         let milliseconds = min(max(milliseconds, -62_167_219_200_000), 253_402_300_799_999)
-        let second = (milliseconds >= 0 ? milliseconds : milliseconds - 999) / 1000
-        return text(seconds: second).dropLast() + "." + digits(milliseconds - second * 1000, 3) + "Z"
+        let seconds = (milliseconds >= 0 ? milliseconds : milliseconds - 999) / 1000
+        writeDateAndTime(seconds, into: &writer)
+        writer.write(".")
+        writer.writeDecimal(UInt(milliseconds - seconds * 1000), digits: 3)
+        writer.write("Z")
+    }
+
+    /// - Parameter seconds: in the years 0000 to 9999.
+    private static func writeDateAndTime(_ seconds: Int, into writer: inout ByteWriter) {
+        let day = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
+        let second = UInt(seconds - day * 86_400)
+        let date = date(ofDay: day)
+        writer.writeDecimal(UInt(date.year), digits: 4)
+        writer.write("-")
+        writer.writeDecimal(UInt(date.month), digits: 2)
+        writer.write("-")
+        writer.writeDecimal(UInt(date.day), digits: 2)
+        writer.write("T")
+        writer.writeDecimal(second / 3600, digits: 2)
+        writer.write(":")
+        writer.writeDecimal(second / 60 % 60, digits: 2)
+        writer.write(":")
+        writer.writeDecimal(second % 60, digits: 2)
     }
 
     /// The date in the Gregorian calendar of a day counted from 1970-01-01.
@@ -39,10 +68,5 @@ package enum UTCTimestamp {
             year: era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month: month,
             day: dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         )
-    }
-
-    private static func digits(_ number: Int, _ count: Int) -> String {
-        let text = String(number)
-        return String(repeating: "0", count: max(0, count - text.count)) + text
     }
 }

@@ -19,9 +19,9 @@ struct RequestRecordTests {
         record.bytesReceived = 100
         record.bytesSent = 2000
         configure(&record)
-        var bytes: [UInt8] = []
-        record.write(into: &bytes)
-        return (String(decoding: bytes, as: UTF8.self), try JSON(parsing: bytes))
+        var line = ByteWriter()
+        record.write(into: &line)
+        return (String(decoding: line.bytes, as: UTF8.self), try JSON(parsing: line.bytes))
     }
 
     @Test("is one line of JSON")

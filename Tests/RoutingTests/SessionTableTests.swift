@@ -48,7 +48,7 @@ struct SessionTableTests {
         record(&table, "a", place(1), 0)
         #expect(table.place(of: key("a"), ttl: ttl, at: at(179)) != nil)
         #expect(table.place(of: key("a"), ttl: ttl, at: at(180)) == nil)
-        table.refresh(key("a"), at: place(1), address: "addr", now: at(100), limit: 100)
+        table.refresh(key("a"), at: place(1), in: nil, address: "addr", now: at(100), limit: 100)
         #expect(table.place(of: key("a"), ttl: ttl, at: at(279)) != nil)
         table.expire(ttl: ttl, at: at(279))
         #expect(table.count == 1)
@@ -60,7 +60,7 @@ struct SessionTableTests {
     func expireOrder() {
         var table = SessionTable()
         for index in 1...3 { record(&table, "\(index)", place(index), index) }
-        table.refresh(key("1"), at: place(1), address: "addr", now: at(50), limit: 100)
+        table.refresh(key("1"), at: place(1), in: nil, address: "addr", now: at(50), limit: 100)
         #expect(table.newestFirst(limit: 10).map(\.key.client) == ["1", "3", "2"])
         #expect(table.newestFirst(limit: 1).map(\.key.client) == ["1"])
         table.expire(ttl: ttl, at: at(183))
@@ -83,12 +83,27 @@ struct SessionTableTests {
         var table = SessionTable()
         record(&table, "a", place(1), 0)
         record(&table, "a", place(2), 1)
-        table.refresh(key("a"), at: place(1), address: "addr", now: at(2), limit: 100)
+        table.refresh(key("a"), at: place(1), in: nil, address: "addr", now: at(2), limit: 100)
         #expect(table.place(of: key("a"), ttl: ttl, at: at(3)) == place(2))
         record(&table, "b", place(2), 3)
-        table.refresh(key("a"), at: place(2), address: "addr", now: at(4), limit: 100)
+        table.refresh(key("a"), at: place(2), in: nil, address: "addr", now: at(4), limit: 100)
         #expect(table.place(of: key("b"), ttl: ttl, at: at(5)) == place(2))
         #expect(table.place(of: key("a"), ttl: ttl, at: at(5)) == nil)
+    }
+
+    @Test("the end of a request finds its session where it began, unless another one is there by now")
+    func slots() {
+        var table = SessionTable()
+        let first = table.record(key("a"), at: place(1), address: "", now: at(0), limit: 100)
+        record(&table, "b", place(2), 1)
+        table.refresh(key("a"), at: place(1), in: first, address: "", now: at(2), limit: 100)
+        #expect(table.newestFirst(limit: 10).map(\.key.client) == ["a", "b"])
+        table.forget(Scene.id(1))
+        record(&table, "c", place(3), 3)
+        table.refresh(key("a"), at: place(3), in: first, address: "", now: at(4), limit: 100)
+        #expect(table.newestFirst(limit: 10).map(\.key.client) == ["c", "b"], "the place is another one's now")
+        table.refresh(key("a"), at: place(1), in: first, address: "", now: at(5), limit: 100)
+        #expect(table.newestFirst(limit: 10).map(\.key.client) == ["a", "c", "b"])
     }
 
     @Test("the end of a request makes an entry again that expired while it ran")
@@ -96,7 +111,7 @@ struct SessionTableTests {
         var table = SessionTable()
         record(&table, "a", place(1), 0)
         table.expire(ttl: ttl, at: at(500))
-        table.refresh(key("a"), at: place(1), address: "addr", now: at(500), limit: 100)
+        table.refresh(key("a"), at: place(1), in: nil, address: "addr", now: at(500), limit: 100)
         #expect(table.place(of: key("a"), ttl: ttl, at: at(501)) == place(1))
     }
 
@@ -118,6 +133,8 @@ struct SessionTableTests {
         var table = SessionTable()
         var list: [(key: SessionTable.Key, place: SessionTable.Place, at: Moment)] = []
         let limit = 6
+        // Where the sessions were once: what a long request comes back with.
+        var slots: [SessionTable.Slot] = []
         for second in 0..<5_000 {
             let (key, place) = (key("\(random.below(8))"), place(random.below(4), random.below(2) == 0 ? "m" : "m-2"))
             switch random.below(10) {
@@ -128,7 +145,8 @@ struct SessionTableTests {
                 table.expire(ttl: .seconds(20), at: at(second))
                 list.removeAll { $0.at + .seconds(20) <= at(second) }
             case 2...4:
-                table.refresh(key, at: place, address: "", now: at(second), limit: limit)
+                let slot = slots.isEmpty || random.below(4) == 0 ? nil : slots[random.below(slots.count)]
+                table.refresh(key, at: place, in: slot, address: "", now: at(second), limit: limit)
                 let isHeld = list.contains { $0.key == key && $0.place == place }
                 let isFree = !list.contains { $0.key == key || $0.place == place }
                 if isFree, list.count >= limit { list.removeFirst(list.count - limit + 1) }
@@ -137,7 +155,7 @@ struct SessionTableTests {
                     list.append((key, place, at(second)))
                 }
             default:
-                table.record(key, at: place, address: "", now: at(second), limit: limit)
+                slots.append(table.record(key, at: place, address: "", now: at(second), limit: limit))
                 list.removeAll { $0.key == key || $0.place == place }
                 if list.count >= limit { list.removeFirst(list.count - limit + 1) }
                 list.append((key, place, at(second)))

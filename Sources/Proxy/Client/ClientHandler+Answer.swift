@@ -11,10 +11,8 @@ extension ClientHandler {
         let status = connection.head.status
         var relay = AnswerRelay(
             reader: BodyReader(answer: connection.head, toHead: request.isHead), clientFraming: .asReceived,
-            isEventStream: contentType(of: connection.head, headBytes, begins: ["text/event-stream"]),
-            isLineStream: contentType(of: connection.head, headBytes, begins: ["application/x-ndjson"]),
-            keepsUpstream: connection.head.isPersistent)
-        if relay.isEventStream, !connection.endpoint.keepsConnectionAfterStream { relay.keepsUpstream = false }
+            streamKind: connection.streamKind, keepsUpstream: connection.head.isPersistent)
+        if relay.isEventStream, !connection.pool.endpoint.keepsConnectionAfterStream { relay.keepsUpstream = false }
         if relay.reader.isUntilClose {
             // In chunks where the client knows them: then an end that comes too early can be told from the answer's own.
             relay.clientFraming = request.isHTTP10 ? .untilClose : .rechunked
@@ -26,7 +24,7 @@ extension ClientHandler {
         request.record.status = status
         request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         expectNextPiece()
-        if !request.isCommittedToStream { writeAnswerHead(connection.head, headBytes, relay) }
+        if !request.isCommittedToStream { writeAnswerHead(connection, headBytes, relay) }
         if let ticket = request.ticket, request.grant?.isTrial == true {
             loop.router.send(.answerBegan(ticket), from: loop)
         }
@@ -44,43 +42,43 @@ extension ClientHandler {
         }
     }
 
-    private func writeAnswerHead(_ answerHead: borrowing HTTPHead, _ headBytes: ByteBuffer, _ relay: AnswerRelay) {
-        var writer = loop.headWriter
-        loop.headWriter = HeadWriter()
-        defer { loop.headWriter = writer }
+    private func writeAnswerHead(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ relay: AnswerRelay) {
+        writeAnswerHead(connection, headBytes, relay, into: &loop.headWriter)
+        // Held until the first piece of the body is written: one system call for both.
+        loop.headWriter.withSpan { writeToClient($0) }
+    }
+
+    private func writeAnswerHead(
+        _ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ relay: AnswerRelay, into writer: inout ByteWriter
+    ) {
         let source = headBytes.readableBytesSpan
         writer.reset()
         writer.write("HTTP/1.1")
-        writer.write(source, 8..<answerHead.fieldsStart)
-        let isEventStream = relay.isEventStream
-        writer.copyFields(of: answerHead, from: source) { name in
-            switch name {
-            case .requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts: false
-            case .accelBuffering: !isEventStream
-            default: true
-            }
-        }
+        writer.write(source, 8..<connection.head.fieldsStart)
+        writer.copyFields(of: connection.head, from: source, except: relay.isEventStream ? Self.setForStreams : Self.setHere)
         switch relay.clientFraming {
         case .chunked, .rechunked: writer.write("Transfer-Encoding: chunked\r\n")
         case .asReceived, .untilClose, .gathered: break
         }
         writer.writeField("X-Request-Id", request.record.requestID)
         if let grant = request.grant {
-            writer.writeField("X-Balancer-Server", HeaderText.safe(grant.serverName))
+            writer.write(connection.pool.lines.server)
             if let model = grant.model { writer.writeField("X-Balancer-Model", HeaderText.safe(model)) }
             if grant.attempt > 1 { writer.writeField("X-Balancer-Attempts", String(grant.attempt)) }
         }
         if request.record.queuedMilliseconds > 0 {
             writer.writeField("X-Balancer-Queued-Ms", String(Int(request.record.queuedMilliseconds.rounded(.up))))
         }
-        if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
+        if relay.isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
         writeConnectionField(&writer)
         writer.endHead()
-        // Held until the first piece of the body is written: one system call for both.
-        writeToClient(writer.bytes)
     }
 
-    private func writeConnectionField(_ writer: inout HeadWriter) {
+    /// Fields of answers that are ours to set.
+    static let setHere = FieldSet(.requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts)
+    private static let setForStreams = setHere.union(FieldSet(.accelBuffering))
+
+    private func writeConnectionField(_ writer: inout ByteWriter) {
         if !request.keepsAlive || loop.isDraining {
             request.keepsAlive = false
             writer.write("Connection: close\r\n")
@@ -115,42 +113,32 @@ extension ClientHandler {
         request.lastUpstreamByteAt = loop.now
         if loop.settings.betweenBytesTimeout != nil { expectNextPiece() }
         let span = buffer.readableBytesSpan
-        let startsBetweenChunks = relay.reader.isBetweenChunks
-        var ranges = contentRanges
-        contentRanges = []
-        defer {
-            ranges.removeAll(keepingCapacity: true)
-            contentRanges = ranges
-        }
-        let keepsTail = if case .model = request.kind { true } else { false }
-        let progress = relay.reader.read(span, from: 0) { ranges.append($0) }
-        for range in ranges {
-            relay.contentCount += range.count
-            if range.count > 1 {
-                relay.lastBytes = (
-                    span.unsafeLoad(fromByteOffset: range.upperBound - 2, as: UInt8.self),
-                    span.unsafeLoad(fromByteOffset: range.upperBound - 1, as: UInt8.self)
-                )
-            } else {
-                relay.lastBytes = (relay.lastBytes.1, span.unsafeLoad(fromByteOffset: range.lowerBound, as: UInt8.self))
-            }
-            if keepsTail { tail.append(span, range) }
-        }
-        if progress.isMalformed { return malformedBody(relay) }
-        switch relay.clientFraming {
-        case .asReceived: writeSlice(buffer, 0..<progress.consumed)
-        case .untilClose: for range in ranges { writeSlice(buffer, range) }
-        case .rechunked: writeRechunked(buffer, ranges, isLast: relay.reader.isFinished)
-        case .gathered: for range in ranges { gather(span.extracting(range), into: &relay) }
-        case .chunked:
-            if startsBetweenChunks, relay.reader.isBetweenChunks || relay.reader.isFinished {
-                writeSlice(buffer, 0..<progress.consumed)
-            } else {
-                writeRechunked(buffer, ranges, isLast: relay.reader.isFinished)
+        let readerBefore = relay.reader
+        let keepsTail = request.kind.isModel
+        var consumed = 0
+        reading: while true {
+            switch relay.reader.next(span, &consumed) {
+            case .content(let range):
+                relay.noteContent(span, range)
+                if keepsTail { tail.append(span, range) }
+            case .needMore, .finished: break reading
+            case .malformed: return malformedBody(relay)
             }
         }
-        if relay.reader.isFinished, progress.consumed < buffer.readableBytes { relay.keepsUpstream = false }
         let isFinished = relay.reader.isFinished
+        switch relay.clientFraming {
+        case .asReceived: writeSlice(buffer, 0..<consumed)
+        case .chunked where readerBefore.isBetweenChunks && (isFinished || relay.reader.isBetweenChunks):
+            writeSlice(buffer, 0..<consumed)
+        case .chunked, .rechunked: writeRechunked(buffer, readerBefore)
+        case .untilClose:
+            var reader = readerBefore
+            _ = reader.read(span, from: 0) { writeSlice(buffer, $0) }
+        case .gathered:
+            var reader = readerBefore
+            _ = reader.read(span, from: 0) { gather(span.extracting($0), into: &relay) }
+        }
+        if isFinished, consumed < buffer.readableBytes { relay.keepsUpstream = false }
         request.answer = relay
         if isFinished { answerComplete() }
     }
@@ -159,14 +147,17 @@ extension ClientHandler {
 
     /// A read that begins or ends inside a chunk: its content becomes a chunk of its own, so that what the client has
     /// received always ends between two chunks and an error can be told there.
-    private func writeRechunked(_ buffer: ByteBuffer, _ ranges: [Range<Int>], isLast: Bool) {
-        let length = ranges.reduce(0) { $0 + $1.count }
+    private func writeRechunked(_ buffer: ByteBuffer, _ readerBefore: BodyReader) {
+        let span = buffer.readableBytesSpan
+        var (counting, writing) = (readerBefore, readerBefore)
+        var length = 0
+        _ = counting.read(span, from: 0) { length += $0.count }
         if length > 0 {
             writeToClient(String(length, radix: 16) + "\r\n")
-            for range in ranges { writeSlice(buffer, range) }
+            _ = writing.read(span, from: 0) { writeSlice(buffer, $0) }
             writeToClient("\r\n")
         }
-        if isLast { writeToClient("0\r\n\r\n") }
+        if counting.isFinished { writeToClient("0\r\n\r\n") }
     }
 
     func writeChunk(_ content: [UInt8]) {
@@ -263,7 +254,7 @@ extension ClientHandler {
 
     /// `isRefusal`: in place of a server's answer, so that it belongs into the books.
     private func finishLocally(_ response: LocalResponse, isRefusal: Bool = false) {
-        var writer = HeadWriter()
+        var writer = ByteWriter()
         writer.write("HTTP/1.1 ")
         writer.write(response.status)
         writer.write(" ")
@@ -283,7 +274,7 @@ extension ClientHandler {
         }
         writeConnectionField(&writer)
         writer.endHead()
-        writeToClient(writer.bytes)
+        writer.withSpan { writeToClient($0) }
         if !request.isHead, response.status != 204 { writeToClient(response.body) }
         flushToClient()
         if isRefusal { finishRecord() }
@@ -346,6 +337,10 @@ extension ClientHandler {
 
     func writeToClient(_ text: String) {
         if !request.isDetached { held.writeString(text) }
+    }
+
+    func writeToClient(_ span: RawSpan) {
+        if !request.isDetached { held.writeBytes(span) }
     }
 
     func writeToClient(_ bytes: [UInt8]) {

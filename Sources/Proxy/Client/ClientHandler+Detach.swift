@@ -9,7 +9,7 @@ extension ClientHandler {
         guard exchange.isWithServer, request.facts.stream == true, request.bodyReader == nil, request.conversation != nil,
             let upstream = request.upstream
         else { return false }
-        return !upstream.endpoint.keepsConnectionAfterStream
+        return !upstream.pool.endpoint.keepsConnectionAfterStream
     }
 
     /// The client has left: the rest of the answer is read and thrown away.

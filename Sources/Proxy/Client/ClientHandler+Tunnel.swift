@@ -36,12 +36,12 @@ extension ClientHandler {
         request.record.status = 101
         request.record.firstByteMilliseconds = loop.now.milliseconds(since: request.arrivedAt)
         request.keepsAlive = false
-        var writer = HeadWriter()
+        var writer = ByteWriter()
         writer.write("HTTP/1.1 101 Switching Protocols\r\n")
-        writer.copyFields(of: connection.head, from: headBytes.readableBytesSpan) { $0 != .requestID && $0 != .balancerServer }
+        writer.copyFields(of: connection.head, from: headBytes.readableBytesSpan, except: Self.setHere)
         writer.write("Connection: Upgrade\r\nUpgrade: websocket\r\n")
         writer.writeField("X-Request-Id", request.record.requestID)
-        writer.writeField("X-Balancer-Server", HeaderText.safe(connection.endpoint.name))
+        writer.write(connection.pool.lines.server)
         writer.endHead()
         writeToClient(writer.bytes)
         if rest.readableBytes > 0 { receiveThroughTunnel(rest) }

@@ -47,15 +47,15 @@ extension ClientHandler {
     func beginUpload(on connection: UpstreamConnection) {
         exchange.beganToStreamBody()
         request.upload = .sending
-        let pieces = bodyPieces()
+        let body = outgoingBody()
         request.body = ByteBuffer()
         var framing = OutgoingFraming.chunked
         if case .length(let length) = head.framing {
-            framing = .length(length + pieces.reduce(0) { $0 + $1.readableBytes } - request.bodyCount)
+            framing = .length(length + body.count - request.bodyCount)
         }
-        writeRequestHead(for: connection.endpoint, framing: framing)
+        writeRequestHead(for: connection.pool, framing: framing)
         connection.write(ByteBuffer(bytes: loop.headWriter.bytes))
-        for piece in pieces { uploadPiece(piece) }
+        body.forEachPiece { uploadPiece($0) }
         connection.flush()
         upstreamWritabilityChanged(isWritable: connection.isWritable)
     }

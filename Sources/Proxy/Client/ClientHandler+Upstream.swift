@@ -10,7 +10,7 @@ extension ClientHandler {
         guard let pool = loop.pool(of: grant.backend) else {
             return upstreamFailed("the server is no longer configured")
         }
-        if refusesResponsesSocket(pool.endpoint) { return }
+        if request.wantsUpgrade, refusesResponsesSocket(pool.endpoint) { return }
         request.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return run(on: kept, isReused: true) }
         let (dialNumber, ticket) = (request.dialNumber, request.ticket)
@@ -37,30 +37,50 @@ extension ClientHandler {
     }
 
     private func sendRequest(on connection: UpstreamConnection) {
-        let pieces = bodyPieces()
-        let bodyLength = pieces.reduce(0) { $0 + $1.readableBytes }
-        let isFramed = bodyLength > 0 || head.framing != .unstated
-        writeRequestHead(for: connection.endpoint, framing: isFramed ? .length(bodyLength) : .none)
-        let joins = bodyLength <= Self.joinedBytes
-        loop.outbound.writeBytes(loop.headWriter.bytes)
-        if joins { for piece in pieces { loop.outbound.writeImmutableBuffer(piece) } }
+        let body = outgoingBody()
+        let isFramed = body.count > 0 || head.framing != .unstated
+        writeRequestHead(for: connection.pool, framing: isFramed ? .length(body.count) : .none)
+        loop.headWriter.withSpan { _ = loop.outbound.writeBytes($0) }
+        let joins = body.count <= Self.joinedBytes
+        if joins { body.forEachPiece { loop.outbound.writeImmutableBuffer($0) } }
         connection.write(loop.outbound)
-        if !joins { for piece in pieces where piece.readableBytes > 0 { connection.write(piece) } }
+        if !joins { body.forEachPiece { connection.write($0) } }
         connection.flush()
         loop.outbound.clear()
     }
 
-    /// The body; with the chosen instance in place of the model when there is one.
-    func bodyPieces() -> [ByteBuffer] {
-        let body = request.body
+    /// A body on its way to a server: as it came, or with the chosen instance in place of the model.
+    struct OutgoingBody {
+        var whole: ByteBuffer
+        /// What replaces that part of it.
+        var replacement: (range: Range<Int>, bytes: ByteBuffer)?
+
+        var count: Int {
+            guard let replacement else { return whole.readableBytes }
+            return whole.readableBytes - replacement.range.count + replacement.bytes.readableBytes
+        }
+
+        func forEachPiece(_ body: (ByteBuffer) -> Void) {
+            func part(_ range: Range<Int>) {
+                guard let slice = whole.getSlice(at: whole.readerIndex + range.lowerBound, length: range.count),
+                    slice.readableBytes > 0
+                else { return }
+                body(slice)
+            }
+            guard let replacement else { return part(0..<whole.readableBytes) }
+            part(0..<replacement.range.lowerBound)
+            body(replacement.bytes)
+            part(replacement.range.upperBound..<whole.readableBytes)
+        }
+    }
+
+    func outgoingBody() -> OutgoingBody {
         guard let instance = request.grant?.model, let range = request.facts.modelRange,
-            let before = body.getSlice(at: body.readerIndex, length: range.lowerBound),
-            let after = body.getSlice(
-                at: body.readerIndex + range.upperBound, length: body.readableBytes - range.upperBound)
-        else { return [body] }
+            range.upperBound <= request.body.readableBytes
+        else { return OutgoingBody(whole: request.body) }
         var name: [UInt8] = []
         if request.isMultipart { name = Array(instance.utf8) } else { JSON.writeString(instance, into: &name) }
-        return [before, ByteBuffer(bytes: name), after]
+        return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
     }
 
     /// How the body goes to the server.
@@ -70,16 +90,18 @@ extension ClientHandler {
         case chunked
     }
 
-    func writeRequestHead(for endpoint: BackendEndpoint, framing: OutgoingFraming) {
+    /// Writes the head into the loop's writer.
+    func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming) {
+        writeRequestHead(for: pool, framing: framing, into: &loop.headWriter)
+    }
+
+    private func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming, into writer: inout ByteWriter) {
         let headBytes = request.headBytes
         let source = headBytes.readableBytesSpan
-        var writer = loop.headWriter
-        loop.headWriter = HeadWriter()
-        defer { loop.headWriter = writer }
         writer.reset()
         writer.write(source, head.method)
         writer.write(" ")
-        writer.write(endpoint.pathPrefix)
+        writer.write(pool.endpoint.pathPrefix)
         if case .upstream(_, let restStart) = request.kind {
             let rest = (head.target.lowerBound + restStart)..<head.target.upperBound
             if rest.isEmpty || request.target.utf8.dropFirst(restStart).first != UInt8(ascii: "/") { writer.write("/") }
@@ -87,33 +109,25 @@ extension ClientHandler {
         } else {
             writer.write(source, head.target)
         }
-        writer.write(" HTTP/1.1\r\n")
-        writer.writeField("Host", endpoint.authority)
-        var forwardedFor = ""
-        let replacesAuthorization = endpoint.authorization != nil
-        let hasProto = head.first(.forwardedProto) != nil
-        let hasHost = head.first(.forwardedHost) != nil
-        for field in head.fields where field.known == .forwardedFor && !field.value.isEmpty {
-            forwardedFor += string(field.value) + ", "
-        }
-        forwardedFor += peer
-        writer.copyFields(of: head, from: source) { name in
-            switch name {
-            case .host, .contentLength, .expect, .forwardedFor, .requestID: false
-            case .authorization, .apiKey: !replacesAuthorization
-            default: true
+        writer.write(pool.lines.host)
+        let replacesAuthorization = pool.endpoint.authorization != nil
+        writer.copyFields(of: head, from: source, except: replacesAuthorization ? Self.rewrittenWithKey : Self.rewritten)
+        writer.write(pool.lines.added)
+        writer.write("X-Forwarded-For: ")
+        if head.present.contains(.forwardedFor) {
+            for field in head.fields where field.known == .forwardedFor && !field.value.isEmpty {
+                writer.write(source, field.value)
+                writer.write(", ")
             }
         }
-        if let authorization = endpoint.authorization { writer.writeField("Authorization", authorization) }
-        for header in endpoint.extraHeaders {
-            writer.write(header.name)
-            writer.write(": ")
-            writer.write(header.value)
+        writer.write(peer)
+        writer.write("\r\n")
+        if !head.present.contains(.forwardedProto) { writer.write("X-Forwarded-Proto: http\r\n") }
+        if !head.present.contains(.forwardedHost), let host = head.first(.host) {
+            writer.write("X-Forwarded-Host: ")
+            writer.write(source, host.value)
             writer.write("\r\n")
         }
-        writer.writeField("X-Forwarded-For", forwardedFor)
-        if !hasProto { writer.write("X-Forwarded-Proto: http\r\n") }
-        if !hasHost, let host = head.first(.host) { writer.writeField("X-Forwarded-Host", string(host.value)) }
         writer.write(head.minorVersion == 1 ? "Via: 1.1 llama-balancer\r\n" : "Via: 1.0 llama-balancer\r\n")
         writer.writeField("X-Request-Id", request.record.requestID)
         switch framing {
@@ -127,6 +141,10 @@ extension ClientHandler {
         if request.wantsUpgrade { writer.write("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         writer.endHead()
     }
+
+    /// Fields of requests that are not passed on as they came.
+    private static let rewritten = FieldSet(.host, .contentLength, .expect, .forwardedFor, .requestID)
+    private static let rewrittenWithKey = rewritten.union(FieldSet(.authorization, .apiKey))
 
     // MARK: What can go wrong
 
@@ -199,13 +217,13 @@ extension ClientHandler {
     /// Early hints and the like go on to clients that can take them; `100 Continue` is this hop's own business.
     func upstreamInterim(_ connection: UpstreamConnection, headBytes: ByteBuffer) {
         guard connection.head.status != 100, !request.isHTTP10, !request.isCommittedToStream, !request.isDetached else { return }
-        var writer = HeadWriter()
+        var writer = ByteWriter()
         let source = headBytes.readableBytesSpan
         writer.write("HTTP/1.1")
         writer.write(source, 8..<connection.head.fieldsStart)
-        writer.copyFields(of: connection.head, from: source) { $0 != .contentLength }
+        writer.copyFields(of: connection.head, from: source, except: FieldSet(.contentLength))
         writer.endHead()
-        writeToClient(writer.bytes)
+        writer.withSpan { writeToClient($0) }
         flushToClient()
     }
 
@@ -220,8 +238,7 @@ extension ClientHandler {
         }
         // Nothing more comes after a stream's head that has no body: to HEAD, or with a length of 0.
         let isStream =
-            contentType(of: connection.head, headBytes, begins: ["text/event-stream", "application/x-ndjson"])
-            && !BodyReader(answer: connection.head, toHead: request.isHead).isFinished
+            connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: request.isHead).isFinished
         switch exchange.answerHead(
             status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0)
         {
@@ -247,10 +264,5 @@ extension ClientHandler {
         guard let upstream = request.upstream else { return breakAnswer("the server closed the connection") }
         forwardAnswer(upstream, head, rest)
         request.upstream?.resumeReading()
-    }
-
-    func contentType(of head: borrowing HTTPHead, _ bytes: ByteBuffer, begins prefixes: [StaticString]) -> Bool {
-        guard let field = head.first(.contentType) else { return false }
-        return bytes.readableBytesSpan.extracting(field.value).hasPrefixIgnoringCase(anyOf: prefixes)
     }
 }

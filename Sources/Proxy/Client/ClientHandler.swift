@@ -36,8 +36,6 @@ final class ClientHandler: ChannelDuplexHandler {
     static let joinedBytes = 16 << 10
     /// Whether the client takes what it is sent; else its server is not read from.
     private(set) var isWritable = true
-    /// Kept for its capacity.
-    var contentRanges: [Range<Int>] = []
     /// Bytes not yet looked at: the next head, or requests sent ahead.
     private var inbound = ByteBuffer()
     private var headEnd = HeadEndScanner()
@@ -252,7 +250,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     /// Whether the body is looked into while it comes.
     var scansJSON: Bool {
-        if case .model = request.kind { !hasContentEncoding } else { false }
+request.kind.isModel && !hasContentEncoding
     }
 
     var hasContentEncoding: Bool { head.first(.contentEncoding) != nil }
@@ -261,27 +259,22 @@ final class ClientHandler: ChannelDuplexHandler {
     private func collect(_ buffer: inout ByteBuffer) {
         guard var reader = request.bodyReader else { return }
         expect(.body, within: Self.bodyPause)
-        var ranges: [Range<Int>] = []
-        let progress = reader.read(buffer.readableBytesSpan, from: 0) { ranges.append($0) }
-        request.bodyReader = reader
-        request.record.bytesReceived += progress.consumed
-        guard !progress.isMalformed else {
-            request.keepsAlive = false
-            return refuse(.init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
-        }
-        for range in ranges {
-            guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { continue }
-            if scansJSON { scanner.feed(slice.readableBytesSpan) }
-            request.bodyCount += slice.readableBytes
-            if request.upload == .sending {
-                uploadPiece(slice)
-            } else if request.body.readableBytes == 0, reader.isFinished, ranges.count == 1 {
-                request.body = slice
-            } else {
-                request.body.writeImmutableBuffer(slice)
+        var consumed = 0
+        reading: while true {
+            let start = consumed
+            switch reader.next(buffer.readableBytesSpan, &consumed) {
+            case .content(let range):
+                take(buffer, range, isWhole: start == 0 && reader.isFinished)
+            case .needMore, .finished: break reading
+            case .malformed:
+                request.bodyReader = reader
+                request.keepsAlive = false
+                return refuse(.init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
             }
         }
-        buffer.moveReaderIndex(forwardBy: progress.consumed)
+        request.bodyReader = reader
+        request.record.bytesReceived += consumed
+        buffer.moveReaderIndex(forwardBy: consumed)
         if request.bodyCount > loop.settings.maxBody { return refuseBody(length: request.bodyCount) }
         if request.upload != .none {
             uploadWent(isFinished: reader.isFinished)
@@ -289,6 +282,20 @@ final class ClientHandler: ChannelDuplexHandler {
             bodyComplete()
         } else if request.body.readableBytes > request.nextUploadLook {
             streamBodyIfPossible()
+        }
+    }
+
+    /// A part of the body has come. `isWhole`: it is the body.
+    private func take(_ buffer: ByteBuffer, _ range: Range<Int>, isWhole: Bool) {
+        guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { return }
+        if scansJSON { scanner.feed(slice.readableBytesSpan) }
+        request.bodyCount += range.count
+        if request.upload == .sending {
+            uploadPiece(slice)
+        } else if isWhole, request.body.readableBytes == 0 {
+            request.body = slice
+        } else {
+            request.body.writeImmutableBuffer(slice)
         }
     }
 

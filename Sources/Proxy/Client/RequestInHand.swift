@@ -86,13 +86,14 @@ struct AnswerRelay {
     }
 
     /// The pieces of the body mean something one by one: an event stream or lines.
-    var hasEvents: Bool { isEventStream || isLineStream }
+    var hasEvents: Bool { streamKind != .none }
+    /// `text/event-stream`: an error can be told inside.
+    var isEventStream: Bool { streamKind == .events }
+    /// `application/x-ndjson`, likewise.
+    var isLineStream: Bool { streamKind == .lines }
     var reader: BodyReader
     var clientFraming: ClientFraming
-    /// `text/event-stream`: an error can be told inside.
-    var isEventStream: Bool
-    /// `application/x-ndjson`, likewise.
-    var isLineStream: Bool
+    let streamKind: StreamKind
     var keepsUpstream: Bool
     /// The last two content bytes: tells whether an event is complete.
     var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
@@ -101,4 +102,32 @@ struct AnswerRelay {
     var pace = StreamPace()
     /// The content of a `gathered` answer, up to a limit.
     var gathered: [UInt8] = []
+
+    mutating func noteContent(_ span: RawSpan, _ range: Range<Int>) {
+        contentCount += range.count
+        func byte(_ index: Int) -> UInt8 { span.unsafeLoad(fromByteOffset: index, as: UInt8.self) }
+        let last = byte(range.upperBound - 1)
+        lastBytes = (range.count > 1 ? byte(range.upperBound - 2) : lastBytes.1, last)
+    }
+}
+
+/// Whether the pieces of an answer's body mean something one by one.
+enum StreamKind {
+    case none
+    /// `text/event-stream`
+    case events
+    /// `application/x-ndjson`
+    case lines
+
+    /// What the head of an answer says.
+    init(_ head: borrowing HTTPHead, _ bytes: RawSpan) {
+        self = .none
+        guard let field = head.first(.contentType) else { return }
+        let type = bytes.extracting(field.value)
+        if type.hasPrefixIgnoringCase(anyOf: ["text/event-stream"]) {
+            self = .events
+        } else if type.hasPrefixIgnoringCase(anyOf: ["application/x-ndjson"]) {
+            self = .lines
+        }
+    }
 }

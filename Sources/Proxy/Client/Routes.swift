@@ -12,6 +12,11 @@ package enum RouteKind: Equatable, Sendable {
     case multipart
     /// Everything else: to the fallback server, at once.
     case passed
+
+    /// Routed by the model that the body names in JSON.
+    var isModel: Bool {
+        if case .model = self { true } else { false }
+    }
 }
 
 /// What is known of a target, remembered by each loop for the few targets that most requests have.

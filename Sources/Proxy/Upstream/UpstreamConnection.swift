@@ -10,11 +10,12 @@ final class UpstreamConnection: ChannelDuplexHandler {
     /// A longer answer head is refused.
     static let maximumHead = 256 << 10
 
-    private let pool: UpstreamPool
+    let pool: UpstreamPool
     /// The request it serves; nil while idle.
     private(set) var owner: ClientHandler?
     private var context: ChannelHandlerContext?
     private(set) var head = HTTPHead()
+    private(set) var streamKind = StreamKind.none
     private var headEnd = HeadEndScanner()
     /// Bytes of a head that is not complete.
     private var inbound: ByteBuffer?
@@ -28,7 +29,6 @@ final class UpstreamConnection: ChannelDuplexHandler {
 
     init(pool: UpstreamPool) { self.pool = pool }
 
-    var endpoint: BackendEndpoint { pool.endpoint }
     /// Whether the server takes what it is sent.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
@@ -153,6 +153,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
                     continue
                 }
                 isReadingHead = false
+                streamKind = StreamKind(head, headBytes.readableBytesSpan)
                 owner.upstreamHead(self, headBytes: headBytes, rest: bytes)
                 return
             }

@@ -6,6 +6,7 @@ import Routing
 /// One loop's connections to one backend.
 final class UpstreamPool {
     let endpoint: BackendEndpoint
+    let lines: BackendLines
     private var state = UpstreamPoolState<UpstreamConnection>()
     private let loop: any EventLoop
     private let tls: NIOSSLContext?
@@ -17,6 +18,7 @@ final class UpstreamPool {
 
     init(endpoint: BackendEndpoint, loop: any EventLoop, tls: NIOSSLContext?) {
         self.endpoint = endpoint
+        lines = BackendLines(endpoint)
         self.loop = loop
         self.tls = tls
         address = endpoint.literalAddress
@@ -71,5 +73,23 @@ final class UpstreamPool {
     func retire() {
         isRetired = true
         for connection in state.removeAll() { connection.close() }
+    }
+}
+
+/// What every head to or from one backend has in it, written once.
+struct BackendLines {
+    /// In requests, behind the target.
+    let host: [UInt8]
+    /// The configured fields of requests; often none.
+    let added: [UInt8]
+    /// In answers.
+    let server: [UInt8]
+
+    init(_ endpoint: BackendEndpoint) {
+        host = Array(" HTTP/1.1\r\nHost: \(endpoint.authority)\r\n".utf8)
+        var added = endpoint.authorization.map { "Authorization: \($0)\r\n" } ?? ""
+        for header in endpoint.extraHeaders { added += "\(header.name): \(header.value)\r\n" }
+        self.added = Array(added.utf8)
+        server = Array("X-Balancer-Server: \(HeaderText.safe(endpoint.name))\r\n".utf8)
     }
 }

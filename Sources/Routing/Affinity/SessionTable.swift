@@ -24,8 +24,14 @@ package struct SessionTable: Sendable {
         package var place: Place
         package var address: String
         package var updatedAt: Moment
+        fileprivate var isInUse = true
         fileprivate var older: Int
         fileprivate var newer: Int
+    }
+
+    /// Where a session is kept. It may be another one's by the time it is used: `refresh` looks.
+    package struct Slot: Sendable {
+        fileprivate var index: Int
     }
 
     private static let none = -1
@@ -40,20 +46,35 @@ package struct SessionTable: Sendable {
 
     package var count: Int { indexOfKey.count }
 
+    /// The client's session, unless its last use was longer than `ttl` ago.
+    package func slot(of key: Key, ttl: Interval, at now: Moment) -> Slot? {
+        guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
+        return Slot(index: index)
+    }
+
+    /// The place that it holds. The slot must be fresh from `slot` or `record`.
+    package func place(in slot: Slot) -> Place { entries[slot.index].place }
+
     /// The place last used, unless that was longer than `ttl` ago.
     package func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
-        guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
-        return entries[index].place
+        slot(of: key, ttl: ttl, at: now).map { place(in: $0) }
+    }
+
+    /// Notes another use of a session that was just found.
+    package mutating func touch(_ slot: Slot, now: Moment) {
+        entries[slot.index].updatedAt = now
+        guard slot.index != newest else { return }
+        unlink(slot.index)
+        linkAsNewest(slot.index)
     }
 
     /// Notes a use: the client holds that place from now on, whoever held it before.
-    package mutating func record(_ key: Key, at place: Place, address: String, now: Moment, limit: Int) {
+    @discardableResult
+    package mutating func record(_ key: Key, at place: Place, address: String, now: Moment, limit: Int) -> Slot {
         if let holder = indexOfPlace[place] {
             if entries[holder].key == key {
-                entries[holder].updatedAt = now
-                unlink(holder)
-                linkAsNewest(holder)
-                return
+                touch(Slot(index: holder), now: now)
+                return Slot(index: holder)
             }
             remove(holder)
         }
@@ -72,11 +93,17 @@ package struct SessionTable: Sendable {
         indexOfKey[key] = index
         indexOfPlace[place] = index
         linkAsNewest(index)
+        return Slot(index: index)
     }
 
     /// Notes the end of a use. It counts unless the client has moved on or another one holds that place; an entry that
     /// expired while the request ran is made again.
-    package mutating func refresh(_ key: Key, at place: Place, address: String, now: Moment, limit: Int) {
+    ///
+    /// - Parameter slot: where the session was when the use began, if that is known.
+    package mutating func refresh(_ key: Key, at place: Place, in slot: Slot?, address: String, now: Moment, limit: Int) {
+        if let slot, entries[slot.index].isInUse, entries[slot.index].key == key, entries[slot.index].place == place {
+            return touch(slot, now: now)
+        }
         if let index = indexOfKey[key] {
             guard entries[index].place == place else { return }
         } else {
@@ -110,6 +137,7 @@ package struct SessionTable: Sendable {
         unlink(index)
         indexOfKey[entries[index].key] = nil
         indexOfPlace[entries[index].place] = nil
+        entries[index].isInUse = false
         freeSlots.append(index)
     }
 

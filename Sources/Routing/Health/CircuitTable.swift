@@ -8,6 +8,9 @@ package struct CircuitTable: Sendable, Equatable {
 
     package init() {}
 
+    /// Nothing has failed lately: there is nothing to look up.
+    package var areClosed: Bool { circuits.isEmpty }
+
     /// The circuit that a request for that model meets.
     package subscript(model: String?) -> Circuit {
         get { circuits.isEmpty ? Circuit() : circuits[key(model)] ?? Circuit() }

@@ -9,14 +9,16 @@ package enum Ineligibility: String, Sendable, Equatable {
 
 extension Router {
     /// Nil when the backend may take the request now.
+    ///
+    /// By its index, here and in what follows: a copy of a whole backend costs more than the look at it.
     func ineligibility(
-        of backend: Backend, for traits: RequestTraits, history: AttemptHistory, at now: Moment
+        of index: Int, for traits: RequestTraits, history: AttemptHistory, at now: Moment
     ) -> Ineligibility? {
-        if history.failed.contains(backend.id) { return .failedThisRequest }
-        if backend.isDraining || backend.isRemoved { return .draining }
-        if backend.health.isDown { return .down }
-        if !backend.circuits[traits.model].admits(at: now) { return .failing }
-        if traits.counts, backend.isFull { return .full }
+        if !history.failed.isEmpty, history.failed.contains(backends[index].server.id) { return .failedThisRequest }
+        if backends[index].isDraining || backends[index].isRemoved { return .draining }
+        if backends[index].health.isDown { return .down }
+        if !backends[index].circuits.areClosed, !backends[index].circuits[traits.model].admits(at: now) { return .failing }
+        if traits.counts, backends[index].isFull { return .full }
         return nil
     }
 }

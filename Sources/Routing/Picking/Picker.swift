@@ -23,6 +23,8 @@ struct Choice: Sendable {
     var index: Int
     var instance: String?
     var reason: Reason
+    /// The client's session there, if that is why.
+    var session: SessionTable.Slot?
 
     enum Reason: String, Sendable {
         case sticky = "holds this client's session"
@@ -45,7 +47,7 @@ extension Router {
         var lastResort: ModelRoute.Candidate?
         var isEligible = false
         for candidate in route.candidates {
-            switch ineligibility(of: backends[candidate.index], for: traits, history: history, at: now) {
+            switch ineligibility(of: candidate.index, for: traits, history: history, at: now) {
             case nil: isEligible = true
             case .full, .draining: someoneIsUp = true
             // A trial's end is near; a pause may be long, and is told.

@@ -6,18 +6,18 @@ extension Router {
     func stickyChoice(
         _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
     ) -> Choice {
-        let held = traits.model.flatMap {
-            sessions.place(of: .init(client: traits.client, model: $0), ttl: fleet.policy.stickyTTL, at: now)
+        let session = traits.model.flatMap {
+            sessions.slot(of: .init(client: traits.client, model: $0), ttl: fleet.policy.stickyTTL, at: now)
         }
+        let held = session.map { sessions.place(in: $0) }
         var best: (rank: Int, choice: Choice)?
         for candidate in route.candidates {
-            let backend = backends[candidate.index]
-            guard ineligibility(of: backend, for: traits, history: history, at: now) == nil else { continue }
-            if let held, held.backend == backend.id, candidate.instances.contains(held.instance) {
-                return Choice(index: candidate.index, instance: held.instance, reason: .sticky)
+            guard ineligibility(of: candidate.index, for: traits, history: history, at: now) == nil else { continue }
+            if let held, held.backend == backends[candidate.index].server.id, candidate.instances.contains(held.instance) {
+                return Choice(index: candidate.index, instance: held.instance, reason: .sticky, session: session)
             }
-            let free = candidate.instances.first { !backend.isInUse($0) }
-            let isBusy = backend.health.isBusy(window: fleet.policy.busyWindow)
+            let free = candidate.instances.first { !backends[candidate.index].isInUse($0) }
+            let isBusy = backends[candidate.index].health.isBusy(window: fleet.policy.busyWindow)
             let (rank, reason): (Int, Choice.Reason) =
                 switch (isBusy, free != nil) {
                 case (false, true): (0, .idleInstance)

@@ -1,0 +1,138 @@
+/// Bytes to send or to log, written one after the other into memory that is kept and used again.
+///
+/// It has one owner and cannot be copied: no reference counts, no copy on write. On the hot path an array's checks for those cost
+/// several times what the copying itself costs (docs/performance.md).
+package struct ByteWriter: ~Copyable {
+    private var memory: UnsafeMutableRawPointer
+    private var capacity: Int
+    package private(set) var count = 0
+
+    package init() {
+        capacity = 512
+        memory = .allocate(byteCount: capacity, alignment: 8)
+    }
+
+    deinit { memory.deallocate() }
+
+    /// What has been written.
+    package borrowing func withSpan<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
+        try body(UnsafeRawBufferPointer(start: memory, count: count).bytes)
+    }
+
+    /// A copy of what has been written.
+    package var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: memory, count: count)) }
+
+    /// Forgets what has been written, and keeps the memory.
+    package mutating func reset() { count = 0 }
+
+    package mutating func write(_ byte: UInt8) {
+        let place = grow(by: 1)
+        place.storeBytes(of: byte, as: UInt8.self)
+    }
+
+    package mutating func write(_ literal: StaticString) {
+        let length = literal.utf8CodeUnitCount
+        grow(by: length).copyMemory(from: literal.utf8Start, byteCount: length)
+    }
+
+    package mutating func write(_ raw: [UInt8]) { raw.withUnsafeBytes { write($0) } }
+
+    package mutating func write(_ text: String) {
+        if text.utf8.withContiguousStorageIfAvailable({ write(UnsafeRawBufferPointer($0)) }) == nil {
+            for byte in text.utf8 { write(byte) }
+        }
+    }
+
+    /// Bytes of a received message.
+    package mutating func write(_ source: RawSpan, _ range: Range<Int>) {
+        source.withUnsafeBytes { write(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
+    /// A decimal number.
+    package mutating func write(_ number: Int) {
+        if number < 0 { write("-") }
+        writeDecimal(number.magnitude, digits: 1)
+    }
+
+    /// The number with zeros in front where it has fewer digits.
+    package mutating func writeDecimal(_ number: UInt, digits least: Int) {
+        var digits = 1
+        var rest = number
+        while rest >= 10 {
+            rest /= 10
+            digits += 1
+        }
+        let length = max(least, digits)
+        let place = grow(by: length)
+        rest = number
+        for index in stride(from: length - 1, through: 0, by: -1) {
+            place.storeBytes(of: UInt8(ascii: "0") + UInt8(rest % 10), toByteOffset: index, as: UInt8.self)
+            rest /= 10
+        }
+    }
+
+    /// A number in hexadecimal digits, without zeros in front.
+    package mutating func writeHexadecimal(_ number: Int) {
+        var shift = (Int.bitWidth - 4) - number.leadingZeroBitCount / 4 * 4
+        if shift < 0 { shift = 0 }
+        while shift >= 0 {
+            let digit = UInt8(truncatingIfNeeded: number >> shift & 15)
+            write(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            shift -= 4
+        }
+    }
+
+    package mutating func write(_ raw: UnsafeRawBufferPointer) {
+        let place = grow(by: raw.count)
+        if let start = raw.baseAddress { place.copyMemory(from: start, byteCount: raw.count) }
+    }
+
+    /// Makes room at the end, counts it as written, and tells where it begins.
+    private mutating func grow(by length: Int) -> UnsafeMutableRawPointer {
+        let start = count
+        count += length
+        if count > capacity { enlarge() }
+        return memory + start
+    }
+
+    private mutating func enlarge() {
+        let larger = max(count, 2 * capacity)
+        let new = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
+        // What is behind the old capacity has not been written yet.
+        new.copyMemory(from: memory, byteCount: capacity)
+        memory.deallocate()
+        memory = new
+        capacity = larger
+    }
+}
+
+// MARK: - JSON
+
+extension ByteWriter {
+    /// A string with its quotes; control characters, quotes and backslashes are escaped.
+    package mutating func writeJSON(_ text: String) {
+        write("\"")
+        let done: Void? = text.utf8.withContiguousStorageIfAvailable { utf8 in
+            let raw = UnsafeRawBufferPointer(utf8)
+            let plain = EightBytes.endOfPlainText(raw, from: 0)
+            write(UnsafeRawBufferPointer(rebasing: raw[..<plain]))
+            for byte in raw[plain...] { writeEscaped(byte) }
+        }
+        if done == nil { for byte in text.utf8 { writeEscaped(byte) } }
+        write("\"")
+    }
+
+    private mutating func writeEscaped(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""): write("\\\"")
+        case UInt8(ascii: "\\"): write("\\\\")
+        case 0x0A: write("\\n")
+        case 0x0D: write("\\r")
+        case 0x09: write("\\t")
+        case 0..<0x20, 0x7F:
+            write(byte < 0x10 ? "\\u000" : "\\u00")
+            writeHexadecimal(Int(byte))
+        default: write(byte)
+        }
+    }
+}

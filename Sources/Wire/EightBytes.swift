@@ -1,0 +1,85 @@
+/// Looking at eight bytes at a time, in one register.
+///
+/// Each test gives a word in which the high bit of every byte that needs a look is set; the first byte is the lowest. After
+/// Hacker's Delight, section 6-1; every addition stays inside its byte, so no byte disturbs its neighbour. (The standard library's
+/// vectors compare through code that is not specialised and are a hundred times slower: docs/performance.md.)
+enum EightBytes {
+    private static let highBit: UInt64 = 0x8080_8080_8080_8080
+    private static let sevenBits: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+
+    /// The bytes from `index` on; all eight must be there.
+    @inline(__always)
+    static func load(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
+        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+    }
+
+    /// Where the first marked byte is. `marks` must not be 0.
+    @inline(__always)
+    static func first(_ marks: UInt64) -> Int { marks.trailingZeroBitCount &>> 3 }
+
+    /// Marks what ends or interrupts the plain text of a JSON string: quotes, backslashes, control characters, bytes beyond ASCII.
+    @inline(__always)
+    static func stringMarks(_ word: UInt64) -> UInt64 {
+        let low = word & sevenBits
+        let isNoQuote = (low ^ 0x2222_2222_2222_2222) &+ sevenBits
+        let isNoBackslash = (low ^ 0x5C5C_5C5C_5C5C_5C5C) &+ sevenBits
+        let isNoControl = low &+ 0x6060_6060_6060_6060
+        return (word | ~(isNoQuote & isNoBackslash & isNoControl)) & highBit
+    }
+
+    /// Marks control characters and DEL, the tab among them.
+    @inline(__always)
+    static func controlMarks(_ word: UInt64) -> UInt64 {
+        let low = word & sevenBits
+        let isNoControl = low &+ 0x6060_6060_6060_6060
+        let isNoDelete = (low ^ sevenBits) &+ sevenBits
+        return ~(word | isNoControl & isNoDelete) & highBit
+    }
+
+    /// Marks bytes up to 0x0D: line feeds, carriage returns, NUL, and some that are harmless.
+    @inline(__always)
+    static func lineEndMarks(_ word: UInt64) -> UInt64 { ~(word | (word & sevenBits) &+ 0x7272_7272_7272_7272) & highBit }
+
+    /// Marks quotes.
+    @inline(__always)
+    static func quoteMarks(_ word: UInt64) -> UInt64 {
+        ~(word | ((word & sevenBits) ^ 0x2222_2222_2222_2222) &+ sevenBits) & highBit
+    }
+
+    /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.
+    @inline(__always)
+    static func stringMask(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
+        let first = stringMarks(load(bytes, index))
+        let second = stringMarks(load(bytes, index &+ 8))
+        let third = stringMarks(load(bytes, index &+ 16))
+        let fourth = stringMarks(load(bytes, index &+ 24))
+        let fifth = stringMarks(load(bytes, index &+ 32))
+        let sixth = stringMarks(load(bytes, index &+ 40))
+        let seventh = stringMarks(load(bytes, index &+ 48))
+        let eighth = stringMarks(load(bytes, index &+ 56))
+        if first | second | third | fourth | fifth | sixth | seventh | eighth == 0 { return 0 }
+        let low = sideBySide(first) | sideBySide(second) &<< 8 | sideBySide(third) &<< 16 | sideBySide(fourth) &<< 24
+        let high = sideBySide(fifth) | sideBySide(sixth) &<< 8 | sideBySide(seventh) &<< 16 | sideBySide(eighth) &<< 24
+        return low | high &<< 32
+    }
+
+    /// The eight high bits as the lowest byte.
+    @inline(__always)
+    private static func sideBySide(_ marks: UInt64) -> UInt64 { ((marks &>> 7) &* 0x0102_0408_1020_4080) &>> 56 }
+
+    /// The first byte from `start` on that interrupts a JSON string's plain text, or the end.
+    static func endOfPlainText(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        while index &+ 8 <= bytes.count {
+            let marks = stringMarks(load(bytes, index))
+            if marks != 0 { return index &+ first(marks) }
+            index &+= 8
+        }
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
+            index &+= 1
+        }
+        return index
+    }
+}

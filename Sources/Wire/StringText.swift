@@ -1,0 +1,95 @@
+/// Passes over the text of a JSON string, which is most of every request body.
+enum StringText {
+    private static let quote = UInt8(ascii: "\"")
+    private static let backslash = UInt8(ascii: "\\")
+
+    /// The first byte from `start` on that the caller has to look at itself: the closing quote, something that is not allowed, or
+    /// an escape or a character of which these bytes have only a part. Their count when there is none.
+    static func end(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        // Most strings are short: names and roles.
+        let nearby = min(bytes.count, start &+ 32)
+        while index &+ 8 <= nearby {
+            let marks = EightBytes.stringMarks(EightBytes.load(bytes, index))
+            if marks == 0 {
+                index &+= 8
+                continue
+            }
+            index &+= EightBytes.first(marks)
+            guard let next = passed(bytes, index) else { return index }
+            index = next
+        }
+        while index &+ 64 <= bytes.count {
+            let base = index
+            var mask = EightBytes.stringMask(bytes, base)
+            index = base &+ 64
+            while mask != 0 {
+                let marked = base &+ mask.trailingZeroBitCount
+                guard let next = passed(bytes, marked) else { return marked }
+                guard next &- base < 64 else {
+                    index = next
+                    break
+                }
+                mask &= UInt64.max &<< UInt64(next &- base)
+            }
+        }
+        while index < bytes.count {
+            index = EightBytes.endOfPlainText(bytes, from: index)
+            guard index < bytes.count else { break }
+            guard let next = passed(bytes, index) else { return index }
+            index = next
+        }
+        return index
+    }
+
+    /// Behind the escape or the characters beyond ASCII at `index`; nil when the caller has to look.
+    @inline(__always)
+    private static func passed(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+        let byte = bytes[index]
+        if byte == backslash { return passedEscape(bytes, index) }
+        return byte >= 0x80 ? passedCharacters(bytes, index) : nil
+    }
+
+    @inline(__always)
+    private static func passedEscape(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+        guard index &+ 1 < bytes.count else { return nil }
+        switch bytes[index &+ 1] {
+        case quote, backslash, UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"),
+            UInt8(ascii: "t"):
+            return index &+ 2
+        case UInt8(ascii: "u"):
+            guard index &+ 6 <= bytes.count else { return nil }
+            for digit in (index &+ 2)..<(index &+ 6) where JSONString.hexadecimalValue(bytes[digit]) == nil { return nil }
+            return index &+ 6
+        default: return nil
+        }
+    }
+
+    /// Behind the whole and well-formed characters beyond ASCII that begin at `index`; nil when already the first is not one.
+    private static func passedCharacters(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+        var next = index
+        while next < bytes.count, bytes[next] >= 0x80 {
+            let length = characterLength(bytes, next)
+            if length == 0 { return next == index ? nil : next }
+            next &+= length
+        }
+        return next
+    }
+
+    /// Bytes of the character of two or more bytes at `index` (RFC 3629 section 4); 0 when it is malformed or cut off.
+    @inline(__always)
+    private static func characterLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
+        func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool { range.contains(bytes[index &+ offset]) }
+        let left = bytes.count &- index
+        switch bytes[index] {
+        case 0xC2...0xDF: return left >= 2 && continues(1) ? 2 : 0
+        case 0xE0: return left >= 3 && continues(1, 0xA0...0xBF) && continues(2) ? 3 : 0
+        case 0xED: return left >= 3 && continues(1, 0x80...0x9F) && continues(2) ? 3 : 0
+        case 0xE1...0xEF: return left >= 3 && continues(1) && continues(2) ? 3 : 0
+        case 0xF0: return left >= 4 && continues(1, 0x90...0xBF) && continues(2) && continues(3) ? 4 : 0
+        case 0xF4: return left >= 4 && continues(1, 0x80...0x8F) && continues(2) && continues(3) ? 4 : 0
+        case 0xF1...0xF3: return left >= 4 && continues(1) && continues(2) && continues(3) ? 4 : 0
+        default: return 0
+        }
+    }
+}
