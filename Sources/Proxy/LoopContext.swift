@@ -19,6 +19,8 @@ final class LoopContext {
     var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
     /// The steady clock, read once at the beginning of every callback rather than wherever it is needed.
     private(set) var now = Clock.now
+    /// What to add to the steady clock for milliseconds since 1970; looked at a few times a second.
+    private var wallOffset = 0
     /// Kept for its capacity.
     var effects: [Effect] = []
     var counters = Counters()
@@ -27,12 +29,12 @@ final class LoopContext {
     /// What goes to a server next; empty between requests, kept for its memory.
     var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
-    private var exchanges: [Ticket: ClientHandler] = [:]
+    private var exchanges: TicketTable<ClientHandler>
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
     private let tls: NIOSSLContext?
-    private var nextSequence: UInt64 = 0
     private var logLines = ByteWriter()
+    private var logClock = ClockText()
     private(set) var isDraining = false
 
     init(
@@ -40,28 +42,32 @@ final class LoopContext {
         observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?
     ) {
         self.index = index
+        exchanges = TicketTable(loop: index)
         self.eventLoop = eventLoop
         self.router = router
         self.localEndpoints = localEndpoints
         self.observer = observer
         self.accessLog = accessLog
         self.tls = tls
+        readWallClock()
     }
 
     /// A callback from outside begins.
     func readClock() { now = Clock.now }
 
+    /// Milliseconds since 1970, for people and logs only.
+    var wallMilliseconds: Int { Int(now.nanoseconds / 1_000_000) + wallOffset }
+
+    private func readWallClock() { wallOffset = Clock.wallMilliseconds - Int(now.nanoseconds / 1_000_000) }
+
     // MARK: Requests
 
-    /// Puts a request before the router. Its answer comes through `granted` and the like.
-    func submit(_ traits: RequestTraits, for client: ClientHandler) -> Ticket {
-        nextSequence += 1
-        let ticket = Ticket(loop: index, sequence: nextSequence)
-        exchanges[ticket] = client
-        return ticket
+    /// Names a client's request, for the router to answer through `granted` and the like.
+    func ticket(for client: ClientHandler) -> Ticket {
+        exchanges.insert(client)
     }
 
-    func forget(_ ticket: Ticket) { exchanges[ticket] = nil }
+    func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
     func deliver(_ effect: Effect) {
         switch effect {
@@ -105,6 +111,7 @@ final class LoopContext {
     /// Runs a few times a second: time limits, idle connections, the log.
     func tick() {
         readClock()
+        readWallClock()
         for pool in pools.values { pool.closeExpired(at: now) }
         for client in Array(clients.values) {
             if client.hasExpired(at: now) { client.deadlinePassed() }
@@ -135,10 +142,10 @@ final class LoopContext {
 
     // MARK: Log
 
-    func log(_ record: RequestRecord) {
+    func log(_ record: borrowing RequestRecord) {
         observer?.requestEnded(record)
         guard accessLog != nil else { return }
-        record.write(into: &logLines)
+        record.write(into: &logLines, &logClock)
         if logLines.count > 32 << 10 { flushLog() }
     }
 

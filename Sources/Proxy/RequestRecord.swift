@@ -2,7 +2,9 @@ package import Routing
 package import Wire
 
 /// What is remembered of a request once it is over: for the access log and the statistics. Never prompt or answer text.
-package struct RequestRecord: Sendable {
+///
+/// Not copyable, so that nobody pays for copies of a dozen texts by accident.
+package struct RequestRecord: ~Copyable, Sendable {
     package var requestID = ""
     /// Milliseconds since 1970 at its arrival.
     package var startedAt = 0
@@ -26,68 +28,83 @@ package struct RequestRecord: Sendable {
     package var timings: Timings?
     package var cachedTokens: Int?
 
-    package enum Ending: String, Sendable {
+    package enum Ending: Sendable {
         case complete
-        case clientGone = "client_gone"
+        case clientGone
         /// The server broke in the middle of its answer.
-        case upstreamBroke = "upstream_broke"
+        case upstreamBroke
         case refused
+
+        var name: StaticString {
+            switch self {
+            case .complete: "complete"
+            case .clientGone: "client_gone"
+            case .upstreamBroke: "upstream_broke"
+            case .refused: "refused"
+            }
+        }
     }
 
     package init() {}
 
     /// Appends the record as one line of JSON.
-    package func write(into line: inout ByteWriter) {
+    package borrowing func write(into line: inout ByteWriter, _ clock: inout ClockText) {
         line.write("{\"time\":\"")
-        UTCTimestamp.write(milliseconds: startedAt, into: &line)
+        clock.write(milliseconds: startedAt, into: &line)
         line.write("\",\"id\":")
         line.writeJSON(requestID)
         line.write(",\"client\":")
         line.writeJSON(address)
-        if let username { line.writeMember("user", username) }
-        line.writeMember("method", method)
-        line.writeMember("path", path)
-        if let model { line.writeMember("model", model) }
-        if let instance { line.writeMember("instance", instance) }
-        if let server { line.writeMember("server", server) }
-        line.writeMember("status", status)
-        line.writeMember("ending", ending.rawValue)
-        line.writeMember("attempts", attempts)
-        line.writeMember("queued_ms", milliseconds: queuedMilliseconds)
-        if let firstByteMilliseconds { line.writeMember("first_byte_ms", milliseconds: firstByteMilliseconds) }
-        line.writeMember("total_ms", milliseconds: totalMilliseconds)
-        line.writeMember("bytes_in", bytesReceived)
-        line.writeMember("bytes_out", bytesSent)
+        line.writeJSON(",\"user\":", username)
+        line.write(",\"method\":")
+        line.writeJSON(method)
+        line.write(",\"path\":")
+        line.writeJSON(path)
+        line.writeJSON(",\"model\":", model)
+        line.writeJSON(",\"instance\":", instance)
+        line.writeJSON(",\"server\":", server)
+        line.write(",\"status\":")
+        line.write(status)
+        line.write(",\"ending\":\"")
+        line.write(ending.name)
+        line.write("\",\"attempts\":")
+        line.write(attempts)
+        line.write(",\"queued_ms\":")
+        line.write(milliseconds: queuedMilliseconds)
+        if let firstByteMilliseconds {
+            line.write(",\"first_byte_ms\":")
+            line.write(milliseconds: firstByteMilliseconds)
+        }
+        line.write(",\"total_ms\":")
+        line.write(milliseconds: totalMilliseconds)
+        line.write(",\"bytes_in\":")
+        line.write(bytesReceived)
+        line.write(",\"bytes_out\":")
+        line.write(bytesSent)
         if let timings {
-            line.writeMember("prompt_tokens", timings.promptTokens)
-            if let cachedTokens { line.writeMember("cached_tokens", cachedTokens) }
-            line.writeMember("output_tokens", timings.predictedTokens)
+            line.write(",\"prompt_tokens\":")
+            line.write(timings.promptTokens)
+            if let cachedTokens {
+                line.write(",\"cached_tokens\":")
+                line.write(cachedTokens)
+            }
+            line.write(",\"output_tokens\":")
+            line.write(timings.predictedTokens)
         }
         line.write("}\n")
     }
 }
 
-/// The members of the log's line after the first.
 extension ByteWriter {
-    private mutating func writeName(_ name: StaticString) {
-        write(",\"")
+    /// A member of an object, if there is one.
+    fileprivate mutating func writeJSON(_ name: StaticString, _ value: String?) {
+        guard let value else { return }
         write(name)
-        write("\":")
-    }
-
-    fileprivate mutating func writeMember(_ name: StaticString, _ value: String) {
-        writeName(name)
         writeJSON(value)
     }
 
-    fileprivate mutating func writeMember(_ name: StaticString, _ value: Int) {
-        writeName(name)
-        write(value)
-    }
-
     /// With three decimals.
-    fileprivate mutating func writeMember(_ name: StaticString, milliseconds: Double) {
-        writeName(name)
+    fileprivate mutating func write(milliseconds: Double) {
         let microseconds = UInt(exactly: (max(0, milliseconds) * 1000).rounded()) ?? 0
         writeDecimal(microseconds / 1000, digits: 1)
         write(".")
@@ -97,7 +114,7 @@ extension ByteWriter {
 
 /// Told of every proxied request that is over, on the loop that served it.
 package protocol RequestObserver: Sendable {
-    func requestEnded(_ record: RequestRecord)
+    func requestEnded(_ record: borrowing RequestRecord)
 }
 
 /// Where the access log's lines go. Must not block.

@@ -41,28 +41,30 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    /// Where the last `"timings"` begins (every event may have one), by Horspool's search: most answers have to be searched
-    /// whole, most bytes are skipped. Inside an answer's text the quote after the word is escaped.
+    /// Where the last `"timings"` begins (every event may have one). Inside an answer's text the quote after the word is escaped.
+    ///
+    /// Most answers have none and have to be searched whole: for quotes, from the end, and behind each for the rest at once.
     private func lastTimings() -> Int? {
-        let wanted: StaticString = "\"timings\""
-        let length = wanted.utf8CodeUnitCount
+        let timings: UInt64 = 0x2273_676E_696D_6974  // `timings"`, first byte lowest
         return bytes.withUnsafeBytes { bytes in
-            var start = 0
-            var found: Int?
-            while start + length <= bytes.count {
-                if matches(bytes, wanted, at: start) { found = start }
-                switch bytes[start + length - 1] {
-                case UInt8(ascii: "s"): start += 1
-                case UInt8(ascii: "g"): start += 2
-                case UInt8(ascii: "n"): start += 3
-                case UInt8(ascii: "i"): start += 4
-                case UInt8(ascii: "m"): start += 5
-                case UInt8(ascii: "t"): start += 7
-                case UInt8(ascii: "\""): start += 8
-                default: start += length
-                }
+            func isFound(at quote: Int) -> Bool { EightBytes.load(bytes, quote &+ 1) == timings }
+            var index = bytes.count - 9
+            // Down to a multiple of eight, byte by byte; from there on eight at a time.
+            while index >= 0, index & 7 != 7 {
+                if bytes[index] == UInt8(ascii: "\""), isFound(at: index) { return index }
+                index &-= 1
             }
-            return found
+            while index >= 7 {
+                var marks = EightBytes.quoteMarks(EightBytes.load(bytes, index &- 7))
+                while marks != 0 {
+                    let highest = 63 &- marks.leadingZeroBitCount
+                    let quote = index &- 7 &+ highest &>> 3
+                    if isFound(at: quote) { return quote }
+                    marks &= ~(1 &<< UInt64(highest))
+                }
+                index &-= 8
+            }
+            return nil
         }
     }
 

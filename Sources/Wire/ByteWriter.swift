@@ -25,11 +25,13 @@ package struct ByteWriter: ~Copyable {
     /// Forgets what has been written, and keeps the memory.
     package mutating func reset() { count = 0 }
 
+    @inline(__always)
     package mutating func write(_ byte: UInt8) {
         let place = grow(by: 1)
         place.storeBytes(of: byte, as: UInt8.self)
     }
 
+    @inline(__always)
     package mutating func write(_ literal: StaticString) {
         let length = literal.utf8CodeUnitCount
         grow(by: length).copyMemory(from: literal.utf8Start, byteCount: length)
@@ -56,17 +58,21 @@ package struct ByteWriter: ~Copyable {
 
     /// The number with zeros in front where it has fewer digits.
     package mutating func writeDecimal(_ number: UInt, digits least: Int) {
-        var digits = 1
-        var rest = number
-        while rest >= 10 {
-            rest /= 10
-            digits += 1
+        var length = 1
+        var bound: UInt = 10
+        // The largest of them has 20 digits, and its bound would not fit.
+        while number >= bound, length < 19 {
+            length &+= 1
+            bound &*= 10
         }
-        let length = max(least, digits)
+        if number >= bound { length = 20 }
+        length = max(least, length)
         let place = grow(by: length)
-        rest = number
-        for index in stride(from: length - 1, through: 0, by: -1) {
-            place.storeBytes(of: UInt8(ascii: "0") + UInt8(rest % 10), toByteOffset: index, as: UInt8.self)
+        var rest = number
+        var index = length
+        while index > 0 {
+            index &-= 1
+            place.storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: index, as: UInt8.self)
             rest /= 10
         }
     }
@@ -82,16 +88,18 @@ package struct ByteWriter: ~Copyable {
         }
     }
 
+    @inline(__always)
     package mutating func write(_ raw: UnsafeRawBufferPointer) {
-        let place = grow(by: raw.count)
-        if let start = raw.baseAddress { place.copyMemory(from: start, byteCount: raw.count) }
+        guard let start = raw.baseAddress else { return }
+        grow(by: raw.count).copyMemory(from: start, byteCount: raw.count)
     }
 
     /// Makes room at the end, counts it as written, and tells where it begins.
+    @inline(__always)
     private mutating func grow(by length: Int) -> UnsafeMutableRawPointer {
         let start = count
         count += length
-        if count > capacity { enlarge() }
+        if _slowPath(count > capacity) { enlarge() }
         return memory + start
     }
 

@@ -38,12 +38,15 @@ enum EightBytes {
 
     /// Marks bytes up to 0x0D: line feeds, carriage returns, NUL, and some that are harmless.
     @inline(__always)
-    static func lineEndMarks(_ word: UInt64) -> UInt64 { ~(word | (word & sevenBits) &+ 0x7272_7272_7272_7272) & highBit }
+    static func lineEndMarks(_ word: UInt64) -> UInt64 {
+        // `|` and `&+` have the same precedence in Swift.
+        ~(word | ((word & sevenBits) &+ 0x7272_7272_7272_7272)) & highBit
+    }
 
     /// Marks quotes.
     @inline(__always)
     static func quoteMarks(_ word: UInt64) -> UInt64 {
-        ~(word | ((word & sevenBits) ^ 0x2222_2222_2222_2222) &+ sevenBits) & highBit
+        ~(word | (((word & sevenBits) ^ 0x2222_2222_2222_2222) &+ sevenBits)) & highBit
     }
 
     /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.

@@ -79,7 +79,9 @@ enum StringText {
     /// Bytes of the character of two or more bytes at `index` (RFC 3629 section 4); 0 when it is malformed or cut off.
     @inline(__always)
     private static func characterLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
-        func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool { range.contains(bytes[index &+ offset]) }
+        func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
+            range.contains(bytes[index &+ offset])
+        }
         let left = bytes.count &- index
         switch bytes[index] {
         case 0xC2...0xDF: return left >= 2 && continues(1) ? 2 : 0

@@ -26,16 +26,12 @@ package enum UTCTimestamp {
     ///
     /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
     package static func write(milliseconds: Int, into writer: inout ByteWriter) {
-        let milliseconds = min(max(milliseconds, -62_167_219_200_000), 253_402_300_799_999)
-        let seconds = (milliseconds >= 0 ? milliseconds : milliseconds - 999) / 1000
-        writeDateAndTime(seconds, into: &writer)
-        writer.write(".")
-        writer.writeDecimal(UInt(milliseconds - seconds * 1000), digits: 3)
-        writer.write("Z")
+        var clock = ClockText()
+        clock.write(milliseconds: milliseconds, into: &writer)
     }
 
     /// - Parameter seconds: in the years 0000 to 9999.
-    private static func writeDateAndTime(_ seconds: Int, into writer: inout ByteWriter) {
+    fileprivate static func writeDateAndTime(_ seconds: Int, into writer: inout ByteWriter) {
         let day = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
         let second = UInt(seconds - day * 86_400)
         let date = date(ofDay: day)
@@ -68,5 +64,31 @@ package enum UTCTimestamp {
             year: era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month: month,
             day: dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         )
+    }
+}
+
+/// Writes times one after the other, of which most lie in the same second as the one before.
+package struct ClockText: Sendable {
+    private var second = Int.min
+    private var text: [UInt8] = []
+
+    package init() {}
+
+    /// For example `2026-11-23T20:15:07.250Z`.
+    ///
+    /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
+    package mutating func write(milliseconds: Int, into writer: inout ByteWriter) {
+        let milliseconds = min(max(milliseconds, -62_167_219_200_000), 253_402_300_799_999)
+        let second = (milliseconds >= 0 ? milliseconds : milliseconds - 999) / 1000
+        if second != self.second {
+            var date = ByteWriter()
+            UTCTimestamp.writeDateAndTime(second, into: &date)
+            date.write(".")
+            text = date.bytes
+            self.second = second
+        }
+        writer.write(text)
+        writer.writeDecimal(UInt(milliseconds - second * 1000), digits: 3)
+        writer.write("Z")
     }
 }

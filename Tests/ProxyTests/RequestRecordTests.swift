@@ -20,7 +20,8 @@ struct RequestRecordTests {
         record.bytesSent = 2000
         configure(&record)
         var line = ByteWriter()
-        record.write(into: &line)
+        var clock = ClockText()
+        record.write(into: &line, &clock)
         return (String(decoding: line.bytes, as: UTF8.self), try JSON(parsing: line.bytes))
     }
 

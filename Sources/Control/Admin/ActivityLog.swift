@@ -8,11 +8,10 @@ package final class ActivityLog: RequestObserver {
 
     package init() {}
 
-    package func requestEnded(_ record: RequestRecord) {
+    package func requestEnded(_ record: borrowing RequestRecord) {
         guard let model = record.model else { return }
-        recent.withLockedValue {
-            $0.record(at: record.startedAt / 1000, ip: record.address, model: model, username: record.username)
-        }
+        let (seconds, address, username) = (record.startedAt / 1000, record.address, record.username)
+        recent.withLockedValue { $0.record(at: seconds, ip: address, model: model, username: username) }
     }
 
     package func statistics() -> JSON { recent.withLockedValue { $0.json(at: Clock.wallMilliseconds / 1000) } }

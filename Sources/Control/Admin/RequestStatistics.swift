@@ -28,13 +28,15 @@ package struct RequestStatistics: Equatable, Sendable {
     ///   - username: the user's name where the request tells one.
     package mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
         let start = Self.startOfMinute(seconds)
-        let position = (minutes.lastIndex { $0.start < start } ?? -1) + 1
-        if position == minutes.endIndex || minutes[position].start != start {
-            minutes.insert(Minute(start: start, firstRequest: seconds, lastRequest: seconds), at: position)
+        var position = minutes.endIndex - 1
+        if position < 0 || minutes[position].start != start {
+            position = (minutes.lastIndex { $0.start < start } ?? -1) + 1
         }
+        let isNew = position == minutes.endIndex || minutes[position].start != start
+        if isNew { minutes.insert(Minute(start: start, firstRequest: seconds, lastRequest: seconds), at: position) }
         minutes[position].count(at: seconds, ip: ip, model: model, username: username, nameLimit: nameLimit)
         // A request may be recorded when it ends, after younger ones: minutes ahead of it are kept.
-        forget(seenFrom: seconds, futureSeconds: Self.retentionHours * 3600)
+        if isNew { forget(seenFrom: seconds, futureSeconds: Self.retentionHours * 3600) }
     }
 
     /// The answer, with names in descending order of their counts and minutes ascending.
@@ -105,31 +107,51 @@ private struct Minute: Equatable, Sendable {
 
 /// How often each name occurred.
 private struct NameCounts: Equatable, Sendable {
-    private var counts: [String: Int] = [:]
+    private struct Entry: Equatable, Sendable {
+        let name: String
+        var count: Int
+    }
+
+    private var entries: [Entry] = []
+    private var indices: [String: Int] = [:]
     private var other = 0
+    /// The entry counted last: most requests are like the one before, and are counted without a search.
+    private var last = 0
 
     /// How many different names there were; those beyond the limit count as one.
-    var distinct: Int { counts.count + (other > 0 ? 1 : 0) }
+    var distinct: Int { entries.count + (other > 0 ? 1 : 0) }
 
     mutating func add(_ name: String, nameLimit: Int) {
+        if last < entries.count, entries[last].name == name { return entries[last].count += 1 }
         let name = String(decoding: name.utf8.prefix(RequestStatistics.longestName), as: UTF8.self)
-        if name != RequestStatistics.otherName, counts[name] != nil || counts.count < nameLimit {
-            counts[name, default: 0] += 1
+        if let index = indices[name] {
+            entries[index].count += 1
+            last = index
+        } else if name != RequestStatistics.otherName, entries.count < nameLimit {
+            append(name, 1)
         } else {
             other += 1
         }
     }
 
     mutating func add(_ more: NameCounts) {
-        counts.merge(more.counts, uniquingKeysWith: +)
+        for entry in more.entries {
+            if let index = indices[entry.name] { entries[index].count += entry.count } else { append(entry.name, entry.count) }
+        }
         other += more.other
+    }
+
+    private mutating func append(_ name: String, _ count: Int) {
+        last = entries.count
+        indices[name] = last
+        entries.append(Entry(name: name, count: count))
     }
 
     /// The most frequent names first, equally frequent ones in alphabetical order, and the rest in one number.
     func json(nameLimit: Int) -> JSON {
-        let sorted = counts.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
-        let rest = sorted.dropFirst(nameLimit).reduce(other) { $0 + $1.value }
-        var members = sorted.prefix(nameLimit).map { JSON.Member(name: $0.key, value: JSON($0.value)) }
+        let sorted = entries.sorted { $0.count != $1.count ? $0.count > $1.count : $0.name < $1.name }
+        let rest = sorted.dropFirst(nameLimit).reduce(other) { $0 + $1.count }
+        var members = sorted.prefix(nameLimit).map { JSON.Member(name: $0.name, value: JSON($0.count)) }
         if rest > 0 { members.append(.init(name: RequestStatistics.otherName, value: JSON(rest))) }
         return .object(members)
     }

@@ -370,8 +370,13 @@ extension ClientHandler {
     }
 
     func flushToClient() {
-        writeHeld()
-        context?.flush()
+        if held.readableBytes > 0, let context {
+            request.record.bytesSent += held.readableBytes
+            context.writeAndFlush(wrapOutboundOut(held), promise: nil)
+            held.moveReaderIndex(to: held.writerIndex)
+        } else {
+            context?.flush()
+        }
         // Once everything is out, nobody else refers to the memory and it is used again.
         held.clear(minimumCapacity: 0)
     }

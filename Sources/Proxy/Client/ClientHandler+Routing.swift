@@ -110,7 +110,7 @@ extension ClientHandler {
             username: username, counts: counts, requestID: requestID, summary: request.record.path,
             conversation: request.conversation)
         exchange.submitted()
-        let ticket = loop.submit(traits, for: self)
+        let ticket = loop.ticket(for: self)
         request.ticket = ticket
         loop.router.send(.requestArrived(ticket, traits), from: loop)
     }

@@ -42,10 +42,14 @@ extension ClientHandler {
         writeRequestHead(for: connection.pool, framing: isFramed ? .length(body.count) : .none)
         loop.headWriter.withSpan { _ = loop.outbound.writeBytes($0) }
         let joins = body.count <= Self.joinedBytes
-        if joins { body.forEachPiece { loop.outbound.writeImmutableBuffer($0) } }
-        connection.write(loop.outbound)
-        if !joins { body.forEachPiece { connection.write($0) } }
-        connection.flush()
+        if joins {
+            body.forEachPiece { loop.outbound.writeImmutableBuffer($0) }
+            connection.send(loop.outbound)
+        } else {
+            connection.write(loop.outbound)
+            body.forEachPiece { connection.write($0) }
+            connection.flush()
+        }
         loop.outbound.clear()
     }
 

@@ -204,7 +204,7 @@ final class ClientHandler: ChannelDuplexHandler {
     private func beginRequest(_ headBytes: ByteBuffer) {
         tail.reset()
         request.arrivedAt = loop.now
-        request.record.startedAt = Clock.wallMilliseconds
+        request.record.startedAt = loop.wallMilliseconds
         request.headBytes = headBytes
         do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
         exchange.headReceived()
@@ -250,7 +250,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
     /// Whether the body is looked into while it comes.
     var scansJSON: Bool {
-request.kind.isModel && !hasContentEncoding
+        request.kind.isModel && !hasContentEncoding
     }
 
     var hasContentEncoding: Bool { head.first(.contentEncoding) != nil }
@@ -303,7 +303,7 @@ request.kind.isModel && !hasContentEncoding
         exchange.headReceived()
         if request.arrivedAt == .zero {
             request.arrivedAt = loop.now
-            request.record.startedAt = Clock.wallMilliseconds
+            request.record.startedAt = loop.wallMilliseconds
         }
         request.keepsAlive = false
         let status =

@@ -2,8 +2,8 @@ import NIOCore
 import Routing
 import Wire
 
-/// Everything about the request that a client connection is busy with. Emptied between requests.
-struct RequestInHand {
+/// Everything about the request that a client connection is busy with. Emptied between requests; one owner, no copies.
+struct RequestInHand: ~Copyable {
     /// The received head, kept for every attempt until something has gone to the client.
     var headBytes = ByteBuffer()
     var kind = RouteKind.passed

@@ -22,6 +22,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     private var isReadingHead = false
     private var isPaused = false
     private var isReadPending = false
+    private var hasEnded = false
     private var lastError: String?
     /// Interim answers (1xx) passed over for the request at hand; an endless row of them is no answer.
     private var interimAnswers = 0
@@ -51,8 +52,12 @@ final class UpstreamConnection: ChannelDuplexHandler {
 
     func flush() { context?.flush() }
 
+    /// Writes and flushes in one go.
+    func send(_ buffer: ByteBuffer) { context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
+
     func close() {
         owner = nil
+        hasEnded = true
         context?.close(mode: .all, promise: nil)
     }
 
@@ -60,7 +65,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     func giveBack() {
         detach()
         // One that has been closed in the meantime would swallow the next request.
-        guard let context, context.channel.isActive else { return }
+        guard !hasEnded else { return }
         pool.giveBack(self, at: Clock.now)
     }
 
@@ -105,6 +110,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        hasEnded = true
         if let owner {
             self.owner = nil
             owner.upstreamClosed(lastError ?? "the server closed the connection", isClean: lastError == nil)

@@ -66,7 +66,7 @@ struct TestBalancer: Sendable {
 
     /// Waits until so many requests have ended, and returns what was noted of them.
     @discardableResult
-    func records(_ count: Int) async throws -> [RequestRecord] {
+    func records(_ count: Int) async throws -> [EndedRequest] {
         try await wait(for: "\(count) ended requests", { notes.records }, where: { $0.count >= count })
     }
 }
@@ -157,9 +157,9 @@ struct Setup: Sendable {
 
 /// Answers the balancer's own paths with their names, and remembers what ended.
 final class Notes: LocalEndpoints, RequestObserver, AccessLogSink {
-    private let state = NIOLockedValueBox<(records: [RequestRecord], log: [UInt8])>(([], []))
+    private let state = NIOLockedValueBox<(records: [EndedRequest], log: [UInt8])>(([], []))
 
-    var records: [RequestRecord] { state.withLockedValue { $0.records } }
+    var records: [EndedRequest] { state.withLockedValue { $0.records } }
     var log: String { state.withLockedValue { String(decoding: $0.log, as: UTF8.self) } }
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
@@ -167,7 +167,10 @@ final class Notes: LocalEndpoints, RequestObserver, AccessLogSink {
         return .now(LocalResponse(contentType: "text/plain", body: Array("own \(request.method) \(request.target)".utf8)))
     }
 
-    func requestEnded(_ record: RequestRecord) { state.withLockedValue { $0.records.append(record) } }
+    func requestEnded(_ record: borrowing RequestRecord) {
+        let ended = EndedRequest(record)
+        state.withLockedValue { $0.records.append(ended) }
+    }
 
     func write(_ lines: [UInt8]) { state.withLockedValue { $0.log += lines } }
 }
@@ -255,4 +258,37 @@ func closedPort() async throws -> Int {
     let port = listener.localAddress?.port ?? 0
     try await listener.close()
     return port
+}
+
+/// What tests look at of a `RequestRecord`, which itself cannot be kept.
+struct EndedRequest: Sendable {
+    let requestID: String
+    let startedAt: Int
+    let address: String
+    let username: String?
+    let status: Int
+    let ending: RequestRecord.Ending
+    let queuedMilliseconds: Double
+    let firstByteMilliseconds: Double?
+    let totalMilliseconds: Double
+    let bytesReceived: Int
+    let bytesSent: Int
+    let timings: Timings?
+    let cachedTokens: Int?
+
+    init(_ record: borrowing RequestRecord) {
+        requestID = record.requestID
+        startedAt = record.startedAt
+        address = record.address
+        username = record.username
+        status = record.status
+        ending = record.ending
+        queuedMilliseconds = record.queuedMilliseconds
+        firstByteMilliseconds = record.firstByteMilliseconds
+        totalMilliseconds = record.totalMilliseconds
+        bytesReceived = record.bytesReceived
+        bytesSent = record.bytesSent
+        timings = record.timings
+        cachedTokens = record.cachedTokens
+    }
 }

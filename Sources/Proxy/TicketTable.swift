@@ -1,0 +1,48 @@
+import Routing
+
+/// Whose request a ticket names. A ticket says where in the table its holder is, so that finding it needs no search.
+struct TicketTable<Holder: AnyObject> {
+    private struct Place {
+        var ticket: Ticket
+        var holder: Holder?
+    }
+
+    private let loop: Int
+    private var places: [Place] = []
+    private var free: [Int] = []
+    private var count: UInt64 = 0
+
+    /// Of a ticket's 48 bits for the loop's own use, the low ones are the place, the others count: a late ticket finds a place that
+    /// others have taken since, but never itself.
+    private static var placeBits: UInt64 { 24 }
+
+    init(loop: Int) { self.loop = loop }
+
+    mutating func insert(_ holder: Holder) -> Ticket {
+        count &+= 1
+        let place = free.popLast() ?? places.count
+        let ticket = Ticket(loop: loop, sequence: count &<< Self.placeBits | UInt64(place))
+        if place == places.count {
+            places.append(Place(ticket: ticket, holder: holder))
+        } else {
+            places[place] = Place(ticket: ticket, holder: holder)
+        }
+        return ticket
+    }
+
+    /// Nil when the ticket has been removed.
+    subscript(ticket: Ticket) -> Holder? {
+        let place = Self.place(ticket)
+        guard place < places.count, places[place].ticket == ticket else { return nil }
+        return places[place].holder
+    }
+
+    mutating func remove(_ ticket: Ticket) {
+        let place = Self.place(ticket)
+        guard place < places.count, places[place].ticket == ticket, places[place].holder != nil else { return }
+        places[place].holder = nil
+        free.append(place)
+    }
+
+    private static func place(_ ticket: Ticket) -> Int { Int(ticket.rawValue & (1 &<< placeBits - 1)) }
+}
