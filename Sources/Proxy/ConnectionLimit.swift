@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import Synchronization
 
@@ -5,14 +6,32 @@ import Synchronization
 final class ConnectionLimit: Sendable {
     private let maximum: Int
     private let open = Atomic(0)
+    /// The listener has stopped accepting, and is waiting for `onRoom`.
+    private let isAwaited = Atomic(false)
+    private let onRoom = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
     init(_ maximum: Int) { self.maximum = maximum }
 
-    var isReached: Bool { open.load(ordering: .relaxed) >= maximum }
+    private var isReached: Bool { open.load(ordering: .sequentiallyConsistent) >= maximum }
 
-    func opened() { open.add(1, ordering: .relaxed) }
+    func opened() { open.add(1, ordering: .sequentiallyConsistent) }
 
-    func closed() { open.subtract(1, ordering: .relaxed) }
+    func closed() {
+        open.subtract(1, ordering: .sequentiallyConsistent)
+        guard isAwaited.load(ordering: .sequentiallyConsistent), !isReached else { return }
+        if isAwaited.exchange(false, ordering: .sequentiallyConsistent) { onRoom.withLockedValue { $0 }?() }
+    }
+
+    /// Who is told that there is room again, on any thread, once for each `hasRoom` that was false.
+    func onRoom(_ action: @escaping @Sendable () -> Void) { onRoom.withLockedValue { $0 = action } }
+
+    /// Whether another client may come; if not, the listener is told when.
+    func hasRoom() -> Bool {
+        guard isReached else { return true }
+        isAwaited.store(true, ordering: .sequentiallyConsistent)
+        // One may have left in between, without knowing that it is waited for.
+        return !isReached && isAwaited.exchange(false, ordering: .sequentiallyConsistent)
+    }
 }
 
 /// Stops accepting while the limit is reached: further clients wait in the kernel's queue instead of being turned away.
@@ -21,26 +40,21 @@ final class AcceptHandler: ChannelDuplexHandler {
     typealias OutboundIn = Never
 
     private let limit: ConnectionLimit
-    private var isReadPending = false
 
     init(limit: ConnectionLimit) { self.limit = limit }
 
+    func handlerAdded(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        limit.onRoom { loop.execute { bound.value.handler.read(context: bound.value.context) } }
+    }
+
     func read(context: ChannelHandlerContext) {
-        if limit.isReached { isReadPending = true } else { context.read() }
+        if limit.hasRoom() { context.read() }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let channel = unwrapInboundIn(data)
         limit.opened()
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-        let serverLoop = context.eventLoop
-        channel.closeFuture.hop(to: serverLoop).whenComplete { _ in
-            let (handler, context) = bound.value
-            handler.limit.closed()
-            guard handler.isReadPending, !handler.limit.isReached else { return }
-            handler.isReadPending = false
-            context.read()
-        }
         context.fireChannelRead(data)
     }
 }

@@ -66,9 +66,10 @@ package final class ProxyServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
+                        limit.closed()
                         throw ChannelError.operationUnsupported
                     }
-                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value))
+                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
                 }
             }
             .bind(host: host, port: port).get()

@@ -6,6 +6,9 @@ package struct HTTPHead: ~Copyable, Sendable {
     /// More header fields than this are refused.
     package static let maximumFields = 200
 
+    /// Room that is made at once.
+    private static let usualFields = 12
+
     /// One header line, as offsets into the head's bytes.
     package struct Field: Sendable {
         package let known: FieldName
@@ -71,7 +74,7 @@ package struct HTTPHead: ~Copyable, Sendable {
     }
 
     private mutating func parse(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
-        fields.removeAll(keepingCapacity: true)
+        if fields.isEmpty { fields.reserveCapacity(Self.usualFields) } else { fields.removeAll(keepingCapacity: true) }
         present = FieldSet()
         framing = .unstated
         saysClose = false

@@ -59,7 +59,12 @@ final class ClientHandler: ChannelDuplexHandler {
         static let upload = ReadingPause(rawValue: 2)
     }
 
-    init(loop: LoopContext) { self.loop = loop }
+    private let limit: ConnectionLimit
+
+    init(loop: LoopContext, limit: ConnectionLimit) {
+        self.loop = loop
+        self.limit = limit
+    }
 
     // MARK: Life
 
@@ -67,16 +72,25 @@ final class ClientHandler: ChannelDuplexHandler {
         self.context = context
         loop.clients[ObjectIdentifier(self)] = self
         loop.counters.connectionsAccepted += 1
-        if let address = context.remoteAddress {
-            peer = address.ipAddress ?? "unix"
-            peerIsLoopback = peer.hasPrefix("127.") || peer == "::1" || peer.hasPrefix("::ffff:127.") || peer == "unix"
-        }
         expect(.idle, within: loop.settings.headTimeout)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        // The channel knows it by now; earlier, or asked of the context, it costs a system call.
+        switch context.channel.remoteAddress {
+        case .v4(let address): peer = address.host
+        case .v6(let address): peer = address.host
+        case .unixDomainSocket: peer = "unix"
+        case nil: break
+        }
+        peerIsLoopback = peer.hasPrefix("127.") || peer == "::1" || peer.hasPrefix("::ffff:127.") || peer == "unix"
+        context.fireChannelActive()
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         loop.clients[ObjectIdentifier(self)] = nil
+        limit.closed()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -212,6 +226,7 @@ final class ClientHandler: ChannelDuplexHandler {
         request.target = targetText()
         request.isHead = request.method == "HEAD"
         request.isHTTP10 = head.minorVersion == 0
+        request.isLast = !head.isPersistent
         request.keepsAlive = head.isPersistent && !loop.isDraining
         if request.target != knownFor.target || request.method != knownFor.method {
             known = loop.knownTargets.look(up: request.target, method: request.method)
@@ -328,10 +343,17 @@ final class ClientHandler: ChannelDuplexHandler {
     func nextRequest() {
         exchange.finished()
         let keepsAlive = request.keepsAlive && !loop.isDraining
-        guard keepsAlive else { return lingerAndClose() }
+        guard keepsAlive else { return request.isLast && inbound.readableBytes == 0 ? closeOnceSent() : lingerAndClose() }
         request = RequestInHand()
         expect(.idle, within: loop.settings.idleTimeout)
         if inbound.readableBytes > 0 { processInbound() }
+    }
+
+    /// Closes a connection on which the client has said that nothing more comes. What it has been sent, it is given the time to
+    /// take.
+    private func closeOnceSent() {
+        let unsent = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        if request.bodyReader == nil, unsent == 0 { closeNow() } else { lingerAndClose() }
     }
 
     /// Ends the connection with RST.

@@ -14,6 +14,8 @@ struct RequestInHand: ~Copyable {
     /// The client's side allows another request after this one.
     var keepsAlive = false
     var isHTTP10 = false
+    /// The client has said that no other request follows.
+    var isLast = false
 
     var bodyReader: BodyReader?
     var body = ByteBuffer()

@@ -98,7 +98,7 @@ struct OriginalFaultsTests {
         let listener = try await ServerBootstrap(group: loop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: context.value))
+                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: context.value, limit: ConnectionLimit(8)))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
