@@ -14,9 +14,8 @@ import Wire
 ///
 /// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers;
 /// `+Upload` streams large bodies through, `+Tunnel` passes on what is no HTTP any more.
-final class ClientHandler: ChannelDuplexHandler {
+final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     let loop: LoopContext
@@ -44,7 +43,6 @@ final class ClientHandler: ChannelDuplexHandler {
     private var knownFor = (method: "", target: "")
     private var known = KnownTarget(method: "", target: "")
     private var readingPauses: ReadingPause = []
-    private var isReadPending = false
     /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
     private var isLingering = false
     /// The connection has ended: what was sent ahead on it is nobody's request any more.
@@ -152,16 +150,13 @@ final class ClientHandler: ChannelDuplexHandler {
 
     // MARK: Reading
 
-    func read(context: ChannelHandlerContext) {
-        if readingPauses.isEmpty { context.read() } else { isReadPending = true }
+    func pauseReading(_ reason: ReadingPause) {
+        if readingPauses.isEmpty { context?.setAutoRead(false) }
+        readingPauses.insert(reason)
     }
 
-    func pauseReading(_ reason: ReadingPause) { readingPauses.insert(reason) }
-
     func resumeReading(_ reason: ReadingPause) {
-        guard readingPauses.remove(reason) != nil, readingPauses.isEmpty, isReadPending else { return }
-        isReadPending = false
-        context?.read()
+        if readingPauses.remove(reason) != nil, readingPauses.isEmpty { context?.setAutoRead(true) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -368,11 +363,10 @@ final class ClientHandler: ChannelDuplexHandler {
     func lingerAndClose() {
         guard let context, !isLingering else { return }
         inbound = ByteBuffer()
-        readingPauses = []
         closeOutput { $0.expect(.lingering, within: .seconds(2)) }
-        if isReadPending {
-            isReadPending = false
-            context.read()
+        if !readingPauses.isEmpty {
+            readingPauses = []
+            context.setAutoRead(true)
         }
     }
 

@@ -2,9 +2,8 @@ import NIOCore
 import Wire
 
 /// One connection to a backend: turns its bytes into a head and body pieces for the request that has leased it.
-final class UpstreamConnection: ChannelDuplexHandler {
+final class UpstreamConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// A longer answer head is refused.
@@ -21,7 +20,6 @@ final class UpstreamConnection: ChannelDuplexHandler {
     private var inbound: ByteBuffer?
     private var isReadingHead = false
     private var isPaused = false
-    private var isReadPending = false
     private var hasEnded = false
     private var lastError: String?
     /// Interim answers (1xx) passed over for the request at hand; an endless row of them is no answer.
@@ -69,13 +67,14 @@ final class UpstreamConnection: ChannelDuplexHandler {
         pool.giveBack(self, at: Clock.now)
     }
 
-    func pauseReading() { isPaused = true }
+    func pauseReading() {
+        if !isPaused { context?.setAutoRead(false) }
+        isPaused = true
+    }
 
     func resumeReading() {
+        if isPaused { context?.setAutoRead(true) }
         isPaused = false
-        guard isReadPending else { return }
-        isReadPending = false
-        context?.read()
     }
 
     // MARK: Callbacks
@@ -83,10 +82,6 @@ final class UpstreamConnection: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func read(context: ChannelHandlerContext) {
-        if isPaused { isReadPending = true } else { context.read() }
-    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
