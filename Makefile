@@ -2,7 +2,7 @@
 # the rest themselves (Debian packages, a Python environment in .venv-e2e).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench format clean
+.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench bench-parts bench-guard format clean
 
 BALANCER := .build/release/llama-balancer
 FAKE := .build/release/fake-llama
@@ -51,6 +51,12 @@ sanitize:  ## all Swift tests under Thread Sanitizer and Address Sanitizer
 
 bench: release  ## what the balancer costs, beside nginx and HAProxy; make bench ARGS=--quick for a look
 	scripts/bench.sh $(ARGS)
+
+bench-parts:  ## the parts by themselves: scanning a body, reading a head, deciding with 1 to 512 servers
+	scripts/bench-parts.sh $(ARGS)
+
+bench-guard: release  ## instructions and allocations of a request, against bench/thresholds.json
+	scripts/bench-guard.sh $(ARGS)
 
 format:  ## lays the Swift code out as `lint` wants it
 	swift format format --in-place --parallel --recursive $(SWIFT_FOLDERS)

@@ -4,6 +4,9 @@ import PackageDescription
 /// `CORE_ONLY=1` builds and tests the pure modules alone, without a single dependency: `make test-core` answers in seconds.
 let coreOnly = Context.environment["CORE_ONLY"] != nil
 
+/// `BENCHMARKS=1` adds the measurements of single parts (`make bench-parts`); ordinary builds know nothing of them.
+let withBenchmarks = Context.environment["BENCHMARKS"] != nil
+
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .treatAllWarnings(as: .error),
@@ -33,6 +36,10 @@ let pure: [Target] = [
     .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
 ]
+
+let benchmarks: [Target] =
+    withBenchmarks
+    ? [.executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast)] : []
 
 let effects: [Target] = [
     .target(name: "Proxy", dependencies: ["Routing", "Wire", tls] + nio, swiftSettings: fast),
@@ -82,5 +89,5 @@ let package = Package(
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
             .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         ],
-    targets: coreOnly ? pure : pure + effects
+    targets: (coreOnly ? pure : pure + effects) + benchmarks
 )

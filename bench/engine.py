@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """An engine for what nginx cannot play: it reads whole bodies before it answers, and it streams.
 
-A request whose body says `"stream":true` gets EVENTS server-sent events, each a chunk and a write of its own, one every PERIOD:
-all streams tick together, as the slots of a real engine do after each batch. Any other POST gets a short JSON answer once its
-body is complete.
+A request whose body says `"stream":true` gets `--events` server-sent events, each a chunk and a write of its own, the first
+with the head and then one every `--period-ms`. With `--groups 1` all streams tick together, as the slots of a real engine do
+after each batch; with more, the streams are dealt out to so many groups, which tick in turn, evenly over the period. Any other
+POST gets a short JSON answer once its body is complete.
 `GET /count` tells how many events have been sent, `GET /v1/models` what a health probe asks for.
 
-    engine.py PORT [--events 200] [--period-ms 4]
+    engine.py PORT [--events 200] [--period-ms 4] [--groups 1]
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import re
 
@@ -35,19 +37,22 @@ STREAM_END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
 class Connection(asyncio.BufferedProtocol):
-    streams = {}  # transport -> events still to send
+    groups = [{}]  # of open streams: transport -> events still to send
+    next_group = itertools.cycle(groups)
+    buffer = bytearray(256 * 1024)  # one for all: what is read is used up before the next read
     sent = 0
     events = 200
 
     def connection_made(self, transport):
         self.transport = transport
-        self.buffer = bytearray(256 * 1024)
         self.head = b""
         self.body_left = 0
         self.streaming = False
+        self.group = None
 
     def connection_lost(self, _):
-        Connection.streams.pop(self.transport, None)
+        if self.group is not None:
+            self.group.pop(self.transport, None)
 
     def get_buffer(self, _):
         return self.buffer
@@ -76,23 +81,28 @@ class Connection(asyncio.BufferedProtocol):
         elif self.method_and_path == [b"GET", b"/v1/models"]:
             self.transport.write(answer(json.dumps(MODELS).encode()))
         elif self.streaming:
-            self.transport.write(STREAM_HEAD)
-            Connection.streams[self.transport] = Connection.events
+            self.transport.write(STREAM_HEAD + EVENT)  # an engine has nothing to say before its first token
+            Connection.sent += 1
+            self.group = next(Connection.next_group)
+            self.group[self.transport] = Connection.events - 1
         else:
             self.transport.write(CHAT)
 
 
 async def tick_for_ever(period):
-    """One event to every open stream, then wait for the next tick."""
-    while True:
-        for transport, left in list(Connection.streams.items()):
+    """One event to every open stream of a group, then wait for the next group's turn."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for group in itertools.cycle(Connection.groups):
+        for transport, left in list(group.items()):
             transport.write(EVENT)
             Connection.sent += 1
-            Connection.streams[transport] = left - 1
+            group[transport] = left - 1
             if left == 1:
-                del Connection.streams[transport]
+                del group[transport]
                 transport.write(STREAM_END)
-        await asyncio.sleep(period)
+        due = max(due + period / len(Connection.groups), loop.time())  # a late turn is not made up for by a burst
+        await asyncio.sleep(due - loop.time())
 
 
 async def main():
@@ -100,9 +110,12 @@ async def main():
     parser.add_argument("port", type=int)
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--period-ms", type=float, default=4)
+    parser.add_argument("--groups", type=int, default=1)
     arguments = parser.parse_args()
     Connection.events = arguments.events
-    await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", arguments.port, backlog=1024)
+    Connection.groups = [{} for _ in range(arguments.groups)]
+    Connection.next_group = itertools.cycle(Connection.groups)
+    await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", arguments.port, backlog=4096)
     await tick_for_ever(arguments.period_ms / 1000)
 
 

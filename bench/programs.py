@@ -1,17 +1,22 @@
-"""The programs of a benchmark: the engines, and the proxies to compare, each with one worker or thread, pinned to a core."""
+"""The programs of a benchmark: the engines, and the proxies to compare, each pinned to its cores."""
 
 import http.client
 import json
+import os
 import random
 import re
+import resource
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CHAT_PATH = "/v1/chat/completions"
+LOAD_CORE, PROXY_CORE = "0", "1"
+BALANCER_BINARY = os.environ.get("LLAMA_BALANCER", str(HERE.parent / ".build/release/llama-balancer"))
 
 # What a chat answer of a real engine weighs: about 680 bytes.
 ANSWER = json.dumps({
@@ -22,17 +27,38 @@ ANSWER = json.dumps({
 MODELS = json.dumps({"object": "list", "data": [{"id": "bench-model", "object": "model"}]})
 
 
-def free_port():
-    """Below the range from which the kernel takes ports for outgoing connections, which a benchmark makes by the ten thousand."""
-    while True:
+@dataclass(frozen=True)
+class Placement:
+    """How a proxy runs: so many workers (nginx) or threads, on these cores, ready for so many clients.
+
+    More clients than all cases but one have: HAProxy closes idle connections to engines once a quarter of its files is in use.
+    """
+
+    workers: int = 1
+    cores: str = PROXY_CORE
+    connections: int = 6000
+
+
+def raise_file_limit():
+    """As many open files as we may have, for us and for every program started from here; returns that number."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+def free_ports(count):
+    """Below the range from which the kernel takes ports for outgoing connections, of which a benchmark makes ten thousands."""
+    ports = set()
+    while len(ports) < count:
         port = random.randrange(10_000, 32_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
+                ports.add(port)
             except OSError:
                 continue
+    return sorted(ports)
 
 
 def first_line(*command):
@@ -41,13 +67,13 @@ def first_line(*command):
 
 
 class Program:
-    """A running program, pinned to a core, with what /proc says about it and its children."""
+    """A running program, pinned to cores, with what /proc says about it and its children."""
 
-    def __init__(self, name, command, core, port, folder):
+    def __init__(self, name, command, cores, port, folder):
         self.name, self.port = name, port
         self.log = folder / f"{name}.log"
         with open(self.log, "wb") as log:
-            command = ["taskset", "--cpu-list", str(core), *map(str, command)]
+            command = ["taskset", "--cpu-list", cores, *map(str, command)]
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
@@ -84,13 +110,14 @@ class Program:
         children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
         return [own, *map(int, children)]
 
-    def cpu_seconds(self):
+    def processor_seconds(self):
         """User and system time of the process with all its threads, and of its children."""
-        ticks = 0
+        user = system = 0
         for pid in self.pids():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of the line
-        return ticks / 100  # USER_HZ is 100 on every Linux
+            user += int(fields[11])  # utime and stime, the 14th and 15th field of the line
+            system += int(fields[12])
+        return user / 100, system / 100  # USER_HZ is 100 on every Linux
 
     def memory_mb(self, field="VmRSS"):
         """Resident memory now (VmRSS) or at its highest (VmHWM)."""
@@ -98,31 +125,31 @@ class Program:
         return sum(int(re.search(rf"{field}:\s+(\d+)", text)[1]) for text in texts) / 1024
 
 
-def start_nginx_engine(folder, core):
-    """One nginx worker that answers `return 200` on two ports: the cheapest engine there is."""
-    ports = free_port(), free_port()
+def start_nginx_engine(folder, cores=LOAD_CORE, ports=2, models=MODELS):
+    """One nginx worker that answers `return 200` on some ports: the cheapest engine there is."""
+    ports = free_ports(ports)
     configuration = folder / "engine.conf"
     servers = "".join(
         f"    server {{ listen 127.0.0.1:{port} backlog=4096; include {folder}/answers.conf; }}\n" for port in ports
     )
     (folder / "answers.conf").write_text(
         "default_type application/json;\n"
-        f"location /v1/models {{ return 200 '{MODELS}'; }}\nlocation / {{ return 200 '{ANSWER}'; }}\n"
+        f"location /v1/models {{ return 200 '{models}'; }}\nlocation / {{ return 200 '{ANSWER}'; }}\n"
     )
     configuration.write_text(
         f"daemon off; worker_processes 1; pid {folder}/engine.pid; error_log stderr;\n"
-        "events { worker_connections 4096; }\n"
+        "events { worker_connections 8192; }\n"
         f"http {{\n    access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;\n"
         f"{temporary_paths(folder)}{servers}}}\n"
     )
-    program = Program("engine-nginx", ["nginx", "-c", configuration, "-p", folder], core, ports[0], folder)
+    program = Program("engine-nginx", ["nginx", "-c", configuration, "-p", folder], cores, ports[0], folder)
     return program.wait_until_answering(), ports
 
 
-def start_streaming_engine(folder, core):
-    port = free_port()
-    program = Program("engine-streaming", [sys.executable, HERE / "engine.py", port], core, port, folder)
-    return program.wait_until_answering(), (port,)
+def start_streaming_engine(folder, *options):
+    ports = free_ports(1)
+    program = Program("engine-streaming", [sys.executable, HERE / "engine.py", *ports, *options], LOAD_CORE, ports[0], folder)
+    return program.wait_until_answering(), ports
 
 
 def temporary_paths(folder):
@@ -136,16 +163,18 @@ class Nginx:
     def version(self):
         return first_line("nginx", "-v").removeprefix("nginx version: ")
 
-    def command(self, folder, port, engines):
+    def command(self, folder, port, engines, placement):
         configuration = folder / "nginx.conf"
         upstreams = " ".join(f"server 127.0.0.1:{engine};" for engine in engines)
+        reuse = " reuseport" if placement.workers > 1 else ""  # else one worker may take most of the connections
+        # worker_connections: with less than a sixteenth of them free, nginx would close connections that wait for a request.
         # client_body_buffer_size: whole bodies in memory, as one that may try again must hold them; the default writes files.
         configuration.write_text(
-            f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;\n"
-            "events { worker_connections 4096; }\n"
+            f"daemon off; worker_processes {placement.workers}; pid {folder}/nginx.pid; error_log stderr;\n"
+            f"events {{ worker_connections {3 * placement.connections}; }}\n"
             f"http {{\n    access_log off; keepalive_requests 1000000000;\n{temporary_paths(folder)}"
-            f"    upstream engines {{ {upstreams} keepalive 128; keepalive_requests 1000000000; }}\n"
-            f"    server {{\n        listen 127.0.0.1:{port} backlog=4096;\n"
+            f"    upstream engines {{ {upstreams} keepalive {placement.connections}; keepalive_requests 1000000000; }}\n"
+            f"    server {{\n        listen 127.0.0.1:{port} backlog=4096{reuse};\n"
             "        client_max_body_size 0; client_body_buffer_size 2m; proxy_buffering off;\n"
             '        location / { proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; }\n'
             "    }\n}\n"
@@ -159,11 +188,11 @@ class HAProxy:
     def version(self):
         return "HAProxy " + re.search(r"version (\S+)", first_line("haproxy", "-v"))[1]
 
-    def command(self, folder, port, engines):
+    def command(self, folder, port, engines, placement):
         configuration = folder / "haproxy.cfg"
         servers = "".join(f"    server engine-{engine} 127.0.0.1:{engine}\n" for engine in engines)
         configuration.write_text(
-            "global\n    nbthread 1\n    maxconn 4096\n"
+            f"global\n    nbthread {placement.workers}\n    maxconn {placement.connections}\n"
             "defaults\n    mode http\n    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n"
             "    http-reuse always\n    option http-no-delay\n"
             f"frontend clients\n    bind 127.0.0.1:{port} backlog 4096\n    default_backend engines\n"
@@ -175,24 +204,26 @@ class HAProxy:
 class Balancer:
     name = "llama-balancer"
 
-    def __init__(self, binary, access_log):
+    def __init__(self, binary, access_log=True, settings=None):
         self.binary, self.access_log = binary, access_log
+        self.settings = settings or {}  # keys of the configuration beside, or instead of, those below
 
     def version(self):
         return "llama-balancer " + first_line(self.binary, "--version")
 
-    def command(self, folder, port, engines):
+    def command(self, folder, port, engines, placement):
         configuration = folder / "server-list.json"
         servers = {f"engine-{engine}": {"url": f"http://127.0.0.1:{engine}", "kind": "openai"} for engine in engines}
         configuration.write_text(json.dumps({
             "listen": {"host": "127.0.0.1", "port": port},
             "servers": servers,
             "models": {"bench-.*": list(servers)},
+            "limits": {"connections": placement.connections},
             "access-log": str(folder / "access.log") if self.access_log else "off",
-        }, indent=2))  # fmt: skip
-        return [self.binary, "serve", "--config", configuration, "--threads", "1"]
+        } | self.settings, indent=2))  # fmt: skip
+        return [self.binary, "serve", "--config", configuration, "--threads", placement.workers]
 
 
-def start_proxy(proxy, engines, folder, core):
-    port = free_port()
-    return Program(proxy.name, proxy.command(folder, port, engines), core, port, folder)
+def start_proxy(proxy, engines, folder, placement=Placement()):
+    [port] = free_ports(1)
+    return Program(proxy.name, proxy.command(folder, port, engines, placement), placement.cores, port, folder)

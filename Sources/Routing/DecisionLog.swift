@@ -20,7 +20,7 @@ package struct DecisionRecord: Sendable {
     package var verdict: Verdict
     /// What was considered and chosen; nil when nothing was.
     var pick: (route: ModelRoute, choice: Choice)?
-    /// Why each of the route's servers could not take it, at that moment; empty: only one was considered.
+    /// Why the route's servers in front of the chosen one could not take it, at that moment. Those behind it do not matter.
     var ineligibilities: [Ineligibility?] = []
 
     /// Put into words only when somebody asks.
@@ -29,10 +29,12 @@ package struct DecisionRecord: Sendable {
         return pick.route.candidates.enumerated().map { position, candidate in
             let isChosen = candidate.index == pick.choice.index
             let ineligibility = position < ineligibilities.count ? ineligibilities[position] : nil
+            let isHeld = pick.choice.session != nil
+            let otherReason =
+                ineligibility?.rawValue ?? (isHeld ? "does not hold this client's session" : "later in order, or busier")
             return Candidate(
                 server: candidate.server, instance: isChosen ? pick.choice.instance : candidate.instances.first,
-                isChosen: isChosen,
-                reason: isChosen ? pick.choice.reason.rawValue : ineligibility?.rawValue ?? "later in order, or busier")
+                isChosen: isChosen, reason: isChosen ? pick.choice.reason.rawValue : otherReason)
         }
     }
 }
@@ -63,11 +65,13 @@ extension Router {
     /// All kept decisions about the request with that `X-Request-Id`, oldest first.
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
-    /// Why each server of the route cannot take the request; empty when there is no other one.
+    /// Why the servers in front of the chosen one cannot take the request; none where the client's session decided.
     func ineligibilities(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
+        _ route: ModelRoute, _ choice: Choice, for traits: RequestTraits, history: AttemptHistory, at now: Moment
     ) -> [Ineligibility?] {
-        guard route.candidates.count > 1 else { return [] }
-        return route.candidates.map { ineligibility(of: $0.index, for: traits, history: history, at: now) }
+        guard choice.session == nil, let first = route.candidates.first, first.index != choice.index else { return [] }
+        return route.candidates.prefix { $0.index != choice.index }.map {
+            ineligibility(of: $0.index, for: traits, history: history, at: now)
+        }
     }
 }

@@ -85,4 +85,14 @@ struct StringTextTests {
         }
         #expect(end(filling) == before)
     }
+
+    @Test("takes all hexadecimal digits behind \\u, and nothing else", arguments: 0..<4)
+    func hexadecimalDigits(position: Int) {
+        for byte in UInt8.min...UInt8.max {
+            var text = Array(#"\u12Af"#.utf8)
+            text[2 + position] = byte
+            let isDigit = JSONString.hexadecimalValue(byte) != nil
+            #expect(end(text) == (isDigit ? 6 : 0), "\(byte)")
+        }
+    }
 }

@@ -14,7 +14,7 @@ package struct UpstreamPoolState<Connection: AnyObject> {
     private let idleLimit: Int
     private let idleTime: Interval
 
-    package init(idleLimit: Int = 256, idleTime: Interval = .seconds(4)) {
+    package init(idleLimit: Int = 4096, idleTime: Interval = .seconds(4)) {
         self.idleLimit = idleLimit
         self.idleTime = idleTime
     }

@@ -43,12 +43,15 @@ extension Router {
         if case .server = traits.destination, let only = route.candidates.first, history.attempts == 0 {
             return .run(Choice(index: only.index, instance: nil, reason: .onlyServer))
         }
+        switch rule {
+        case .sticky:
+            if let choice = stickyChoice(route, for: traits, history: history, at: now) { return .run(choice) }
+        }
         var someoneIsUp = false
         var lastResort: ModelRoute.Candidate?
-        var isEligible = false
         for candidate in route.candidates {
             switch ineligibility(of: candidate.index, for: traits, history: history, at: now) {
-            case nil: isEligible = true
+            case nil: preconditionFailure("\(candidate.server) may take the request, but no choice was made")
             case .full, .draining: someoneIsUp = true
             // A trial's end is near; a pause may be long, and is told.
             case .failing: someoneIsUp = someoneIsUp || backends[candidate.index].circuits[traits.model].isTrying
@@ -56,11 +59,6 @@ extension Router {
                 let hasRoom = !traits.counts || !backends[candidate.index].isFull
                 if lastResort == nil, hasRoom { lastResort = candidate }
             case .failedThisRequest: break
-            }
-        }
-        if isEligible {
-            switch rule {
-            case .sticky: return .run(stickyChoice(route, for: traits, history: history, at: now))
             }
         }
         return someoneIsUp ? .wait : .nobody(lastResort: lastResort)

@@ -2,22 +2,20 @@
 // the first server in configured order that is idle and has a free instance, and to busier ones only after that.
 
 extension Router {
-    /// The choice among the eligible candidates, of which there is at least one.
+    /// The choice among the eligible candidates; nil when there is none.
+    ///
+    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds the first ones idle, does not pay
+    /// for the others.
     func stickyChoice(
         _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> Choice {
-        let session = traits.model.flatMap {
-            sessions.slot(of: .init(client: traits.client, model: $0), ttl: fleet.policy.stickyTTL, at: now)
-        }
-        let held = session.map { sessions.place(in: $0) }
+    ) -> Choice? {
+        if let held = heldChoice(route, for: traits, history: history, at: now) { return held }
         var best: (rank: Int, choice: Choice)?
-        for candidate in route.candidates {
-            guard ineligibility(of: candidate.index, for: traits, history: history, at: now) == nil else { continue }
-            if let held, held.backend == backends[candidate.index].server.id, candidate.instances.contains(held.instance) {
-                return Choice(index: candidate.index, instance: held.instance, reason: .sticky, session: session)
-            }
-            let free = candidate.instances.first { !backends[candidate.index].isInUse($0) }
-            let isBusy = backends[candidate.index].health.isBusy(window: fleet.policy.busyWindow)
+        for position in route.candidates.indices {
+            let index = route.candidates[position].index
+            guard ineligibility(of: index, for: traits, history: history, at: now) == nil else { continue }
+            let free = route.candidates[position].instances.first { !backends[index].isInUse($0) }
+            let isBusy = backends[index].health.isBusy(window: fleet.policy.busyWindow)
             let (rank, reason): (Int, Choice.Reason) =
                 switch (isBusy, free != nil) {
                 case (false, true): (0, .idleInstance)
@@ -26,11 +24,27 @@ extension Router {
                 case (true, false): (3, .busyServer)
                 }
             if rank < best?.rank ?? .max {
-                let instance = free ?? candidate.instances.first
-                best = (rank, Choice(index: candidate.index, instance: instance, reason: reason))
+                let instance = free ?? route.candidates[position].instances.first
+                best = (rank, Choice(index: index, instance: instance, reason: reason))
+                if rank == 0 { break }
             }
         }
-        guard let best else { preconditionFailure("stickyChoice needs an eligible candidate; pick() checks that") }
-        return best.choice
+        return best?.choice
+    }
+
+    /// The server that has the client's session, if it may take the request.
+    private func heldChoice(
+        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
+    ) -> Choice? {
+        guard let model = traits.model,
+            let session = sessions.slot(of: .init(client: traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
+        else { return nil }
+        let held = sessions.place(in: session)
+        guard let index = indexOfBackend[held.backend],
+            let position = route.candidates.indices.first(where: { route.candidates[$0].index == index }),
+            route.candidates[position].instances.contains(held.instance),
+            ineligibility(of: index, for: traits, history: history, at: now) == nil
+        else { return nil }
+        return Choice(index: index, instance: held.instance, reason: .sticky, session: session)
     }
 }

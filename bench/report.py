@@ -1,0 +1,153 @@
+"""The figures as tables in Markdown, and beside what llama-balancer is to reach."""
+
+import datetime
+import os
+import platform
+from pathlib import Path
+
+from programs import Balancer, HAProxy
+
+REFERENCE = HAProxy.name
+MISSING = "–"
+
+# What llama-balancer is to reach: (case, figure, unit, at most or at least, how much). "×": times HAProxy's figure.
+TARGETS = [
+    ("chat", "cpu_us", "×", "≤", 1.05),
+    ("latency", "added_us", "×", "≤", 1.1),
+    ("stream", "cpu_us", "×", "≤", 1.1),
+    ("body-1m", "cpu_us", "×", "≤", 1.2),
+    ("body-1m-last", "cpu_us", "×", "≤", 1.2),
+    ("idle-streams", "kb_per_stream", "KB", "≤", 20),
+    ("connect", "cpu_us", "×", "≤", 1.2),
+    ("loops", "two_to_one", "times one loop", "≥", 1.8),
+    ("memory", "extra_mb", "MB", "≤", 60),
+    ("start", "start_ms", "ms", "≤", 150),
+]
+
+
+def table(headings, rows):
+    lines = ["| " + " | ".join(headings) + " |", "| --- " + "| ---: " * (len(headings) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def figure(key, form, scale=1.0):
+    """How a column shows a figure of a proxy's row, if the row has it."""
+    return lambda row, _: format(row[key] * scale, form) if row.get(key) is not None else MISSING
+
+
+def processor(form):
+    """Processor time: in all, and of that in user mode and in the kernel."""
+
+    def show(row, _):
+        if "cpu_us" not in row:
+            return MISSING
+        return f"{row['cpu_us']:{form}} ({row['user_us']:{form}} + {row['system_us']:{form}})"
+
+    return show
+
+
+def times_reference(key):
+    """Times HAProxy's figure; 1.00 for HAProxy itself."""
+
+    def show(row, reference):
+        if row.get(key) is None or reference.get(key, 0) <= 0:
+            return MISSING
+        return f"{row[key] / reference[key]:.2f}"
+
+    return show
+
+
+def columns(name, result):
+    """Heading and content of each column of a case's table."""
+    if name == "memory":
+        return {"MB more": figure("extra_mb", ".1f")}
+    if name == "start":
+        return {"ms": figure("start_ms", ".0f")}
+    if name == "idle-streams":
+        return {
+            "streams open": figure("streams", ",.0f"),
+            "errors": figure("errors", ",.0f"),
+            "KB / stream": figure("kb_per_stream", ".1f"),
+            "µs processor / event (user + system)": processor(".1f"),
+            f"× {REFERENCE}": times_reference("cpu_us"),
+            "µs processor / stream and second": figure("stream_second_us", ".1f"),
+        }
+    if name == "loops":
+        return {
+            "µs processor / request, one loop": figure("one_cpu_us", ".1f"),
+            "two loops": figure("two_cpu_us", ".1f"),
+            "dearer by": figure("dearer", ".2f"),
+            "requests/s, one loop": figure("one_per_s", ",.0f"),
+            "two loops ": figure("two_per_s", ",.0f"),
+            "two to one, estimated" if result["estimated"] else "two to one": figure("two_to_one", ".2f"),
+        }
+    unit = "event" if name == "stream" else "request"
+    return {
+        f"µs processor / {unit} (user + system)": processor(".1f"),
+        f"× {REFERENCE}": times_reference("cpu_us"),
+        f"{unit}s/s": figure("per_s", ",.0f"),
+        "p50 ms": figure("p50_us", ".3f", 0.001),
+        "p99 ms": figure("p99_us", ".3f", 0.001),
+        "added µs": figure("added_us", ".0f"),
+        f"× {REFERENCE} ": times_reference("added_us"),
+        "RSS MB": figure("memory_mb", ".0f"),
+    }
+
+
+def machine():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def report(results, versions):
+    print(f"{datetime.date.today()} · {' · '.join(versions)} · {machine()}\n")
+    for name, result in results.items():
+        medians = result["medians"]
+        reference = medians.get(REFERENCE, {})
+        shown = {
+            heading: [show(row, reference) for row in medians.values()] for heading, show in columns(name, result).items()
+        }
+        shown = {heading: cells for heading, cells in shown.items() if set(cells) != {MISSING}}
+        print(f"### {result['title']}\n")
+        print(table(["", *shown], [list(row) for row in zip(medians, *shown.values())]))
+
+
+def measured(results, case, key, unit):
+    """llama-balancer's figure, or how many times HAProxy's it is; None where the case or a proxy was not measured."""
+    medians = results.get(case, {}).get("medians", {})
+    own, reference = medians.get(Balancer.name), medians.get(REFERENCE)
+    if own is None or (unit == "×" and (reference is None or reference[key] <= 0)):
+        return None
+    return own[key] / reference[key] if unit == "×" else own[key]
+
+
+def targets_met(results):
+    """Each target that was measured, with what was reached."""
+    met = []
+    for case, key, unit, sign, limit in TARGETS:
+        value = measured(results, case, key, unit)
+        if value is not None:
+            reached = value <= limit if sign == "≤" else value >= limit
+            met.append({
+                "case": case, "figure": key, "unit": unit, "measured": value, "target": f"{sign} {limit}", "reached": reached,
+                "estimated": results[case].get("estimated", False),
+            })  # fmt: skip
+    return met
+
+
+def report_targets(met):
+    if not met:
+        return
+    rows = [
+        [
+            f"{row['case']}: {row['figure']}"
+            + (f" against {REFERENCE}" if row["unit"] == "×" else "")
+            + (", estimated" if row["estimated"] else ""),
+            f"{row['measured']:.2f} {row['unit']}",
+            f"{row['target']} {row['unit']}",
+            "reached" if row["reached"] else "**missed**",
+        ]
+        for row in met
+    ]
+    print("### Targets\n\n" + table(["", "measured", "target", ""], rows))
