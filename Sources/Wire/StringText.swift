@@ -58,11 +58,21 @@ enum StringText {
             UInt8(ascii: "f"):
             return index &+ 2
         case UInt8(ascii: "u"):
-            guard index &+ 6 <= bytes.count else { return nil }
-            let digits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index &+ 2, as: UInt32.self))
-            return areHexadecimal(digits) ? index &+ 6 : nil
+            return passedUnicodeEscapes(bytes, index)
         default: return nil
         }
+    }
+
+    /// Behind the `\u` escapes that follow each other from `index` on: text in which everything beyond ASCII is escaped has rows of
+    /// them. Nil when already the first is malformed or cut off.
+    private static func passedUnicodeEscapes(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+        var next = index
+        while next &+ 6 <= bytes.count, bytes[next] == backslash, bytes[next &+ 1] == UInt8(ascii: "u") {
+            let digits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: next &+ 2, as: UInt32.self))
+            guard areHexadecimal(digits) else { break }
+            next &+= 6
+        }
+        return next > index ? next : nil
     }
 
     /// Four digits at once and without branches, of which no predictor could guess half: digit or letter? As in `EightBytes`, a
