@@ -7,7 +7,7 @@
 BALANCER := .build/release/llama-balancer
 FAKE := .build/release/fake-llama
 MINUTES := 10
-SWIFT_FOLDERS := Package.swift Sources Tests fuzz
+SWIFT_FOLDERS := Package.swift Sources Tests Benchmarks fuzz
 
 help:  ## shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,4 +62,4 @@ format:  ## lays the Swift code out as `lint` wants it
 	swift format format --in-place --parallel --recursive $(SWIFT_FOLDERS)
 
 clean:  ## removes everything that was built
-	rm -rf .build .build-core .build-fuzz .build-thread .build-address .build-soak .build-e2e
+	rm -rf .build .build-core .build-fuzz .build-thread .build-address .build-soak .build-e2e .build-bench

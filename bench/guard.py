@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Does a request still cost what it did? Instructions and allocations, counted by valgrind's callgrind: no clock is involved, so
-the counts are the same however busy the machine is, to within a few per cent (timers go on beside the requests).
+"""Does a request still cost what it did? Instructions and allocations, counted by valgrind's callgrind.
+
+No clock is involved: the counts are the same however busy the machine is, to within a few per cent (timers go on meanwhile).
 
 Fails when a count is more than a tenth above bench/thresholds.json. The last line is "N passed, N failed".
 
@@ -18,7 +19,17 @@ import time
 from pathlib import Path
 
 from load import chat_body
-from programs import BALANCER_BINARY, CHAT_PATH, HERE, LOAD_CORE, Balancer, Placement, Program, free_ports, start_streaming_engine
+from programs import (
+    BALANCER_BINARY,
+    CHAT_PATH,
+    HERE,
+    LOAD_CORE,
+    Balancer,
+    Placement,
+    Program,
+    free_ports,
+    start_streaming_engine,
+)
 
 THRESHOLDS = HERE / "thresholds.json"
 MARGIN = 0.10

@@ -17,9 +17,9 @@ while IFS= read -r file; do
     if [ "$lines" -gt 400 ] && ! grep -qxF "$file" <<<"$long_files"; then
         complain "$file: error: $lines lines; split it, or give the reason in scripts/lint.sh"
     fi
-done < <(find Sources Tests fuzz -name '*.swift')
+done < <(find Sources Tests Benchmarks fuzz -name '*.swift')
 
-swift format lint --strict --parallel --recursive Package.swift Sources Tests fuzz || failed=1
+swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks fuzz || failed=1
 
 # Every file of ours, tracked or not yet.
 text_files=$(git ls-files --cached --others --exclude-standard -- \

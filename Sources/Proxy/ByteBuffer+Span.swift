@@ -8,17 +8,3 @@ extension ByteBuffer {
         try body(readableBytesSpan)
     }
 }
-
-extension RawSpan {
-    /// Whether these bytes are that text.
-    func isEqual(to text: String) -> Bool {
-        var text = text
-        return withUnsafeBytes { bytes in
-            text.withUTF8 { other in
-                guard bytes.count == other.count else { return false }
-                for index in 0..<bytes.count where bytes[index] != other[index] { return false }
-                return true
-            }
-        }
-    }
-}

@@ -16,6 +16,8 @@ final class LoopContext {
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
     var knownTargets = KnownTargets()
+    /// What a connection asked for the first time, last.
+    var knownLine = KnownLine()
     var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
     /// The steady clock, read once at the beginning of every callback rather than wherever it is needed.
     private(set) var now = Clock.now

@@ -26,12 +26,10 @@ package final class SharedRouter: Sendable {
         context.effects = []
         handle(event, at: context.now, &effects)
         for effect in effects {
-            if let loop = loopIndex(effect), loop != context.index {
-                deliver(effect, toLoop: loop)
-            } else if loopIndex(effect) != nil {
-                context.deliver(effect)
-            } else {
-                carryOut(effect)
+            switch loopIndex(effect) {
+            case context.index: context.deliver(effect)
+            case let loop?: deliver(effect, toLoop: loop)
+            case nil: carryOut(effect)
             }
         }
         effects.removeAll(keepingCapacity: true)

@@ -47,11 +47,19 @@ package struct RequestScanner: Sendable {
 
     /// Ready for the next body; keeps its buffers.
     package mutating func reset() {
-        let keptTexts = messageTexts
-        let keptCarried = carried
-        self = RequestScanner()
-        messageTexts = keptTexts
-        carried = keptCarried
+        // Whatever else there is was set by the last body where it began, and is by the next one.
+        facts = RequestFacts()
+        state = .value
+        depth = 0
+        offset = 0
+        problem = nil
+        utf8 = UTF8Tail()
+        captures = false
+        topKey = .other
+        messageKey = .other
+        partKey = .other
+        messagesSeen = false
+        messageIsSystem = false
         if !messageTexts.isEmpty { messageTexts.removeAll(keepingCapacity: true) }
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }

@@ -61,11 +61,9 @@ extension ClientHandler {
         case .asReceived, .untilClose, .gathered: break
         }
         writer.writeField("X-Request-Id", request.record.requestID)
-        if let grant = request.grant {
-            writer.write(connection.pool.lines.server)
-            if let model = grant.model { writer.writeField("X-Balancer-Model", HeaderText.safe(model)) }
-            if grant.attempt > 1 { writer.writeField("X-Balancer-Attempts", String(grant.attempt)) }
-        }
+        writer.write(connection.pool.lines.server)
+        if let model = request.record.instance { writer.writeField("X-Balancer-Model", HeaderText.safe(model)) }
+        if request.record.attempts > 1 { writer.writeField("X-Balancer-Attempts", String(request.record.attempts)) }
         if request.record.queuedMilliseconds > 0 {
             writer.writeField("X-Balancer-Queued-Ms", String(Int(request.record.queuedMilliseconds.rounded(.up))))
         }

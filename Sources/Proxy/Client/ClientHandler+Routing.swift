@@ -96,9 +96,7 @@ extension ClientHandler {
 
     func submit(_ destination: RequestTraits.Destination, counts: Bool) {
         let address = clientAddress()
-        let facts = request.facts
-        let username =
-            facts.systemTexts.isEmpty ? nil : request.body.withSpan { loop.usernames?.username(in: facts, body: $0) }
+        let username = findUsername()
         let requestID = requestID()
         request.record.requestID = requestID
         request.record.address = address
@@ -113,6 +111,12 @@ extension ClientHandler {
         let ticket = loop.ticket(for: self)
         request.ticket = ticket
         loop.router.send(.requestArrived(ticket, traits), from: loop)
+    }
+
+    private func findUsername() -> String? {
+        guard !request.facts.systemTexts.isEmpty, let finder = loop.usernames else { return nil }
+        let facts = request.facts
+        return request.body.withSpan { finder.username(in: facts, body: $0) }
     }
 
     /// The peer, or the first entry of `X-Forwarded-For` when that peer is believed.

@@ -47,7 +47,8 @@ extension ClientHandler {
         if rest.readableBytes > 0 { receiveThroughTunnel(rest) }
         flushToClient()
         request.headBytes = ByteBuffer()
-        let sentAhead = takeInbound()
+        let sentAhead = inbound
+        inbound = ByteBuffer()
         if sentAhead.readableBytes > 0 { sendThroughTunnel(sentAhead) }
         resumeReading(.sentAhead)
     }

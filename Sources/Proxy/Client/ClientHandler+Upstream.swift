@@ -6,8 +6,8 @@ import Wire
 extension ClientHandler {
     /// Gets a connection to the granted server: a kept one, or a new one.
     func lease(allowKept: Bool) {
-        guard let grant = request.grant else { return }
-        guard let pool = loop.pool(of: grant.backend) else {
+        guard let backend = request.grant?.backend else { return }
+        guard let pool = loop.pool(of: backend) else {
             return upstreamFailed("the server is no longer configured")
         }
         if request.wantsUpgrade, refusesResponsesSocket(pool.endpoint) { return }

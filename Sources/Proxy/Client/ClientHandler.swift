@@ -2,18 +2,10 @@ import NIOCore
 import Routing
 import Wire
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// One client connection: NIO's callbacks in, `Exchange`'s decisions carried out.
 ///
 /// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers;
-/// `+Upload` streams large bodies through, `+Tunnel` passes on what is no HTTP any more.
+/// `+Upload` streams large bodies through, `+Tunnel` passes on what is no HTTP any more, `+Closing` ends connections.
 final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -36,15 +28,14 @@ final class ClientHandler: ChannelInboundHandler {
     /// Whether the client takes what it is sent; else its server is not read from.
     private(set) var isWritable = true
     /// Bytes not yet looked at: the next head, or requests sent ahead.
-    private var inbound = ByteBuffer()
+    var inbound = ByteBuffer()
     private var headEnd = HeadEndScanner()
     private var isProcessing = false
     /// What the last request asked for, and what that means.
-    private var knownFor = (method: "", target: "")
-    private var known = KnownTarget(method: "", target: "")
-    private var readingPauses: ReadingPause = []
+    private var known: KnownLine
+    var readingPauses: ReadingPause = []
     /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
-    private var isLingering = false
+    var isLingering = false
     /// The connection has ended: what was sent ahead on it is nobody's request any more.
     private var isGone = false
 
@@ -61,6 +52,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     init(loop: LoopContext, limit: ConnectionLimit) {
         self.loop = loop
+        known = loop.knownLine
         self.limit = limit
     }
 
@@ -111,17 +103,6 @@ final class ClientHandler: ChannelInboundHandler {
             request.upstream = nil
             endRequest(.clientGone)
         }
-    }
-
-    func closeNow() { context?.close(promise: nil) }
-
-    /// Ends a connection that has nothing to do, once the client has taken what it was sent; the others end after their
-    /// request.
-    func closeIfIdle() {
-        if request.isEventFeed { return closeNow() }
-        guard exchange.state == .idle, inbound.readableBytes == 0 else { return request.keepsAlive = false }
-        // Its next request may be on its way: that one is still answered, and told that the connection ends.
-        expect(.draining, within: loop.settings.drainPause)
     }
 
     // MARK: Deadlines
@@ -177,12 +158,6 @@ final class ClientHandler: ChannelInboundHandler {
         }
     }
 
-    /// What the client has sent ahead.
-    func takeInbound() -> ByteBuffer {
-        defer { inbound = ByteBuffer() }
-        return inbound
-    }
-
     /// Takes requests from what has been received, one after the other.
     func processInbound() {
         guard !isProcessing else { return }
@@ -217,20 +192,17 @@ final class ClientHandler: ChannelInboundHandler {
         request.headBytes = headBytes
         do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
         exchange.headReceived()
-        request.method = string(head.method)
-        request.target = targetText()
+        lookUpFirstLine()
+        request.method = known.method
+        request.target = known.target
         request.isHead = request.method == "HEAD"
         request.isHTTP10 = head.minorVersion == 0
         request.isLast = !head.isPersistent
         request.keepsAlive = head.isPersistent && !loop.isDraining
-        if request.target != knownFor.target || request.method != knownFor.method {
-            known = loop.knownTargets.look(up: request.target, method: request.method)
-            knownFor = (request.method, request.target)
-        }
-        request.kind = known.kind
-        request.dialect = known.dialect
+        request.kind = known.meaning.kind
+        request.dialect = known.meaning.dialect
         request.record.method = request.method
-        request.record.path = known.path
+        request.record.path = known.meaning.path
         request.record.bytesReceived = headBytes.readableBytes
         request.wantsUpgrade = asksForWebSocket
         request.nextUploadLook = loop.settings.retryBody
@@ -344,42 +316,6 @@ final class ClientHandler: ChannelInboundHandler {
         if inbound.readableBytes > 0 { processInbound() }
     }
 
-    /// Closes a connection on which the client has said that nothing more comes. What it has been sent, it is given the time to
-    /// take.
-    private func closeOnceSent() {
-        let unsent = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
-        if request.bodyReader == nil, unsent == 0 { closeNow() } else { lingerAndClose() }
-    }
-
-    /// Ends the connection with RST.
-    func resetConnection() {
-        let channel = context?.channel
-        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
-        channel?.close(promise: nil)
-    }
-
-    /// Closes our side, and the rest when the client has done so too: closing at once with unread bytes would reset the
-    /// connection and could take the answer with it.
-    func lingerAndClose() {
-        guard let context, !isLingering else { return }
-        inbound = ByteBuffer()
-        closeOutput { $0.expect(.lingering, within: .seconds(2)) }
-        if !readingPauses.isEmpty {
-            readingPauses = []
-            context.setAutoRead(true)
-        }
-    }
-
-    /// Sends FIN behind what has been written, which a slow client may still take a while to read.
-    private func closeOutput(_ completion: @escaping (ClientHandler) -> Void) {
-        guard let context else { return }
-        isLingering = true
-        expect(.lingering, within: loop.settings.idleTimeout)
-        let sent = context.eventLoop.makePromise(of: Void.self)
-        sent.futureResult.assumeIsolated().whenComplete { _ in completion(self) }
-        context.close(mode: .output, promise: sent)
-    }
-
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
         if isWritable {
@@ -395,11 +331,19 @@ final class ClientHandler: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    /// The target; most connections ask for the same one again and again.
-    private func targetText() -> String {
-        let (last, range) = (knownFor.target, head.target)
-        let isSame = request.headBytes.withSpan { $0.extracting(range).isEqual(to: last) }
-        return isSame ? last : string(range)
+    /// What method and target mean; most connections ask for the same again and again, and most new ones for what others did.
+    private func lookUpFirstLine() {
+        let start = request.headBytes.readerIndex
+        guard let line = request.headBytes.getSlice(at: start, length: head.target.upperBound), line != known.bytes else {
+            return
+        }
+        if line != loop.knownLine.bytes {
+            let (method, target) = (string(head.method), string(head.target))
+            loop.knownLine = KnownLine(
+                bytes: ByteBuffer(bytes: line.readableBytesView), method: method, target: target,
+                meaning: loop.knownTargets.look(up: target, method: method))
+        }
+        known = loop.knownLine
     }
 
     /// Text of the received head.

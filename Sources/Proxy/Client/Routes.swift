@@ -1,3 +1,4 @@
+import NIOCore
 package import Wire
 
 /// What a request's method and path ask for (CONTRACT sections 3 and 4).
@@ -31,6 +32,15 @@ struct KnownTarget {
         dialect = Routes.dialect(target: target)
         path = String(Routes.path(of: target))
     }
+}
+
+/// Method and target as they were received, and what they mean.
+struct KnownLine {
+    /// The request's first line up to the target's end.
+    var bytes = ByteBuffer()
+    var method = ""
+    var target = ""
+    var meaning = KnownTarget(method: "", target: "")
 }
 
 /// The targets of `POST` requests, by their text.
