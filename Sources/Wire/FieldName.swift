@@ -16,65 +16,85 @@ package enum FieldName: UInt8, Sendable {
     /// True for fields that end at this hop whatever `Connection` says.
     package var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
-    /// Finds the name, whatever its case.
+    /// Finds the name, whatever its case. All its bytes must be token characters.
     static func lookUp(_ bytes: UnsafeRawBufferPointer) -> FieldName {
         switch bytes.count {
         case 2:
-            if equalIgnoringCase(bytes, "te") { return .te }
+            if isName(bytes, "te") { return .te }
         case 3:
-            if equalIgnoringCase(bytes, "via") { return .via }
+            if isName(bytes, "via") { return .via }
         case 4:
-            if equalIgnoringCase(bytes, "host") { return .host }
+            if isName(bytes, "host") { return .host }
         case 6:
-            if equalIgnoringCase(bytes, "expect") { return .expect }
-            if equalIgnoringCase(bytes, "origin") { return .origin }
+            if isName(bytes, "expect") { return .expect }
+            if isName(bytes, "origin") { return .origin }
         case 7:
-            if equalIgnoringCase(bytes, "upgrade") { return .upgrade }
-            if equalIgnoringCase(bytes, "trailer") { return .trailer }
+            if isName(bytes, "upgrade") { return .upgrade }
+            if isName(bytes, "trailer") { return .trailer }
         case 8:
-            if equalIgnoringCase(bytes, "trailers") { return .trailer }
+            if isName(bytes, "trailers") { return .trailer }
         case 9:
-            if equalIgnoringCase(bytes, "x-api-key") { return .apiKey }
-            if equalIgnoringCase(bytes, "thread-id") { return .codexThreadID }
-            if equalIgnoringCase(bytes, "thread_id") { return .codexThreadID }
+            if isName(bytes, "x-api-key") { return .apiKey }
+            if isName(bytes, "thread-id") { return .codexThreadID }
+            if isName(bytes, "thread_id") { return .codexThreadID }
         case 10:
-            if equalIgnoringCase(bytes, "connection") { return .connection }
-            if equalIgnoringCase(bytes, "keep-alive") { return .keepAlive }
-            if equalIgnoringCase(bytes, "session_id") { return .codexSessionID }
-            if equalIgnoringCase(bytes, "session-id") { return .codexSessionID }
+            if isName(bytes, "connection") { return .connection }
+            if isName(bytes, "keep-alive") { return .keepAlive }
+            if isName(bytes, "session_id") { return .codexSessionID }
+            if isName(bytes, "session-id") { return .codexSessionID }
         case 12:
-            if equalIgnoringCase(bytes, "content-type") { return .contentType }
-            if equalIgnoringCase(bytes, "x-request-id") { return .requestID }
-            if equalIgnoringCase(bytes, "x-session-id") { return .sessionID }
+            if isName(bytes, "content-type") { return .contentType }
+            if isName(bytes, "x-request-id") { return .requestID }
+            if isName(bytes, "x-session-id") { return .sessionID }
         case 13:
-            if equalIgnoringCase(bytes, "authorization") { return .authorization }
+            if isName(bytes, "authorization") { return .authorization }
         case 14:
-            if equalIgnoringCase(bytes, "content-length") { return .contentLength }
+            if isName(bytes, "content-length") { return .contentLength }
         case 15:
-            if equalIgnoringCase(bytes, "x-forwarded-for") { return .forwardedFor }
+            if isName(bytes, "x-forwarded-for") { return .forwardedFor }
         case 16:
-            if equalIgnoringCase(bytes, "proxy-connection") { return .proxyConnection }
-            if equalIgnoringCase(bytes, "content-encoding") { return .contentEncoding }
-            if equalIgnoringCase(bytes, "x-forwarded-host") { return .forwardedHost }
-            if equalIgnoringCase(bytes, "x-balancer-model") { return .balancerModel }
+            if isName(bytes, "proxy-connection") { return .proxyConnection }
+            if isName(bytes, "content-encoding") { return .contentEncoding }
+            if isName(bytes, "x-forwarded-host") { return .forwardedHost }
+            if isName(bytes, "x-balancer-model") { return .balancerModel }
         case 17:
-            if equalIgnoringCase(bytes, "transfer-encoding") { return .transferEncoding }
-            if equalIgnoringCase(bytes, "x-accel-buffering") { return .accelBuffering }
-            if equalIgnoringCase(bytes, "x-forwarded-proto") { return .forwardedProto }
-            if equalIgnoringCase(bytes, "x-conversation-id") { return .conversationID }
-            if equalIgnoringCase(bytes, "x-balancer-server") { return .balancerServer }
+            if isName(bytes, "transfer-encoding") { return .transferEncoding }
+            if isName(bytes, "x-accel-buffering") { return .accelBuffering }
+            if isName(bytes, "x-forwarded-proto") { return .forwardedProto }
+            if isName(bytes, "x-conversation-id") { return .conversationID }
+            if isName(bytes, "x-balancer-server") { return .balancerServer }
         case 18:
-            if equalIgnoringCase(bytes, "proxy-authenticate") { return .proxyAuthenticate }
+            if isName(bytes, "proxy-authenticate") { return .proxyAuthenticate }
         case 19:
-            if equalIgnoringCase(bytes, "proxy-authorization") { return .proxyAuthorization }
-            if equalIgnoringCase(bytes, "x-balancer-attempts") { return .balancerAttempts }
+            if isName(bytes, "proxy-authorization") { return .proxyAuthorization }
+            if isName(bytes, "x-balancer-attempts") { return .balancerAttempts }
         case 20:
-            if equalIgnoringCase(bytes, "x-balancer-queued-ms") { return .balancerQueued }
+            if isName(bytes, "x-balancer-queued-ms") { return .balancerQueued }
         case 24:
-            if equalIgnoringCase(bytes, "x-claude-code-session-id") { return .claudeCodeSessionID }
+            if isName(bytes, "x-claude-code-session-id") { return .claudeCodeSessionID }
         default: break
         }
         return .other
+    }
+
+    /// Compares a name, of which all bytes are token characters, with a lower-cased literal of the same length: bytes that differ in
+    /// the bit 0x20 alone are the two cases of a letter, or characters that no name here has.
+    @inline(__always)
+    private static func isName(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
+        let name = UnsafeRawBufferPointer(start: lowercased.utf8Start, count: lowercased.utf8CodeUnitCount)
+        let count = bytes.count
+        if count < 8 {
+            for index in 0..<count where bytes[index] | 0x20 != name[index] | 0x20 { return false }
+            return true
+        }
+        let lowercase: UInt64 = 0x2020_2020_2020_2020
+        var index = 0
+        while index &+ 8 <= count {
+            guard EightBytes.load(bytes, index) | lowercase == EightBytes.load(name, index) | lowercase else { return false }
+            index &+= 8
+        }
+        // The last eight, of which some may have been compared already.
+        return EightBytes.load(bytes, count &- 8) | lowercase == EightBytes.load(name, count &- 8) | lowercase
     }
 
     /// Compares with an already lower-cased literal.
