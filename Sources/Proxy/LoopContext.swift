@@ -148,7 +148,7 @@ final class LoopContext {
         observer?.requestEnded(record)
         guard accessLog != nil else { return }
         record.write(into: &logLines, &logClock)
-        if logLines.count > 32 << 10 { flushLog() }
+        if logLines.count > 64 << 10 { flushLog() }
     }
 
     func flushLog() {

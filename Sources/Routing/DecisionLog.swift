@@ -20,7 +20,7 @@ package struct DecisionRecord: Sendable {
     package var verdict: Verdict
     /// What was considered and chosen; nil when nothing was.
     var pick: (route: ModelRoute, choice: Choice)?
-    /// Why the route's servers in front of the chosen one could not take it, at that moment. Those behind it do not matter.
+    /// Why each of the route's first servers could not take it, at that moment; the choice may not have looked at them.
     var ineligibilities: [Ineligibility?] = []
 
     /// Put into words only when somebody asks.
@@ -28,14 +28,16 @@ package struct DecisionRecord: Sendable {
         guard let pick else { return [] }
         return pick.route.candidates.enumerated().map { position, candidate in
             let isChosen = candidate.index == pick.choice.index
-            let ineligibility = position < ineligibilities.count ? ineligibilities[position] : nil
-            let isHeld = pick.choice.session != nil
-            let otherReason =
-                ineligibility?.rawValue ?? (isHeld ? "does not hold this client's session" : "later in order, or busier")
             return Candidate(
                 server: candidate.server, instance: isChosen ? pick.choice.instance : candidate.instances.first,
-                isChosen: isChosen, reason: isChosen ? pick.choice.reason.rawValue : otherReason)
+                isChosen: isChosen, reason: isChosen ? pick.choice.reason.rawValue : reasonAgainst(position, pick.choice))
         }
+    }
+
+    private func reasonAgainst(_ position: Int, _ choice: Choice) -> String {
+        guard position < ineligibilities.count else { return "not looked at" }
+        if let ineligibility = ineligibilities[position] { return ineligibility.rawValue }
+        return choice.reason == .sticky ? "does not hold this client's session" : "later in order, or busier"
     }
 }
 
@@ -65,12 +67,15 @@ extension Router {
     /// All kept decisions about the request with that `X-Request-Id`, oldest first.
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
-    /// Why the servers in front of the chosen one cannot take the request; none where the client's session decided.
+    /// So many servers are explained in full: with hundreds of them, the explanation would cost more than the decision.
+    private static let explainedServers = 16
+
+    /// Why each server of the route cannot take the request; empty when there is no other one.
     func ineligibilities(
-        _ route: ModelRoute, _ choice: Choice, for traits: RequestTraits, history: AttemptHistory, at now: Moment
+        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
     ) -> [Ineligibility?] {
-        guard choice.session == nil, let first = route.candidates.first, first.index != choice.index else { return [] }
-        return route.candidates.prefix { $0.index != choice.index }.map {
+        guard route.candidates.count > 1 else { return [] }
+        return route.candidates.prefix(Self.explainedServers).map {
             ineligibility(of: $0.index, for: traits, history: history, at: now)
         }
     }

@@ -149,7 +149,7 @@ extension Router {
         decisions.record(
             DecisionRecord(
                 ticket: ticket, traits: traits, at: now, verdict: .granted(attempt: history.attempts + 1),
-                pick: (route, choice), ineligibilities: ineligibilities(route, choice, for: traits, history: history, at: now)),
+                pick: (route, choice), ineligibilities: ineligibilities(route, for: traits, history: history, at: now)),
             limit: fleet.policy.keptDecisions)
         var history = history
         history.attempts += 1

@@ -29,6 +29,30 @@ struct DecisionTests {
         }
     }
 
+    @Test("tell of the servers behind the chosen one, and of those that a session passed over")
+    func others() throws {
+        var scene = Scene([("A", nil), ("B", nil), ("C", nil)])
+        _ = scene.probeFails(3, times: 2)
+        let (ticket, _) = scene.ask(client: "me", requestID: "first")
+        _ = scene.finish(ticket)
+        _ = scene.ask(client: "me", requestID: "second")
+        let first = try #require(scene.router.decisions(requestID: "first").first)
+        #expect(first.candidates.map(\.reason) == ["idle, and the instance is free", "later in order, or busier", "down"])
+        let second = try #require(scene.router.decisions(requestID: "second").first)
+        #expect(
+            second.candidates.map(\.reason) == ["holds this client's session", "does not hold this client's session", "down"])
+    }
+
+    @Test("explain the first servers of many")
+    func many() throws {
+        var scene = Scene((1...20).map { ("S\($0)", nil) })
+        _ = scene.ask(requestID: "id")
+        let decision = try #require(scene.router.decisions(requestID: "id").first)
+        #expect(decision.candidates.count == 20)
+        #expect(decision.candidates[15].reason == "later in order, or busier")
+        #expect(decision.candidates[16].reason == "not looked at")
+    }
+
     @Test("tell refusals")
     func refusals() throws {
         var scene = Scene([("A", 1)])

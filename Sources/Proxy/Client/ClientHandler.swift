@@ -250,8 +250,8 @@ final class ClientHandler: ChannelInboundHandler {
             case .needMore, .finished: break reading
             case .malformed:
                 request.bodyReader = reader
-                request.keepsAlive = false
-                return refuse(.init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
+                return refuseReceiving(
+                    .init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
             }
         }
         request.bodyReader = reader
