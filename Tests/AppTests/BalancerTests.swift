@@ -99,7 +99,7 @@ import Wire
     func reloadWhileStreaming() async throws {
         try await run(
             Behaviour {
-                $0.models = ["m"]; $0.decodeTokensPerSecond = 100
+                $0.models = ["m"]; $0.decodeTokensPerSecond = 40
             }
         ) { running in
             async let stream = running.chat(stream: true, maxTokens: 300)
@@ -122,7 +122,7 @@ import Wire
     func removeWhileStreaming() async throws {
         try await run(
             Behaviour {
-                $0.models = ["m"]; $0.decodeTokensPerSecond = 100
+                $0.models = ["m"]; $0.decodeTokensPerSecond = 40
             }
         ) { running in
             let other = try await FakeLlamaServer.start(Behaviour { $0.models = ["m"] }, group: Self.group)
