@@ -41,7 +41,7 @@ struct Asked {
 
     /// What the engine has to read, as JSON text: the parts that precede in a prompt come first.
     var prompt: [UInt8] {
-        Asked.promptMembers.reduce(into: []) { bytes, name in json[name]?.write(into: &bytes) }
+        Asked.promptMembers.reduce(into: []) { bytes, name in bytes += json[name]?.bytes ?? [] }
     }
 
     private static let promptMembers = [

@@ -51,61 +51,53 @@ package struct RequestRecord: ~Copyable, Sendable {
     package borrowing func write(into line: inout ByteWriter, _ clock: inout ClockText) {
         line.write("{\"time\":\"")
         clock.write(milliseconds: startedAt, into: &line)
-        line.write("\",\"id\":")
-        line.writeJSON(requestID)
-        line.write(",\"client\":")
-        line.writeJSON(address)
-        line.writeJSON(",\"user\":", username)
-        line.write(",\"method\":")
-        line.writeJSON(method)
-        line.write(",\"path\":")
-        line.writeJSON(path)
-        line.writeJSON(",\"model\":", model)
-        line.writeJSON(",\"instance\":", instance)
-        line.writeJSON(",\"server\":", server)
-        line.write(",\"status\":")
-        line.write(status)
+        line.write("\"")
+        line.write(",\"id\":", string: requestID)
+        line.write(",\"client\":", string: address)
+        line.write(",\"user\":", string: username)
+        line.write(",\"method\":", string: method)
+        line.write(",\"path\":", string: path)
+        line.write(",\"model\":", string: model)
+        line.write(",\"instance\":", string: instance)
+        line.write(",\"server\":", string: server)
+        line.write(",\"status\":", number: status)
         line.write(",\"ending\":\"")
         line.write(ending.name)
-        line.write("\",\"attempts\":")
-        line.write(attempts)
-        line.write(",\"queued_ms\":")
-        line.write(milliseconds: queuedMilliseconds)
-        if let firstByteMilliseconds {
-            line.write(",\"first_byte_ms\":")
-            line.write(milliseconds: firstByteMilliseconds)
-        }
-        line.write(",\"total_ms\":")
-        line.write(milliseconds: totalMilliseconds)
-        line.write(",\"bytes_in\":")
-        line.write(bytesReceived)
-        line.write(",\"bytes_out\":")
-        line.write(bytesSent)
+        line.write("\"")
+        line.write(",\"attempts\":", number: attempts)
+        line.write(",\"queued_ms\":", milliseconds: queuedMilliseconds)
+        line.write(",\"first_byte_ms\":", milliseconds: firstByteMilliseconds)
+        line.write(",\"total_ms\":", milliseconds: totalMilliseconds)
+        line.write(",\"bytes_in\":", number: bytesReceived)
+        line.write(",\"bytes_out\":", number: bytesSent)
         if let timings {
-            line.write(",\"prompt_tokens\":")
-            line.write(timings.promptTokens)
-            if let cachedTokens {
-                line.write(",\"cached_tokens\":")
-                line.write(cachedTokens)
-            }
-            line.write(",\"output_tokens\":")
-            line.write(timings.predictedTokens)
+            line.write(",\"prompt_tokens\":", number: timings.promptTokens)
+            line.write(",\"cached_tokens\":", number: cachedTokens)
+            line.write(",\"output_tokens\":", number: timings.predictedTokens)
         }
         line.write("}\n")
     }
 }
 
+/// Members of the line, each with its name; those that are not known are left out.
 extension ByteWriter {
-    /// A member of an object, if there is one.
-    fileprivate mutating func writeJSON(_ name: StaticString, _ value: String?) {
+    fileprivate mutating func write(_ name: StaticString, string value: String?) {
         guard let value else { return }
         write(name)
         writeJSON(value)
     }
 
+    fileprivate mutating func write(_ name: StaticString, number value: Int?) {
+        guard let value else { return }
+        write(name)
+        write(value)
+    }
+
     /// With three decimals.
-    fileprivate mutating func write(milliseconds: Double) {
-        let microseconds = UInt(exactly: (max(0, milliseconds) * 1000).rounded()) ?? 0
+    fileprivate mutating func write(_ name: StaticString, milliseconds value: Double?) {
+        guard let value else { return }
+        write(name)
+        let microseconds = UInt(exactly: (max(0, value) * 1000).rounded()) ?? 0
         writeDecimal(microseconds / 1000, digits: 1)
         write(".")
         writeDecimal(microseconds % 1000, digits: 3)

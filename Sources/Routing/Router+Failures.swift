@@ -11,7 +11,7 @@ extension Router {
         if request.hasFailed {
             // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
         } else if failure == .serverLost {
-            backends[index].circuits[request.traits.model].abandoned(ticket, at: now)
+            backends[index].circuits.abandoned(ticket, request.traits.model, at: now)
         } else {
             blame(index, ticket, request.traits.model, failure.message, now, &effects)
         }
@@ -74,10 +74,8 @@ extension Router {
         guard !request.hasFailed else { return }
         let model = request.traits.model
         switch ending {
-        case .complete:
-            if !backends[index].circuits.areClosed { _ = backends[index].circuits[model].succeeded(ticket) }
-        case .abandoned:
-            if !backends[index].circuits.areClosed { backends[index].circuits[model].abandoned(ticket, at: now) }
+        case .complete: _ = backends[index].circuits.succeeded(ticket, model)
+        case .abandoned: backends[index].circuits.abandoned(ticket, model, at: now)
         case .broken(let reason):
             blame(index, ticket, model, reason, now, &effects)
             if backends[index].health.trafficFailed(reason: reason) { effects.append(.probeNow(request.backend)) }
@@ -87,7 +85,7 @@ extension Router {
     /// A trial is being answered: the server works again, however long the answer takes.
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
-            backends[index].circuits[request.traits.model].succeeded(ticket)
+            backends[index].circuits.succeeded(ticket, request.traits.model)
         else { return }
         serveWaiting(now, &effects)
     }

@@ -154,8 +154,7 @@ extension Router {
         var history = history
         history.attempts += 1
         let id = backends[choice.index].server.id
-        let isTrial =
-            !backends[choice.index].circuits.areClosed && backends[choice.index].circuits[traits.model].began(ticket, at: now)
+        let isTrial = backends[choice.index].circuits.began(ticket, traits.model, at: now)
         backends[choice.index].started(instance: choice.instance, counts: traits.counts)
         var session: SessionTable.Slot?
         if traits.counts, !route.isFallback, let model = traits.model, let instance = choice.instance {

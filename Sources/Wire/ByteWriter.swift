@@ -77,17 +77,6 @@ package struct ByteWriter: ~Copyable {
         }
     }
 
-    /// A number in hexadecimal digits, without zeros in front.
-    package mutating func writeHexadecimal(_ number: Int) {
-        var shift = (Int.bitWidth - 4) - number.leadingZeroBitCount / 4 * 4
-        if shift < 0 { shift = 0 }
-        while shift >= 0 {
-            let digit = UInt8(truncatingIfNeeded: number >> shift & 15)
-            write(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            shift -= 4
-        }
-    }
-
     @inline(__always)
     package mutating func write(_ raw: UnsafeRawBufferPointer) {
         guard let start = raw.baseAddress else { return }
@@ -138,8 +127,8 @@ extension ByteWriter {
         case 0x0D: write("\\r")
         case 0x09: write("\\t")
         case 0..<0x20, 0x7F:
-            write(byte < 0x10 ? "\\u000" : "\\u00")
-            writeHexadecimal(Int(byte))
+            write("\\u00")
+            for digit in [byte >> 4, byte & 15] { write(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10) }
         default: write(byte)
         }
     }

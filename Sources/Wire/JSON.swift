@@ -82,59 +82,36 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
 extension JSON {
     /// The document without spaces, in UTF-8.
     package var bytes: [UInt8] {
-        var output: [UInt8] = []
-        write(into: &output)
-        return output
+        var writer = ByteWriter()
+        write(into: &writer)
+        return writer.bytes
     }
 
     /// The document without spaces.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Appends the document without spaces.
-    package func write(into output: inout [UInt8]) {
+    private func write(into output: inout ByteWriter) {
         switch self {
-        case .null: output.append(contentsOf: "null".utf8)
-        case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
-        case .number(let text): output.append(contentsOf: text.utf8)
-        case .string(let value): JSON.writeString(value, into: &output)
+        case .null: output.write("null")
+        case .bool(let value): output.write(value ? "true" as StaticString : "false")
+        case .number(let text): output.write(text)
+        case .string(let value): output.writeJSON(value)
         case .array(let items):
-            output.append(UInt8(ascii: "["))
+            output.write("[")
             for (index, item) in items.enumerated() {
-                if index > 0 { output.append(UInt8(ascii: ",")) }
+                if index > 0 { output.write(",") }
                 item.write(into: &output)
             }
-            output.append(UInt8(ascii: "]"))
+            output.write("]")
         case .object(let members):
-            output.append(UInt8(ascii: "{"))
+            output.write("{")
             for (index, member) in members.enumerated() {
-                if index > 0 { output.append(UInt8(ascii: ",")) }
-                JSON.writeString(member.name, into: &output)
-                output.append(UInt8(ascii: ":"))
+                if index > 0 { output.write(",") }
+                output.writeJSON(member.name)
+                output.write(":")
                 member.value.write(into: &output)
             }
-            output.append(UInt8(ascii: "}"))
+            output.write("}")
         }
-    }
-
-    /// Appends a string with its quotes; control characters, quotes and backslashes are escaped.
-    package static func writeString(_ value: String, into output: inout [UInt8]) {
-        let hexadecimal = Array("0123456789abcdef".utf8)
-        output.append(UInt8(ascii: "\""))
-        for byte in value.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                output.append(UInt8(ascii: "\\"))
-                output.append(byte)
-            case 0x0A: output.append(contentsOf: "\\n".utf8)
-            case 0x0D: output.append(contentsOf: "\\r".utf8)
-            case 0x09: output.append(contentsOf: "\\t".utf8)
-            case 0..<0x20, 0x7F:
-                output.append(contentsOf: "\\u00".utf8)
-                output.append(hexadecimal[Int(byte >> 4)])
-                output.append(hexadecimal[Int(byte & 15)])
-            default: output.append(byte)
-            }
-        }
-        output.append(UInt8(ascii: "\""))
     }
 }

@@ -20,9 +20,9 @@ package enum JSONEdit {
             var text: [UInt8] = []
             for (index, field) in added.enumerated() {
                 if index > 0 || !members.values.isEmpty { text.append(UInt8(ascii: ",")) }
-                JSON.writeString(field.name, into: &text)
+                text += JSON.string(field.name).bytes
                 text.append(UInt8(ascii: ":"))
-                field.value.write(into: &text)
+                text += field.value.bytes
             }
             edits.append((members.end..<members.end, text))
         }

@@ -18,16 +18,9 @@ package enum UTCTimestamp {
     /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
     package static func text(milliseconds: Int) -> String {
         var writer = ByteWriter()
-        write(milliseconds: milliseconds, into: &writer)
-        return String(decoding: writer.bytes, as: UTF8.self)
-    }
-
-    /// Writes a time with milliseconds.
-    ///
-    /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
-    package static func write(milliseconds: Int, into writer: inout ByteWriter) {
         var clock = ClockText()
         clock.write(milliseconds: milliseconds, into: &writer)
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 
     /// - Parameter seconds: in the years 0000 to 9999.

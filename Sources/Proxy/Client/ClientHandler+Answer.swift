@@ -360,21 +360,22 @@ extension ClientHandler {
         context.write(wrapOutboundOut(slice), promise: nil)
     }
 
-    private func writeHeld() {
-        guard let context, held.readableBytes > 0 else { return }
+    private func writeHeld(flushing: Bool = false) {
+        guard let context, held.readableBytes > 0 else {
+            if flushing { context?.flush() }
+            return
+        }
         request.record.bytesSent += held.readableBytes
-        context.write(wrapOutboundOut(held), promise: nil)
+        if flushing {
+            context.writeAndFlush(wrapOutboundOut(held), promise: nil)
+        } else {
+            context.write(wrapOutboundOut(held), promise: nil)
+        }
         held.moveReaderIndex(to: held.writerIndex)
     }
 
     func flushToClient() {
-        if held.readableBytes > 0, let context {
-            request.record.bytesSent += held.readableBytes
-            context.writeAndFlush(wrapOutboundOut(held), promise: nil)
-            held.moveReaderIndex(to: held.writerIndex)
-        } else {
-            context?.flush()
-        }
+        writeHeld(flushing: true)
         // Once everything is out, nobody else refers to the memory and it is used again.
         held.clear(minimumCapacity: 0)
     }

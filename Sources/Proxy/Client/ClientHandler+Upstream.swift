@@ -82,8 +82,7 @@ extension ClientHandler {
         guard let instance = request.grant?.model, let range = request.facts.modelRange,
             range.upperBound <= request.body.readableBytes
         else { return OutgoingBody(whole: request.body) }
-        var name: [UInt8] = []
-        if request.isMultipart { name = Array(instance.utf8) } else { JSON.writeString(instance, into: &name) }
+        let name = request.isMultipart ? Array(instance.utf8) : JSON.string(instance).bytes
         return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
     }
 

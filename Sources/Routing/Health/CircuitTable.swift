@@ -8,9 +8,6 @@ package struct CircuitTable: Sendable, Equatable {
 
     package init() {}
 
-    /// Nothing has failed lately: there is nothing to look up.
-    package var areClosed: Bool { circuits.isEmpty }
-
     /// The circuit that a request for that model meets.
     package subscript(model: String?) -> Circuit {
         get { circuits.isEmpty ? Circuit() : circuits[key(model)] ?? Circuit() }
@@ -18,6 +15,26 @@ package struct CircuitTable: Sendable, Equatable {
             let key = key(model)
             circuits[key] = newValue == Circuit() ? nil : newValue
         }
+    }
+
+    // What every request asks and tells: where nothing has failed lately, there is nothing to look up.
+
+    /// Whether a request for that model may go there now.
+    package func admits(_ model: String?, at now: Moment) -> Bool { circuits.isEmpty || self[model].admits(at: now) }
+
+    /// A request for that model goes there. True when it is the one that finds out.
+    package mutating func began(_ ticket: Ticket, _ model: String?, at now: Moment) -> Bool {
+        !circuits.isEmpty && self[model].began(ticket, at: now)
+    }
+
+    /// It was answered. True when that closes the circuit.
+    package mutating func succeeded(_ ticket: Ticket, _ model: String?) -> Bool {
+        !circuits.isEmpty && self[model].succeeded(ticket)
+    }
+
+    /// It ended, and it is not known how it would have gone.
+    package mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
+        if !circuits.isEmpty { self[model].abandoned(ticket, at: now) }
     }
 
     /// The models (empty: none named) whose circuit is not closed, by name.

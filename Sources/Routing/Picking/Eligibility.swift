@@ -17,7 +17,7 @@ extension Router {
         if !history.failed.isEmpty, history.failed.contains(backends[index].server.id) { return .failedThisRequest }
         if backends[index].isDraining || backends[index].isRemoved { return .draining }
         if backends[index].health.isDown { return .down }
-        if !backends[index].circuits.areClosed, !backends[index].circuits[traits.model].admits(at: now) { return .failing }
+        if !backends[index].circuits.admits(traits.model, at: now) { return .failing }
         if traits.counts, backends[index].isFull { return .full }
         return nil
     }

@@ -269,12 +269,9 @@ struct EndedRequest: Sendable {
     let status: Int
     let ending: RequestRecord.Ending
     let queuedMilliseconds: Double
-    let firstByteMilliseconds: Double?
     let totalMilliseconds: Double
-    let bytesReceived: Int
     let bytesSent: Int
     let timings: Timings?
-    let cachedTokens: Int?
 
     init(_ record: borrowing RequestRecord) {
         requestID = record.requestID
@@ -284,11 +281,8 @@ struct EndedRequest: Sendable {
         status = record.status
         ending = record.ending
         queuedMilliseconds = record.queuedMilliseconds
-        firstByteMilliseconds = record.firstByteMilliseconds
         totalMilliseconds = record.totalMilliseconds
-        bytesReceived = record.bytesReceived
         bytesSent = record.bytesSent
         timings = record.timings
-        cachedTokens = record.cachedTokens
     }
 }
