@@ -7,7 +7,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let whole = tail(bytes, pieces: [bytes.count]).timings()
     // Longer than what is kept, the pieces decide how much is: only that it does not trap counts then.
     let byteByByte = tail(bytes, pieces: [1]).timings()
-    if count <= 4096 { check(byteByByte == whole, "one byte at a time it finds something else") }
+    if count <= AnswerTail.kept { check(byteByByte == whole, "one byte at a time it finds something else") }
     _ = ErrorReply(status: count, code: "x", message: String(decoding: bytes, as: UTF8.self)).streamEvent(.anthropic)
     return 0
 }

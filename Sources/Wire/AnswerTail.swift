@@ -3,7 +3,7 @@
 /// A stream is only copied here, never parsed as it passes; the numbers are looked for once, at its end.
 package struct AnswerTail: Sendable {
     /// Bytes: the last event of llama-server's streams and `[DONE]` have some 800. Every stream in flight may keep twice that.
-    private static let kept = 1536
+    static let kept = 1536
 
     private var bytes: [UInt8] = []
 
