@@ -1,5 +1,4 @@
 import NIOConcurrencyHelpers
-import NIOCore
 import Synchronization
 
 /// How many clients may be connected at once (`limits.connections`).
@@ -31,30 +30,5 @@ final class ConnectionLimit: Sendable {
         isAwaited.store(true, ordering: .sequentiallyConsistent)
         // One may have left in between, without knowing that it is waited for.
         return !isReached && isAwaited.exchange(false, ordering: .sequentiallyConsistent)
-    }
-}
-
-/// Stops accepting while the limit is reached: further clients wait in the kernel's queue instead of being turned away.
-final class AcceptHandler: ChannelDuplexHandler {
-    typealias InboundIn = any Channel
-    typealias OutboundIn = Never
-
-    private let limit: ConnectionLimit
-
-    init(limit: ConnectionLimit) { self.limit = limit }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-        let loop = context.eventLoop
-        limit.onRoom { loop.execute { bound.value.handler.read(context: bound.value.context) } }
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if limit.hasRoom() { context.read() }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        limit.opened()
-        context.fireChannelRead(data)
     }
 }

@@ -54,22 +54,27 @@ package final class ProxyServer: Sendable {
         environment.router.attach(contexts)
         let known = contexts
         let limit = ConnectionLimit(maxConnections)
+        let serve: @Sendable (any Channel) throws -> Void = { channel in
+            guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
+                throw ChannelError.operationUnsupported
+            }
+            try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
+        }
         var bootstrap = ServerBootstrap(group: environment.group)
         for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
         let listener = try await bootstrap.serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit))
+                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, serve: serve))
                 }
             }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
+                    do { try serve(channel) } catch {
                         limit.closed()
-                        throw ChannelError.operationUnsupported
+                        throw error
                     }
-                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
                 }
             }
             .bind(host: host, port: port).get()
