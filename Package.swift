@@ -42,6 +42,7 @@ let benchmarks: [Target] =
     ? [.executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast)] : []
 
 let effects: [Target] = [
+    .target(name: "CHeap"),
     .target(name: "Proxy", dependencies: ["Routing", "Wire", tls] + nio, swiftSettings: fast),
     .target(
         name: "Control", dependencies: ["Routing", "Wire", "Proxy", tls] + nioHTTP,
@@ -49,7 +50,7 @@ let effects: [Target] = [
     .target(
         name: "App",
         dependencies: [
-            "Routing", "Wire", "Proxy", "Control", "FakeBackend", log, "Yams",
+            "Routing", "Wire", "Proxy", "Control", "FakeBackend", "CHeap", log, "Yams",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ] + nioHTTP, swiftSettings: strict),

@@ -1,4 +1,5 @@
 package import ArgumentParser
+import CHeap
 import Foundation
 import Logging
 
@@ -23,6 +24,7 @@ package struct Program: AsyncParsableCommand {
 
     /// Parses the command line, runs the command and ends the process.
     package static func run() async -> Never {
+        keep_freed_memory()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
