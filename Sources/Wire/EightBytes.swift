@@ -36,6 +36,16 @@ enum EightBytes {
         return ~(word | isNoControl & isNoDelete) & highBit
     }
 
+    /// Marks what cannot stand in a request's target: all but visible ASCII, and `#`.
+    @inline(__always)
+    static func targetMarks(_ word: UInt64) -> UInt64 {
+        let low = word & sevenBits
+        let isVisible = low &+ 0x5F5F_5F5F_5F5F_5F5F
+        let isNoDelete = (low ^ sevenBits) &+ sevenBits
+        let isNoHash = (low ^ 0x2323_2323_2323_2323) &+ sevenBits
+        return (word | ~(isVisible & isNoDelete & isNoHash)) & highBit
+    }
+
     /// Marks bytes up to 0x0D: line feeds, carriage returns, NUL, and some that are harmless.
     @inline(__always)
     static func lineEndMarks(_ word: UInt64) -> UInt64 {

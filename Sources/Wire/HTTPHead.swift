@@ -97,16 +97,15 @@ extension HTTPHead {
         guard index > 0, index <= 32, index < bytes.count, bytes[index] == 0x20 else { return .badRequestLine }
         method = 0..<index
         let targetStart = index + 1
-        index = targetStart
-        while index < bytes.count, bytes[index] > 0x20, bytes[index] < 0x7F { index += 1 }
+        index = endOfTarget(bytes, from: targetStart)
         guard index < bytes.count, bytes[index] == 0x20 else {
-            return index < bytes.count && bytes[index] >= 0x7F ? .badTarget : .badRequestLine
+            let isPartOfTarget = index < bytes.count && (bytes[index] >= 0x7F || bytes[index] == UInt8(ascii: "#"))
+            return isPartOfTarget ? .badTarget : .badRequestLine
         }
         guard index > targetStart else { return .badRequestLine }
         target = targetStart..<index
         let isAsterisk = target.count == 1 && bytes[targetStart] == UInt8(ascii: "*") && method.count == 7
         guard bytes[targetStart] == UInt8(ascii: "/") || isAsterisk else { return .badTarget }
-        for byte in UnsafeRawBufferPointer(rebasing: bytes[target]) where byte == UInt8(ascii: "#") { return .badTarget }
         guard let version = minorVersion(bytes, at: index + 1) else { return .unsupportedVersion }
         minorVersion = version
         fieldsStart = index + 11
@@ -115,6 +114,18 @@ extension HTTPHead {
         // proxies.
         let isForbidden = isMethod(bytes, "TRACE") || isMethod(bytes, "CONNECT")
         return isForbidden ? .methodNotAllowed : nil
+    }
+
+    /// The first byte from `start` on that cannot stand in a target: all but visible ASCII, and `#`.
+    private func endOfTarget(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        while index &+ 8 <= bytes.count {
+            let marks = EightBytes.targetMarks(EightBytes.load(bytes, index))
+            if marks != 0 { return index &+ EightBytes.first(marks) }
+            index &+= 8
+        }
+        while index < bytes.count, bytes[index] > 0x20, bytes[index] < 0x7F, bytes[index] != UInt8(ascii: "#") { index &+= 1 }
+        return index
     }
 
     private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
@@ -144,12 +155,10 @@ extension HTTPHead {
     }
 
     private func minorVersion(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
-        let expected: StaticString = "HTTP/1."
         guard start + 8 <= bytes.count else { return nil }
-        for index in 0..<7 where bytes[start + index] != expected.utf8Start[index] { return nil }
-        switch bytes[start + 7] {
-        case UInt8(ascii: "1"): return 1
-        case UInt8(ascii: "0"): return 0
+        switch EightBytes.load(bytes, start) {
+        case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", its first byte the lowest
+        case 0x302E_312F_5054_5448: return 0
         default: return nil
         }
     }
@@ -243,12 +252,7 @@ extension HTTPHead {
 
     /// A registered name, an address, or an address in brackets, and an optional port; never a user or a path.
     private func isHost(_ value: UnsafeRawBufferPointer) -> Bool {
-        value.allSatisfy { byte in
-            byte.isDigit || (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z"))
-                || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-                || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]")
-                || byte == UInt8(ascii: "%") || byte == UInt8(ascii: "~")
-        }
+        value.allSatisfy { $0.isHostCharacter }
     }
 
     private mutating func readConnection(_ value: UnsafeRawBufferPointer) {
@@ -303,6 +307,13 @@ extension UInt8 {
     @inline(__always)
     var isTokenCharacter: Bool {
         let bits: UInt64 = self < 64 ? 0x03FF_6CFA_0000_0000 : self < 128 ? 0x57FF_FFFF_C7FF_FFFE : 0
+        return bits &>> UInt64(self & 63) & 1 == 1
+    }
+
+    /// Letters, digits and `.-_:[]%~`.
+    @inline(__always)
+    var isHostCharacter: Bool {
+        let bits: UInt64 = self < 64 ? 0x07FF_6020_0000_0000 : self < 128 ? 0x47FF_FFFE_AFFF_FFFE : 0
         return bits &>> UInt64(self & 63) & 1 == 1
     }
 

@@ -41,16 +41,16 @@ package struct HeadEndScanner: Sendable {
                 index += 1
                 continue
             }
-            if byte == 0x0A {
-                guard index > 0, bytes[index - 1] == 0x0D else { return .refused(.bareLineFeed) }
-                if index - 1 == lineStart { return .complete(length: index + 1) }
-                lineStart = index + 1
-            } else if byte == 0x0D {
-                guard index + 1 < bytes.count else { break }
+            if byte == 0x0D {
+                guard index + 1 < end else { break }
                 guard bytes[index + 1] == 0x0A else { return .refused(.bareCarriageReturn) }
-            } else if byte == 0 {
-                return .refused(.nul)
+                if index == lineStart { return .complete(length: index + 2) }
+                index += 2
+                lineStart = index
+                continue
             }
+            if byte == 0x0A { return .refused(.bareLineFeed) }
+            if byte == 0 { return .refused(.nul) }
             index += 1
         }
         scanned = index

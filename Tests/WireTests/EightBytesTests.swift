@@ -7,6 +7,7 @@ struct EightBytesTests {
     private static let tests: [(name: String, marks: @Sendable (UInt64) -> UInt64, isMarked: @Sendable (UInt8) -> Bool)] = [
         ("string", EightBytes.stringMarks, { $0 < 0x20 || $0 >= 0x80 || $0 == 0x22 || $0 == 0x5C }),
         ("control", EightBytes.controlMarks, { $0 < 0x20 || $0 == 0x7F }),
+        ("target", EightBytes.targetMarks, { $0 <= 0x20 || $0 >= 0x7F || $0 == 0x23 }),
         ("line end", EightBytes.lineEndMarks, { $0 <= 0x0D }),
         ("quote", EightBytes.quoteMarks, { $0 == 0x22 }),
     ]

@@ -88,6 +88,30 @@ struct HTTPHeadTests {
         #expect(problem(text) == expected)
     }
 
+    @Test("have a host of the characters of names and addresses, whatever else may stand in a value")
+    func hostCharacters() {
+        let allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%~"
+        for byte in UInt8(0x21)...0x7E {
+            let character = Character(Unicode.Scalar(byte))
+            let text = "GET / HTTP/1.1\r\nHost: a\(character)b\r\n\r\n"
+            #expect(problem(text) == (allowed.contains(character) ? nil : .badHost), "\(character)")
+        }
+    }
+
+    @Test("have a target of visible ASCII without a fragment, wherever the other byte stands", arguments: 0..<20)
+    func targetCharacters(position: Int) {
+        for byte in UInt8(0x01)...0x7F where byte != 0x20 {
+            let target = "/" + String(repeating: "a", count: position) + String(Unicode.Scalar(byte)) + "aaa"
+            let expected: HeadProblem? =
+                switch byte {
+                case ..<0x20: .badRequestLine
+                case 0x23, 0x7F: .badTarget
+                default: nil
+                }
+            #expect(problem("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n") == expected, "\(byte) in \(target)")
+        }
+    }
+
     @Test("say how their body ends")
     func framing() throws {
         #expect(try fields().framing == .unstated)
