@@ -25,7 +25,7 @@ for target in "$@"; do
     source=$(source_of "$target")
     # One module of Wire and the target: no package to resolve, nothing else to build.
     swiftc -O -wmo -parse-as-library -swift-version 6 -suppress-warnings -package-name fuzz -module-name Fuzz -sanitize=fuzzer,address \
-        -enable-upcoming-feature ExistentialAny \
+        -enable-upcoming-feature ExistentialAny -I Sources/CBytes/include \
         $(find Sources/Wire -name '*.swift' | sort) fuzz/Support.swift "$source" -o ".build-fuzz/$target"
     mkdir -p ".build-fuzz/corpus/$target"
     echo "fuzz: $target for $seconds s"

@@ -1,3 +1,7 @@
+#if arch(x86_64)
+    internal import CBytes
+#endif
+
 /// Looking at eight bytes at a time, in one register.
 ///
 /// Each test gives a word in which the high bit of every byte that needs a look is set; the first byte is the lowest. After
@@ -62,6 +66,17 @@ enum EightBytes {
     /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.
     @inline(__always)
     static func stringMask(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
+        #if arch(x86_64)
+            guard let first = bytes.baseAddress else { return 0 }
+            return string_marks_64(first + index)
+        #else
+            return stringMaskByWords(bytes, index)
+        #endif
+    }
+
+    /// `stringMask` for processors without vectors that C knows here.
+    @inline(__always)
+    static func stringMaskByWords(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
         let first = stringMarks(load(bytes, index))
         let second = stringMarks(load(bytes, index &+ 8))
         let third = stringMarks(load(bytes, index &+ 16))

@@ -35,13 +35,15 @@ struct EightBytesTests {
         }
     }
 
-    @Test("64 bytes give a bit each, in their order")
+    @Test("64 bytes give a bit each, in their order, by words as by vectors")
     func mask() {
         var random = SplitMix64(seed: 4)
         for _ in 0..<2_000 {
             var bytes = [UInt8](repeating: 0x61, count: 64)
             for _ in 0..<random.below(5) { bytes[random.below(64)] = [0x22, 0x5C, 0x0A, 0xC3, 0x7F][random.below(5)] }
+            bytes[random.below(64)] = UInt8(truncatingIfNeeded: random.next())
             let mask = bytes.withUnsafeBytes { EightBytes.stringMask($0, 0) }
+            #expect(mask == bytes.withUnsafeBytes { EightBytes.stringMaskByWords($0, 0) })
             for (index, byte) in bytes.enumerated() {
                 let isMarked = byte < 0x20 || byte >= 0x80 || byte == 0x22 || byte == 0x5C
                 #expect((mask >> UInt64(index) & 1 == 1) == isMarked, "byte \(index) of \(bytes)")
