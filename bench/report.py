@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import statistics
 from pathlib import Path
 
 from programs import Balancer, HAProxy
@@ -32,13 +33,13 @@ def table(headings, rows):
 
 def figure(key, form, scale=1.0):
     """How a column shows a figure of a proxy's row, if the row has it."""
-    return lambda row, _: format(row[key] * scale, form) if row.get(key) is not None else MISSING
+    return lambda row, *_: format(row[key] * scale, form) if row.get(key) is not None else MISSING
 
 
 def processor(form):
     """Processor time: in all, and of that in user mode and in the kernel."""
 
-    def show(row, _):
+    def show(row, *_):
         if "cpu_us" not in row:
             return MISSING
         return f"{row['cpu_us']:{form}} ({row['user_us']:{form}} + {row['system_us']:{form}})"
@@ -46,13 +47,23 @@ def processor(form):
     return show
 
 
+def ratio(result, name, key):
+    """How many times HAProxy's figure a proxy's is, or None: the median of the rounds' ratios, as what slows this machine for a while
+    slows what runs side by side. Figures that no single round has: the medians' ratio."""
+    own, reference = result["rounds"].get(name, []), result["rounds"].get(REFERENCE, [])
+    pairs = [mine[key] / other[key] for mine, other in zip(own, reference) if key in mine and other.get(key, 0) > 0]
+    if pairs:
+        return statistics.median(pairs)
+    own, reference = result["medians"].get(name, {}), result["medians"].get(REFERENCE, {})
+    return own[key] / reference[key] if own.get(key) is not None and reference.get(key, 0) > 0 else None
+
+
 def times_reference(key):
     """Times HAProxy's figure; 1.00 for HAProxy itself."""
 
-    def show(row, reference):
-        if row.get(key) is None or reference.get(key, 0) <= 0:
-            return MISSING
-        return f"{row[key] / reference[key]:.2f}"
+    def show(_, result, name):
+        times = ratio(result, name, key)
+        return MISSING if times is None else f"{times:.2f}"
 
     return show
 
@@ -104,9 +115,9 @@ def report(results, versions):
     print(f"{datetime.date.today()} · {' · '.join(versions)} · {machine()}\n")
     for name, result in results.items():
         medians = result["medians"]
-        reference = medians.get(REFERENCE, {})
         shown = {
-            heading: [show(row, reference) for row in medians.values()] for heading, show in columns(name, result).items()
+            heading: [show(row, result, proxy) for proxy, row in medians.items()]
+            for heading, show in columns(name, result).items()
         }
         shown = {heading: cells for heading, cells in shown.items() if set(cells) != {MISSING}}
         print(f"### {result['title']}\n")
@@ -115,11 +126,10 @@ def report(results, versions):
 
 def measured(results, case, key, unit):
     """llama-balancer's figure, or how many times HAProxy's it is; None where the case or a proxy was not measured."""
-    medians = results.get(case, {}).get("medians", {})
-    own, reference = medians.get(Balancer.name), medians.get(REFERENCE)
-    if own is None or (unit == "×" and (reference is None or reference[key] <= 0)):
+    result = results.get(case)
+    if result is None or Balancer.name not in result["medians"]:
         return None
-    return own[key] / reference[key] if unit == "×" else own[key]
+    return ratio(result, Balancer.name, key) if unit == "×" else result["medians"][Balancer.name][key]
 
 
 def targets_met(results):
