@@ -10,8 +10,10 @@ struct Assembly {
     var timing: HealthMonitor.Timing
     var board: ConfigurationBoard.Contents
 
-    /// - Parameter ids: gives a server that stays (same name, same address) the identity it had.
-    init(_ configuration: Configuration, file: String?, loadedAt: Int, ids: inout BackendIdentities) {
+    /// - Parameters:
+    ///   - ids: gives a server that stays (same name, same address) the identity it had.
+    ///   - hostName: this machine's own name.
+    init(_ configuration: Configuration, file: String?, loadedAt: Int, ids: inout BackendIdentities, hostName: String? = nil) {
         let servers = configuration.servers.map { (settings: $0, id: ids.id(of: $0)) }
         let idByName = Dictionary(servers.map { ($0.settings.name, $0.id) }, uniquingKeysWith: { first, _ in first })
 
@@ -49,8 +51,10 @@ struct Assembly {
                 stripSuffix: $0.stripSuffix, set: $0.set)
         }
         if let trusted = configuration.trustedProxies {
-            settings.trustsForwardedFor = { peer in trusted.contains { $0.contains(peer) } }
+            settings.forwardingTrust = .proxies(trusted)
         }
+
+        settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: hostName))
 
         monitored = servers.map { Self.monitored($0.settings, $0.id) }
         timing = .init(interval: configuration.health.interval, timeout: configuration.health.timeout)
@@ -65,6 +69,16 @@ struct Assembly {
                 requestMax: server.settings.requestMax)
         }
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
+    }
+
+    /// In lower case, as `Host` is compared. A machine answers to its full name and to the first part of it.
+    private static func localNames(_ listen: Configuration.Listen, hostName: String?) -> Set<String> {
+        var names = Set(["localhost", listen.host] + listen.names)
+        if let hostName {
+            names.insert(hostName)
+            names.insert(String(hostName.prefix { $0 != "." }))
+        }
+        return Set(names.map { $0.lowercased() })
     }
 
     private static func endpoint(_ server: ServerSettings, _ id: BackendID) -> BackendEndpoint {

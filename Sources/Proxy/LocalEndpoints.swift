@@ -1,6 +1,8 @@
 package import NIOCore
 
 /// Whoever answers the balancer's own paths (`Control`). Called on the connection's loop; must not block.
+///
+/// Requests for `/admin/` come here only from callers that `LocalAccess` has let pass.
 package protocol LocalEndpoints: Sendable {
     func answer(_ request: LocalRequest) -> LocalAnswer
 }
@@ -11,8 +13,6 @@ package struct LocalRequest: Sendable {
     /// As received, with its query.
     package var target: String
     package var body: [UInt8]
-    /// The connection's peer, not what a header claims.
-    package var peerIsLoopback: Bool
 }
 
 package enum LocalAnswer: Sendable {

@@ -35,15 +35,18 @@ final class LoopContext {
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
     private let tls: NIOSSLContext?
+    /// Our name in `Via`, different for every process: a request that comes back with it has gone round in a circle.
+    let viaName: String
     private var logLines = ByteWriter()
     private var logClock = ClockText()
     private(set) var isDraining = false
 
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
-        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?, viaName: String
     ) {
         self.index = index
+        self.viaName = viaName
         exchanges = TicketTable(loop: index)
         self.eventLoop = eventLoop
         self.router = router

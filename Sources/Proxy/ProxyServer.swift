@@ -39,6 +39,8 @@ package final class ProxyServer: Sendable {
     ) async throws -> ProxyServer {
         let loops = Array(environment.group.makeIterator())
         let tls = try NIOSSLContext(configuration: .makeClientConfiguration())
+        var names = RequestIDs(seed: .random(in: .min ... .max))
+        let viaName = "llama-balancer-\(names.next())"
         var contexts: [NIOLoopBound<LoopContext>] = []
         for (index, loop) in loops.enumerated() {
             contexts.append(
@@ -46,7 +48,7 @@ package final class ProxyServer: Sendable {
                     let context = LoopContext(
                         index: index, eventLoop: loop, router: environment.router,
                         localEndpoints: environment.localEndpoints, observer: environment.observer,
-                        accessLog: environment.accessLog, tls: tls)
+                        accessLog: environment.accessLog, tls: tls, viaName: viaName)
                     context.apply(settings)
                     return NIOLoopBound(context, eventLoop: loop)
                 }.get())

@@ -7,6 +7,8 @@ package struct ProxySettings: Sendable {
     package var endpoints: [BackendEndpoint] = []
     /// Bytes; a longer request body is refused with 413.
     package var maxBody = 256 << 20
+    /// Bytes; a longer body of a request for one of our own endpoints is refused with 413.
+    static let maxOwnBody = 64 << 10
     /// Bytes; a longer body is streamed through instead of kept, once it is known where to, and not retried.
     package var retryBody = 32 << 20
     /// Bytes; a longer request head is refused with 431.
@@ -27,8 +29,10 @@ package struct ProxySettings: Sendable {
     /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []
-    /// Whether the `X-Forwarded-For` sent by that peer address is believed.
-    package var trustsForwardedFor: @Sendable (_ peer: String) -> Bool = { _ in true }
+    /// Whose `X-Forwarded-…` fields are believed and passed on.
+    package var forwardingTrust = ForwardingTrust.everyone
+    /// Who may use `/admin/` and `/upstream/`.
+    package var localAccess = LocalAccess()
 
     package init() {}
 }

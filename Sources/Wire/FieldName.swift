@@ -7,7 +7,9 @@ package enum FieldName: UInt8, Sendable {
     case keepAlive, proxyConnection, te, trailer, proxyAuthenticate, proxyAuthorization
     // Fields that are rewritten or read
     case authorization, apiKey, contentType, contentEncoding, accelBuffering, origin
-    case forwardedFor, forwardedProto, forwardedHost, via, requestID
+    case forwarded, forwardedFor, forwardedProto, forwardedHost, realIP, via, requestID
+    /// What a browser says of the page that sends the request (Fetch Metadata).
+    case fetchSite
     // Names of a client's session (CONTRACT section 8)
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
@@ -35,6 +37,8 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "trailers") { return .trailer }
         case 9:
             if isName(bytes, "x-api-key") { return .apiKey }
+            if isName(bytes, "x-real-ip") { return .realIP }
+            if isName(bytes, "forwarded") { return .forwarded }
             if isName(bytes, "thread-id") { return .codexThreadID }
             if isName(bytes, "thread_id") { return .codexThreadID }
         case 10:
@@ -50,6 +54,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "authorization") { return .authorization }
         case 14:
             if isName(bytes, "content-length") { return .contentLength }
+            if isName(bytes, "sec-fetch-site") { return .fetchSite }
         case 15:
             if isName(bytes, "x-forwarded-for") { return .forwardedFor }
         case 16:

@@ -12,19 +12,24 @@ extension ByteWriter {
 
     /// Copies the field lines except those, hop-by-hop ones and those that `Connection` names.
     package mutating func copyFields(of head: borrowing HTTPHead, from source: RawSpan, except excluded: FieldSet) {
+        copyFields(of: head, from: source, except: FieldFilter(excluded))
+    }
+
+    /// The same, with fields of any name left out.
+    package mutating func copyFields(of head: borrowing HTTPHead, from source: RawSpan, except excluded: FieldFilter) {
         source.withUnsafeBytes { bytes in copyFields(of: head, from: bytes, except: excluded.union(.hopByHop)) }
     }
 
     private mutating func copyFields(
-        of head: borrowing HTTPHead, from source: UnsafeRawBufferPointer, except excluded: FieldSet
+        of head: borrowing HTTPHead, from source: UnsafeRawBufferPointer, except excluded: FieldFilter
     ) {
         var runStart = head.fieldsStart
-        if head.namesConnectionFields || !head.present.isDisjoint(with: excluded) {
+        if head.namesConnectionFields || !excluded.others.isEmpty || !head.present.isDisjoint(with: excluded.known) {
             for field in head.fields {
                 let named =
                     head.namesConnectionFields && field.known != .host && field.known != .contentLength
                     && head.connectionNames(UnsafeRawBufferPointer(rebasing: source[field.name]), in: source)
-                if named || excluded.contains(field.known) {
+                if named || excluded.contains(field, in: source) {
                     write(UnsafeRawBufferPointer(rebasing: source[runStart..<field.name.lowerBound]))
                     runStart = field.lineEnd
                 }

@@ -125,10 +125,9 @@ import Wire
             settings.modelRules == [
                 ModelRule(modelSuffixes: ["-x"], stripSuffix: true, set: [.init(name: "top_k", value: 1)])
             ])
-        #expect(settings.trustsForwardedFor("10.1.2.3"))
-        #expect(!settings.trustsForwardedFor("192.168.1.1"))
-        #expect(!settings.trustsForwardedFor("no address"))
-        #expect(try assembly(Self.two).settings.trustsForwardedFor("192.168.1.1"), "left out: everybody's, as in the original")
+        let range = try #require(AddressRange("10.0.0.0/8"))
+        #expect(settings.forwardingTrust == .proxies([range]))
+        #expect(try assembly(Self.two).settings.forwardingTrust == .everyone, "left out: everybody's, as in the original")
     }
 
     @Test("what is shown of the configuration has addresses and patterns, but no secret")

@@ -229,7 +229,7 @@ import Wire
         ])
     func otherMethods(path: String) async throws {
         try await withBalancer { balancer in
-            let request = LocalRequest(method: "POST", target: path, body: [], peerIsLoopback: true)
+            let request = LocalRequest(method: "POST", target: path, body: [])
             guard case .now(let answer) = balancer.routes.answer(request) else {
                 Issue.record("not answered at once")
                 return

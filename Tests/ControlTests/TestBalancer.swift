@@ -173,7 +173,8 @@ final class TextClient: Sendable {
 
     func send(_ method: String, _ target: String, fields: [String] = [], body: String = "") async throws {
         let lines =
-            ["\(method) \(target) HTTP/1.1", "Host: b", "Connection: close", "Content-Length: \(body.utf8.count)"] + fields
+            ["\(method) \(target) HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Content-Length: \(body.utf8.count)"]
+            + fields
         try await channel.writeAndFlush(ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n" + body))
     }
 

@@ -1,3 +1,5 @@
+import Proxy
+
 /// The address of a server: scheme, host, port and an optional path prefix. No user, query or fragment.
 package struct BaseURL: Equatable, Hashable, Sendable {
     package enum Scheme: String, Sendable {

@@ -1,3 +1,5 @@
+package import Proxy
+
 /// Everything the configuration file says: validated, in file order, every default filled in.
 ///
 /// This is the one place where defaults live. `docs/configuration.md` explains the same keys to users.
@@ -60,6 +62,10 @@ extension Configuration {
 
         /// 0 lets the system choose a free one.
         package var port = 18000
+
+        /// `names`: names of this machine under which `/admin/` and `/upstream/` answer, besides `localhost`, its host name and
+        /// its addresses. A name that others can point at this machine lets their web pages steer the balancer.
+        package var names: [String] = []
 
         package init() {}
     }

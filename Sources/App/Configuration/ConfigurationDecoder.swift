@@ -1,3 +1,5 @@
+import Proxy
+
 /// Makes a `Configuration` of a file's tree. It goes on after a problem, so that one run shows all of them; a value that
 /// cannot be used leaves the default in its place, and the result counts only if there are no problems.
 struct ConfigurationDecoder {
@@ -54,10 +56,7 @@ extension ConfigurationDecoder {
         let fields = object(field, .listen)
         var result = Configuration.Listen()
         if let host = text(fields["host"]), let field = fields["host"] {
-            let isAddress = IPAddress(host) != nil
-            let isVisible = !host.isEmpty && host.utf8.allSatisfy { (0x21...0x7E).contains($0) }
-            let isName = isVisible && !host.contains { ":/@[]".contains($0) }
-            if isAddress || isName {
+            if IPAddress(host) != nil || isHostName(host) {
                 result.host = host
             } else {
                 report(
@@ -66,7 +65,19 @@ extension ConfigurationDecoder {
             }
         }
         result.port = integer(fields["port"], in: 0...65535) ?? result.port
+        for item in fields["names"].map({ items($0) }) ?? [] {
+            guard let name = text(item) else { continue }
+            if isHostName(name) {
+                result.names.append(name)
+            } else {
+                report(item, "not a host name", hint: "for example balancer.lan, without scheme or port")
+            }
+        }
         return result
+    }
+
+    private func isHostName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) } && !text.contains { ":/@[]".contains($0) }
     }
 
     private mutating func sticky(_ field: Field?) -> Configuration.Sticky {

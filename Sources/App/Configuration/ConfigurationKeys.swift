@@ -16,7 +16,7 @@ struct ConfigurationKeys: Sendable {
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
     static let listen = ConfigurationKeys(
-        place: "listen", names: ["host", "port"],
+        place: "listen", names: ["host", "port", "names"],
         planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
     static let server = ConfigurationKeys(
         place: "servers.NAME",

@@ -1,3 +1,4 @@
+import Proxy
 import Wire
 
 extension Configuration {
@@ -61,6 +62,7 @@ extension Configuration {
         [
             ("listen.host", listen.host),
             ("listen.port", "\(listen.port)"),
+            ("listen.names", listen.names.isEmpty ? "none" : listen.names.joined(separator: ", ")),
             ("sticky.ttl", Quantities.text(sticky.ttl)),
             ("sticky.username-pattern", sticky.usernamePattern),
             ("queue.max-waiting", "\(queue.maxWaiting)"),

@@ -223,8 +223,7 @@ extension ClientHandler {
     func answerLocally() {
         exchange.localAnswerBegan()
         let local = LocalRequest(
-            method: request.method, target: request.target, body: Array(request.body.readableBytesView),
-            peerIsLoopback: peerIsLoopback)
+            method: request.method, target: request.target, body: Array(request.body.readableBytesView))
         switch loop.localEndpoints.answer(local) {
         case .now(let response): finishLocally(response)
         case .later(let future):

@@ -8,18 +8,8 @@ extension ClientHandler {
         expect(.none, within: nil)
         request.bodyReader = nil
         switch request.kind {
-        case .own:
-            if isCrossSite, request.method != "GET", request.method != "HEAD" { return refuseCrossSite() }
-            answerLocally()
-        case .upstream(let name, _):
-            if isCrossSite { return refuseCrossSite() }
-            guard peerIsLoopback else {
-                return refuse(
-                    .init(
-                        status: 403, code: "forbidden",
-                        message: "/upstream/ answers to this machine only (127.0.0.1), because no admin key is configured."))
-            }
-            submit(.server(name), counts: true)
+        case .own: answerLocally()
+        case .upstream(let name, _): submit(.server(name), counts: true)
         case .passed: submit(Routes.resumedConversation(request.target).map { .conversation($0) } ?? .fallback, counts: false)
         case .model(let counts, let isChat):
             // A compressed body is passed on as it is; nobody can look into it here.
@@ -34,18 +24,40 @@ extension ClientHandler {
         }
     }
 
-    /// A browser sends this for a page of another site: it must not steer us through its user's machine.
-    var isCrossSite: Bool {
-        guard let origin = head.first(.origin) else { return false }
-        guard let host = head.first(.host) else { return true }
-        let site = string(origin.value)
-        return site != "http://" + string(host.value) && site != "https://" + string(host.value)
+    /// What can be refused before a byte of the body is kept.
+    func refusalAtHead() -> ErrorReply? {
+        if steersBalancer, let denial = loop.settings.localAccess.denial(of: caller) {
+            return .init(status: 403, code: "forbidden", message: denial.message(path: request.record.path))
+        }
+        guard request.kind != .own, head.present.contains(.via), hasPassedHere else { return nil }
+        return .init(
+            status: 508, code: "loop_detected",
+            message: "This request has passed this balancer before: one of its servers is the balancer itself, "
+                + "or another balancer that sends requests back. Remove that server from the configuration.")
     }
 
-    private func refuseCrossSite() {
-        refuse(
-            .init(
-                status: 403, code: "forbidden", message: "A page of another site may not use \(request.record.path)."))
+    /// Whether the request can change the balancer, or reaches past it.
+    private var steersBalancer: Bool {
+        switch request.kind {
+        case .upstream: true
+        case .own: request.record.path.hasPrefix("/admin") || request.record.path == "/upstream"
+        case .model, .multipart, .passed: false
+        }
+    }
+
+    private var caller: LocalAccess.Caller {
+        func value(_ name: FieldName) -> String? { head.first(name).map { string($0.value) } }
+        return .init(
+            peerIsLoopback: peerIsLoopback, isForwarded: !head.present.isDisjoint(with: Self.forwardingFields),
+            host: value(.host), origin: value(.origin), fetchSite: value(.fetchSite))
+    }
+
+    /// Fields that a proxy adds.
+    private static let forwardingFields = FieldSet(.via, .forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
+
+    /// `Via` has our own name in it.
+    private var hasPassedHere: Bool {
+        head.fields.contains { $0.known == .via && string($0.value).contains(loop.viaName) }
     }
 
     private func refuseMalformed(_ problem: RequestScanProblem) { refuse(malformed(problem)) }
@@ -119,11 +131,10 @@ extension ClientHandler {
         return request.body.withSpan { finder.username(in: facts, body: $0) }
     }
 
-    /// The peer, or the first entry of `X-Forwarded-For` when that peer is believed.
     private func clientAddress() -> String {
-        guard let field = head.first(.forwardedFor), loop.settings.trustsForwardedFor(peer) else { return peer }
-        let first = string(field.value).prefix { $0 != "," }.filter { $0 != " " && $0 != "\t" }
-        return first.isEmpty ? peer : String(first.prefix(100))
+        guard head.present.contains(.forwardedFor) else { return peer }
+        let values = head.fields.filter { $0.known == .forwardedFor }.map { string($0.value) }
+        return loop.settings.forwardingTrust.client(peer: peer, forwardedFor: values)
     }
 
     /// A session that the client names itself (CONTRACT section 8), in that order.

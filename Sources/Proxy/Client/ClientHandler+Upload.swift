@@ -23,7 +23,7 @@ extension ClientHandler {
         switch request.kind {
         case .own: return nil
         case .passed: return (.fallback, false)
-        case .upstream(let name, _): return isCrossSite || !peerIsLoopback ? nil : (.server(name), true)
+        case .upstream(let name, _): return (.server(name), true)
         case .model(let counts, let isChat):
             if hasContentEncoding { return (.fallback, counts) }
             // A rule may change any part of the body: then it has to be there whole.

@@ -113,11 +113,12 @@ extension ClientHandler {
             writer.write(source, head.target)
         }
         writer.write(pool.lines.host)
-        let replacesAuthorization = pool.endpoint.authorization != nil
-        writer.copyFields(of: head, from: source, except: replacesAuthorization ? Self.rewrittenWithKey : Self.rewritten)
+        let believesPeer = head.present.isDisjoint(with: Self.forwardingFields) || loop.settings.forwardingTrust.believes(peer)
+        let replaced = believesPeer ? Self.rewritten : Self.rewritten.union(Self.forwardingFields)
+        writer.copyFields(of: head, from: source, except: pool.lines.replaced.union(replaced))
         writer.write(pool.lines.added)
         writer.write("X-Forwarded-For: ")
-        if head.present.contains(.forwardedFor) {
+        if believesPeer, head.present.contains(.forwardedFor) {
             for field in head.fields where field.known == .forwardedFor && !field.value.isEmpty {
                 writer.write(source, field.value)
                 writer.write(", ")
@@ -125,13 +126,15 @@ extension ClientHandler {
         }
         writer.write(peer)
         writer.write("\r\n")
-        if !head.present.contains(.forwardedProto) { writer.write("X-Forwarded-Proto: http\r\n") }
-        if !head.present.contains(.forwardedHost), let host = head.first(.host) {
+        if !believesPeer || !head.present.contains(.forwardedProto) { writer.write("X-Forwarded-Proto: http\r\n") }
+        if !believesPeer || !head.present.contains(.forwardedHost), let host = head.first(.host) {
             writer.write("X-Forwarded-Host: ")
             writer.write(source, host.value)
             writer.write("\r\n")
         }
-        writer.write(head.minorVersion == 1 ? "Via: 1.1 llama-balancer\r\n" : "Via: 1.0 llama-balancer\r\n")
+        writer.write(head.minorVersion == 1 ? "Via: 1.1 " : "Via: 1.0 ")
+        writer.write(loop.viaName)
+        writer.write("\r\n")
         writer.writeField("X-Request-Id", request.record.requestID)
         switch framing {
         case .none: break
@@ -147,7 +150,8 @@ extension ClientHandler {
 
     /// Fields of requests that are not passed on as they came.
     private static let rewritten = FieldSet(.host, .contentLength, .expect, .forwardedFor, .requestID)
-    private static let rewrittenWithKey = rewritten.union(FieldSet(.authorization, .apiKey))
+    /// What proxies in front of us said; dropped when they are not believed.
+    private static let forwardingFields = FieldSet(.forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
 
     // MARK: What can go wrong
 

@@ -206,10 +206,14 @@ final class ClientHandler: ChannelInboundHandler {
         request.record.bytesReceived = headBytes.readableBytes
         request.wantsUpgrade = asksForWebSocket
         request.nextUploadLook = loop.settings.retryBody
-        if case .length(let length) = head.framing, length > loop.settings.maxBody {
+        let reader = BodyReader(request: head)
+        if let reply = refusalAtHead() {
+            if !reader.isFinished { request.keepsAlive = false }
+            return refuse(reply)
+        }
+        if case .length(let length) = head.framing, length > maxBody {
             return refuseBody(length: length)
         }
-        let reader = BodyReader(request: head)
         guard !reader.isFinished else { return bodyComplete() }
         if scansJSON { scanner.reset() }
         if case .length(let length) = head.framing, length > inbound.readableBytes {
@@ -257,7 +261,7 @@ final class ClientHandler: ChannelInboundHandler {
         request.bodyReader = reader
         request.record.bytesReceived += consumed
         buffer.moveReaderIndex(forwardBy: consumed)
-        if request.bodyCount > loop.settings.maxBody { return refuseBody(length: request.bodyCount) }
+        if request.bodyCount > maxBody { return refuseBody(length: request.bodyCount) }
         if request.upload != .none {
             uploadWent(isFinished: reader.isFinished)
         } else if reader.isFinished {
@@ -299,11 +303,15 @@ final class ClientHandler: ChannelInboundHandler {
         refuse(.init(status: status, code: code, message: "Malformed request: \(problem.message)."))
     }
 
+    /// Bytes that the body may have. Our own endpoints need few.
+    private var maxBody: Int { request.kind == .own ? ProxySettings.maxOwnBody : loop.settings.maxBody }
+
     private func refuseBody(length: Int) {
+        let limit = request.kind == .own ? "\(request.record.path) takes" : "`limits.body` allows"
         refuseReceiving(
             .init(
                 status: 413, code: "request_too_large",
-                message: "The request body has at least \(length) bytes; `limits.body` allows \(loop.settings.maxBody)."))
+                message: "The request body has at least \(length) bytes; \(limit) \(maxBody)."))
     }
 
     /// The request is over and answered: on to the next one, or close.

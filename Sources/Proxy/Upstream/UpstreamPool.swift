@@ -2,6 +2,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import Routing
+import Wire
 
 /// One loop's connections to one backend.
 final class UpstreamPool {
@@ -82,14 +83,24 @@ struct BackendLines {
     let host: [UInt8]
     /// The configured fields of requests; often none.
     let added: [UInt8]
+    /// The client's fields that make way for them.
+    let replaced: FieldFilter
     /// In answers.
     let server: [UInt8]
 
     init(_ endpoint: BackendEndpoint) {
         host = Array(" HTTP/1.1\r\nHost: \(endpoint.authority)\r\n".utf8)
         var added = endpoint.authorization.map { "Authorization: \($0)\r\n" } ?? ""
-        for header in endpoint.extraHeaders { added += "\(header.name): \(header.value)\r\n" }
+        var replaced = FieldFilter()
+        for header in endpoint.extraHeaders {
+            added += "\(header.name): \(header.value)\r\n"
+            replaced.insert(header.name)
+        }
+        // A server with a credential of its own gets none of the client's, in whichever field.
+        let credentials = FieldSet(.authorization, .apiKey)
+        let hasOwn = endpoint.authorization != nil || !replaced.known.isDisjoint(with: credentials)
         self.added = Array(added.utf8)
+        self.replaced = hasOwn ? replaced.union(credentials) : replaced
         server = Array("X-Balancer-Server: \(HeaderText.safe(endpoint.name))\r\n".utf8)
     }
 }

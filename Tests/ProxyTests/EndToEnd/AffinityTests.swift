@@ -53,10 +53,21 @@ struct AffinityTests {
 
     @Test("X-Forwarded-For is not believed when its sender is not trusted")
     func untrusted() async throws {
-        let setup = Setup { $0.settings.trustsForwardedFor = { $0 != "127.0.0.1" } }
+        let setup = Setup { $0.settings.forwardingTrust = .proxies([]) }
         let first = chat(fields: ["X-Forwarded-For: 10.0.0.1"])
         let second = chat(fields: ["X-Forwarded-For: 10.0.0.2"])
         #expect(try await servers(first: first, second: second, setup) == ["B", "B"])
+    }
+
+    @Test("by the last entry of X-Forwarded-For that is no trusted proxy")
+    func behindTrustedProxies() async throws {
+        let ranges = ["127.0.0.0/8", "10.9.0.0/16"].compactMap { AddressRange($0) }
+        let setup = Setup { $0.settings.forwardingTrust = .proxies(ranges) }
+        let first = chat(fields: ["X-Forwarded-For: 1.1.1.1, 10.0.0.1, 10.9.9.9"])
+        let pretender = chat(fields: ["X-Forwarded-For: 10.0.0.1, 10.0.0.2, 10.9.9.9"])
+        let same = chat(fields: ["X-Forwarded-For: 2.2.2.2, 10.0.0.1, 10.9.1.1"])
+        #expect(try await servers(first: first, second: same, setup) == ["B", "B"])
+        #expect(try await servers(first: first, second: pretender, setup) == ["B", "A"])
     }
 
     @Test("by the peer's address when nothing else is known")

@@ -128,7 +128,10 @@ struct Setup: Sendable {
     var settings = ProxySettings()
     var maxConnections = 1000
 
-    init(_ configure: (inout Setup) -> Void = { _ in }) { configure(&self) }
+    init(_ configure: (inout Setup) -> Void = { _ in }) {
+        settings.localAccess.names.insert("balancer.example")
+        configure(&self)
+    }
 
     var fleet: Fleet {
         let ids = Dictionary(uniqueKeysWithValues: servers.indices.map { (servers[$0].name, BackendID(rawValue: $0)) })

@@ -1,0 +1,75 @@
+/// Who may use `/admin/` and `/upstream/` (CONTRACT section 3): programs on this machine, and browsers that show a page of this
+/// balancer itself.
+///
+/// It is decided from the request's head, before anything of a body is kept. The peer's address alone is not enough:
+/// a proxy on this machine speaks for the whole network, and a page whose name was rebound to 127.0.0.1 speaks for its author.
+package struct LocalAccess: Sendable {
+    /// What a head says about where the request comes from.
+    package struct Caller: Sendable {
+        package var peerIsLoopback: Bool
+        /// A field says that somebody forwarded the request: `X-Forwarded-…`, `Forwarded`, `X-Real-IP` or `Via`.
+        package var isForwarded: Bool
+        package var host: String?
+        package var origin: String?
+        /// `Sec-Fetch-Site`, which browsers set and pages cannot.
+        package var fetchSite: String?
+
+        package init(
+            peerIsLoopback: Bool, isForwarded: Bool = false, host: String?, origin: String? = nil, fetchSite: String? = nil
+        ) {
+            self.peerIsLoopback = peerIsLoopback
+            self.isForwarded = isForwarded
+            self.host = host
+            self.origin = origin
+            self.fetchSite = fetchSite
+        }
+    }
+
+    package enum Denial: Equatable, Sendable {
+        case otherMachine
+        case forwarded
+        case foreignHost(String)
+        case otherSite
+
+        /// The sentence for a client that asked for that path.
+        package func message(path: String) -> String {
+            switch self {
+            case .otherMachine:
+                "\(path) answers to this machine only (127.0.0.1), because no admin key is configured."
+            case .forwarded:
+                "\(path) answers to this machine only, and this request was forwarded by a proxy. Ask the balancer's own port."
+            case .foreignHost(let host):
+                "\(path) does not answer under the name \"\(host)\". Use http://127.0.0.1, or add the name to listen.names."
+            case .otherSite: "A page of another site may not use \(path)."
+            }
+        }
+    }
+
+    /// Names of this machine, in lower case, besides its addresses.
+    package var names: Set<String>
+
+    package init(names: Set<String> = ["localhost"]) { self.names = names }
+
+    /// Nil when the caller may go on.
+    package func denial(of caller: Caller) -> Denial? {
+        guard caller.peerIsLoopback else { return .otherMachine }
+        guard !caller.isForwarded else { return .forwarded }
+        let host = caller.host ?? ""
+        guard isOurs(host) else { return .foreignHost(host) }
+        if let origin = caller.origin, origin != "http://" + host, origin != "https://" + host { return .otherSite }
+        if let site = caller.fetchSite, site != "same-origin", site != "none" { return .otherSite }
+        return nil
+    }
+
+    /// An address cannot be rebound to another machine; a name can, unless it is known.
+    private func isOurs(_ host: String) -> Bool {
+        let name: Substring
+        if host.hasPrefix("[") {
+            guard let end = host.firstIndex(of: "]") else { return false }
+            return IPAddress(host[host.index(after: host.startIndex)..<end]) != nil
+        } else {
+            name = host.prefix { $0 != ":" }
+        }
+        return IPAddress(name) != nil || names.contains(name.lowercased())
+    }
+}
