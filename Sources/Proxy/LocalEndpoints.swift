@@ -44,22 +44,23 @@ package struct LocalResponse: Sendable {
 package struct EventSink: Sendable {
     /// The loop on which `send` must be called.
     package let eventLoop: any EventLoop
-    private let channel: any Channel
-
-    init(channel: any Channel) {
-        eventLoop = channel.eventLoop
-        self.channel = channel
-    }
-
     /// Completes when the client has gone.
-    package var closed: EventLoopFuture<Void> { channel.closeFuture }
+    package let closed: EventLoopFuture<Void>
+    private let runner: NIOLoopBound<ExchangeRunner>
+    private let number: Int
+
+    init(_ runner: ExchangeRunner, closed: EventLoopFuture<Void>) {
+        eventLoop = runner.loop.eventLoop
+        self.closed = closed
+        self.runner = NIOLoopBound(runner, eventLoop: runner.loop.eventLoop)
+        number = runner.requestNumber
+    }
 
     /// Sends one event's bytes. False when the client reads too slowly: skip this one.
     package func send(_ bytes: [UInt8]) -> Bool {
-        guard channel.isActive, channel.isWritable else { return false }
-        var buffer = channel.allocator.buffer(capacity: bytes.count)
-        buffer.writeBytes(bytes)
-        channel.writeAndFlush(buffer, promise: nil)
+        let runner = runner.value
+        guard runner.stream.isWritable else { return false }
+        runner.loop.handle(.exchange(runner, .feed(number: number, bytes)))
         return true
     }
 }

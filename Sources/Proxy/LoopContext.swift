@@ -15,9 +15,7 @@ final class LoopContext {
     private(set) var settings = ProxySettings()
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
-    var knownTargets = KnownTargets()
-    /// What a connection asked for the first time, last.
-    var knownLine = KnownLine()
+    var requestLines = RequestLines()
     var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
     /// The steady clock, read once at the beginning of every callback rather than wherever it is needed.
     private(set) var now = Clock.now
@@ -29,9 +27,16 @@ final class LoopContext {
     /// Used for every head that this loop writes.
     var headWriter = ByteWriter()
     /// What goes to a server next; empty between requests, kept for its memory.
-    var outbound = ByteBuffer()
+    private var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
-    private var exchanges: TicketTable<ClientHandler>
+    /// Exchanges that go on although their clients left.
+    var detached: [ObjectIdentifier: ExchangeRunner] = [:]
+    /// Stands in for every client that has left.
+    let goneClient: GoneClient
+    private var exchanges: TicketTable<ExchangeRunner>
+    private var isHandling = false
+    /// What happened while another event was being handled.
+    private var pending: [LoopEvent] = []
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
     private let tls: NIOSSLContext?
@@ -48,6 +53,7 @@ final class LoopContext {
         self.index = index
         self.viaName = viaName
         exchanges = TicketTable(loop: index)
+        goneClient = GoneClient(eventLoop: eventLoop)
         self.eventLoop = eventLoop
         self.router = router
         self.localEndpoints = localEndpoints
@@ -65,27 +71,65 @@ final class LoopContext {
 
     private func readWallClock() { wallOffset = Clock.wallMilliseconds - Int(now.nanoseconds / 1_000_000) }
 
+    // MARK: Events
+
+    /// Handles an event now, or after the one at hand: never two at a time, whatever the socket does inside a call. So an action runs
+    /// to its end before anything else happens.
+    func handle(_ event: LoopEvent) {
+        guard !isHandling else { return pending.append(event) }
+        isHandling = true
+        readClock()
+        event.perform()
+        if !pending.isEmpty { handlePending() }
+        isHandling = false
+    }
+
+    private func handlePending() {
+        var index = 0
+        while index < pending.count {
+            let event = pending[index]
+            index += 1
+            event.perform()
+        }
+        pending.removeAll(keepingCapacity: true)
+    }
+
     // MARK: Requests
 
-    /// Names a client's request, for the router to answer through `granted` and the like.
-    func ticket(for client: ClientHandler) -> Ticket {
-        exchanges.insert(client)
-    }
+    /// Names an exchange's request, for the router to answer.
+    func ticket(for runner: ExchangeRunner) -> Ticket { exchanges.insert(runner) }
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
+    /// Carries the router's word to the exchange that it concerns.
     func deliver(_ effect: Effect) {
         switch effect {
-        case .grant(let ticket, let grant): exchanges[ticket]?.granted(grant, ticket)
-        case .refuse(let ticket, let refusal): exchanges[ticket]?.refused(refusal, ticket)
-        case .keepAnswer(let ticket): exchanges[ticket]?.keepAnswer(ticket)
-        case .serverLost(let ticket): exchanges[ticket]?.serverLost(ticket)
+        case .grant(let ticket, let grant): send(.granted(ticket, grant), to: ticket)
+        case .refuse(let ticket, let refusal): send(.refused(ticket, refusal), to: ticket)
+        case .keepAnswer(let ticket): send(.failureKept(ticket), to: ticket)
+        case .serverLost(let ticket): send(.serverLost(ticket), to: ticket)
         case .probeNow, .wakeMe: break  // SharedRouter's own business
         }
     }
 
+    private func send(_ event: ExchangeRunner.Event, to ticket: Ticket) {
+        if let runner = exchanges[ticket] { handle(.exchange(runner, event)) }
+    }
+
     /// An administrator ends a request.
-    func cancel(_ ticket: Ticket) { exchanges[ticket]?.cancelledByAdministrator() }
+    func cancel(_ ticket: Ticket) { send(.cancelled(ticket), to: ticket) }
+
+    /// The buffer for what goes to a server next, empty. Whoever takes it gives it back.
+    func takeOutbound() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &outbound)
+        return taken
+    }
+
+    func giveBackOutbound(_ bytes: consuming ByteBuffer) {
+        bytes.clear()
+        outbound = bytes
+    }
 
     func pool(of backend: BackendID) -> UpstreamPool? { pools[backend] }
 
@@ -118,18 +162,15 @@ final class LoopContext {
         readClock()
         readWallClock()
         for pool in pools.values { pool.closeExpired(at: now) }
-        for client in Array(clients.values) {
-            if client.hasExpired(at: now) { client.deadlinePassed() }
-            client.watchForStall(now)
-            if let interval = settings.keepAliveInterval { client.keepAlive(every: interval, now) }
-        }
+        for client in Array(clients.values) { handle(.client(client, .ticked)) }
+        for runner in Array(detached.values) { handle(.exchange(runner, .ticked)) }
         flushLog()
     }
 
     /// No new requests on kept connections; those idle are closed.
     func drain() {
         isDraining = true
-        for client in Array(clients.values) { client.closeIfIdle() }
+        for client in Array(clients.values) { handle(.client(client, .draining)) }
     }
 
     func closeAll() {
@@ -142,6 +183,7 @@ final class LoopContext {
         var current = counters
         current.connects = pools.values.reduce(retiredDials) { $0 + $1.dialled }
         current.clientConnections = clients.count
+        current.detachedStreams = detached.count
         return current
     }
 
@@ -158,5 +200,18 @@ final class LoopContext {
         guard let accessLog, logLines.count > 0 else { return }
         accessLog.write(logLines.bytes)
         logLines.reset()
+    }
+}
+
+/// Something that has happened to one of a loop's connections or exchanges.
+enum LoopEvent {
+    case client(ClientHandler, ClientHandler.Event)
+    case exchange(ExchangeRunner, ExchangeRunner.Event)
+
+    func perform() {
+        switch self {
+        case .client(let handler, let event): handler.handle(event)
+        case .exchange(let runner, let event): runner.handle(event)
+        }
     }
 }

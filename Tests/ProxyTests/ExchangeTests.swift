@@ -8,11 +8,14 @@ struct ExchangeTests {
         case granted, refused
         case connectedFresh, connectedReused
         case head200, streamHead, streamHeadWithBytes, head503, head500
-        case released
+        case firstByteCame, failureKept
         case upstreamLost
         case serverLostSilent, serverLostTalking
         case switchedProtocols
-        case clientLost
+        case committedEarly
+        case eventFeedBegan
+        case clientLost, clientLostButGoesOn
+        case cancelled
 
         /// What `Exchange` answers, as text.
         func apply(to exchange: inout Exchange) -> String {
@@ -26,12 +29,17 @@ struct ExchangeTests {
             case .streamHeadWithBytes: "\(exchange.answerHead(status: 200, isStream: true, hasBodyBytes: true))"
             case .head503: "\(exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true))"
             case .head500: "\(exchange.answerHead(status: 500, isStream: true, hasBodyBytes: false))"
-            case .released: "\(exchange.released())"
+            case .firstByteCame: "\(exchange.firstByteCame())"
+            case .failureKept: "\(exchange.failureKept())"
             case .upstreamLost: "\(exchange.upstreamLost())"
             case .serverLostSilent: "\(exchange.serverLost(isSilent: true))"
             case .serverLostTalking: "\(exchange.serverLost(isSilent: false))"
             case .switchedProtocols: "\(exchange.switchedProtocols())"
-            case .clientLost: "\(exchange.clientLost())"
+            case .committedEarly: "\(exchange.committedEarly())"
+            case .eventFeedBegan: "\(exchange.eventFeedBegan())"
+            case .clientLost: "\(exchange.clientLost(mayGoOn: false))"
+            case .clientLostButGoesOn: "\(exchange.clientLost(mayGoOn: true))"
+            case .cancelled: "\(exchange.cancelled())"
             }
         }
 
@@ -46,12 +54,17 @@ struct ExchangeTests {
             case .streamHeadWithBytes: "head of a streamed 200 with body bytes"
             case .head503: "head of a 503"
             case .head500: "head of a 500"
-            case .released: "released"
+            case .firstByteCame: "first byte of a held stream"
+            case .failureKept: "failure kept"
             case .upstreamLost: "upstream lost"
             case .serverLostSilent: "server lost, silent"
             case .serverLostTalking: "server lost, but it still talks"
             case .switchedProtocols: "switched protocols"
+            case .committedEarly: "sign of life before the answer"
+            case .eventFeedBegan: "event feed begun"
             case .clientLost: "client lost"
+            case .clientLostButGoesOn: "client lost, but its stream may go on"
+            case .cancelled: "cancelled by an administrator"
             }
         }
     }
@@ -72,20 +85,20 @@ struct ExchangeTests {
     static let fresh = Exchange.State.awaitingAnswer(onReused: false)
     static let reused = Exchange.State.awaitingAnswer(onReused: true)
     static let states: [Exchange.State] = [
-        .idle, .collecting, .waiting, .connecting, fresh, reused, .holdingAnswer, .holdingHead, .relaying, .tunnelling,
-        .answering,
+        .idle, .receiving, .waiting, .connecting, fresh, reused, .holdingFailure, .holdingHead, .relaying, .tunnelling,
+        .answering, .feedingEvents,
     ]
 
     static let rows: [Row] = [
         // The router's word.
         Row(.waiting, .granted, .connecting, "true"),
-        Row(.holdingAnswer, .granted, .connecting, "true"),
+        Row(.holdingFailure, .granted, .connecting, "true"),
         Row(.waiting, .refused, .answering, "true"),
         Row(.connecting, .refused, .answering, "true"),
-        Row(.holdingAnswer, .refused, .answering, "true"),
+        Row(.holdingFailure, .refused, .answering, "true"),
         // The connection.
-        Row(.connecting, .connectedFresh, fresh, "true"),
-        Row(.connecting, .connectedReused, reused, "true"),
+        Row(.connecting, .connectedFresh, fresh, "whole"),
+        Row(.connecting, .connectedReused, reused, "whole"),
         // The answer.
         Row(fresh, .head200, .relaying, "forward"),
         Row(reused, .head200, .relaying, "forward"),
@@ -93,12 +106,12 @@ struct ExchangeTests {
         Row(reused, .streamHead, .holdingHead, "holdHead"),
         Row(fresh, .streamHeadWithBytes, .relaying, "forward"),
         Row(reused, .streamHeadWithBytes, .relaying, "forward"),
-        Row(fresh, .head503, .holdingAnswer, "holdAndReport"),
-        Row(reused, .head503, .holdingAnswer, "holdAndReport"),
+        Row(fresh, .head503, .holdingFailure, "holdAndReport"),
+        Row(reused, .head503, .holdingFailure, "holdAndReport"),
         Row(fresh, .head500, .relaying, "forward"),
         Row(reused, .head500, .relaying, "forward"),
-        Row(.holdingHead, .released, .relaying, "true"),
-        Row(.holdingAnswer, .released, .relaying, "true"),
+        Row(.holdingHead, .firstByteCame, .relaying, "true"),
+        Row(.holdingFailure, .failureKept, .relaying, "true"),
         // A failure before the commit point may be tried elsewhere; after it the answer ends visibly.
         Row(.connecting, .upstreamLost, .waiting, "report"),
         Row(fresh, .upstreamLost, .waiting, "report"),
@@ -122,17 +135,48 @@ struct ExchangeTests {
         Row(.tunnelling, .serverLostSilent, .answering, "endTunnel"),
         Row(.tunnelling, .serverLostTalking, .answering, "endTunnel"),
         Row(.tunnelling, .clientLost, .idle, "cancelAndCloseUpstream"),
+        // Our own answers.
+        Row(.answering, .eventFeedBegan, .feedingEvents, "true"),
+        // A sign of life commits the client, and changes nothing else.
+        Row(.waiting, .committedEarly, .waiting, "true"),
+        Row(.connecting, .committedEarly, .connecting, "true"),
+        Row(fresh, .committedEarly, fresh, "true"),
+        Row(reused, .committedEarly, reused, "true"),
+        Row(.holdingHead, .committedEarly, .holdingHead, "true"),
+        // An administrator's word.
+        Row(.waiting, .cancelled, .answering, "refuse"),
+        Row(.connecting, .cancelled, .answering, "refuse"),
+        Row(fresh, .cancelled, .answering, "refuse"),
+        Row(reused, .cancelled, .answering, "refuse"),
+        Row(.holdingFailure, .cancelled, .answering, "refuse"),
+        Row(.holdingHead, .cancelled, .answering, "refuse"),
+        Row(.relaying, .cancelled, .answering, "endVisibly"),
+        Row(.tunnelling, .cancelled, .answering, "endTunnel"),
+        // The client has gone; a stream that it can take up again goes on once the server has the request.
+        Row(.idle, .clientLostButGoesOn, .idle, "nothing"),
+        Row(.receiving, .clientLostButGoesOn, .idle, "nothing"),
+        Row(.waiting, .clientLostButGoesOn, .idle, "cancel"),
+        Row(.connecting, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
+        Row(fresh, .clientLostButGoesOn, fresh, "goOn"),
+        Row(reused, .clientLostButGoesOn, reused, "goOn"),
+        Row(.holdingFailure, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
+        Row(.holdingHead, .clientLostButGoesOn, .holdingHead, "goOn"),
+        Row(.relaying, .clientLostButGoesOn, .relaying, "goOn"),
+        Row(.tunnelling, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
+        Row(.answering, .clientLostButGoesOn, .idle, "nothing"),
+        Row(.feedingEvents, .clientLostButGoesOn, .idle, "nothing"),
         // The client has gone.
         Row(.idle, .clientLost, .idle, "nothing"),
-        Row(.collecting, .clientLost, .idle, "nothing"),
+        Row(.receiving, .clientLost, .idle, "nothing"),
         Row(.waiting, .clientLost, .idle, "cancel"),
         Row(.connecting, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(fresh, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(reused, .clientLost, .idle, "cancelAndCloseUpstream"),
-        Row(.holdingAnswer, .clientLost, .idle, "cancelAndCloseUpstream"),
+        Row(.holdingFailure, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.holdingHead, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.relaying, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.answering, .clientLost, .idle, "nothing"),
+        Row(.feedingEvents, .clientLost, .idle, "nothing"),
     ]
 
     @Test("every row of the table holds", arguments: rows)
@@ -149,7 +193,7 @@ struct ExchangeTests {
         for event in Event.allCases where !Self.rows.contains(where: { $0.from == state && $0.event == event }) {
             var exchange = Self.exchange(in: state)
             let action = event.apply(to: &exchange)
-            #expect(["false", "ignore"].contains(action), "\(state), \(event)")
+            #expect(["false", "ignore", "nobody", "nothing"].contains(action), "\(state), \(event)")
             #expect(exchange.state == state, "\(state), \(event)")
         }
     }
@@ -168,16 +212,67 @@ struct ExchangeTests {
 
     @Test("a request whose body was streamed through is not repeated, and its 503 passes at once")
     func notRepeatable() {
-        var failed = Self.exchange(in: Self.reused)
-        failed.beganToStreamBody()
-        let loss = failed.upstreamLost()
-        #expect(loss == .report)
-        var answered = Self.exchange(in: Self.fresh)
-        answered.beganToStreamBody()
-        let action = answered.answerHead(status: 503, isStream: false, hasBodyBytes: true)
+        var exchange = Exchange()
+        exchange.headReceived(hasBody: true)
+        exchange.submitted(early: true)
+        #expect(exchange.body == .pending)
+        expect(exchange.granted(), is: true)
+        expect(exchange.connected(isReused: true), is: .streamed)
+        #expect(exchange.body == .streaming)
+        var failed = exchange
+        expect(failed.upstreamLost(), is: .report)
+        let action = exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true)
         #expect(action == .forward)
-        answered.headReceived()
-        #expect(answered.isRepeatable, "the next request is another one")
+        exchange.headReceived(hasBody: false)
+        #expect(exchange.body.isRepeatable, "the next request is another one")
+    }
+
+    @Test("a body that came whole before the router's word is sent like any other")
+    func fasterThanTheRouter() {
+        var exchange = Exchange()
+        exchange.headReceived(hasBody: true)
+        exchange.submitted(early: true)
+        exchange.bodyEnded()
+        expect(exchange.granted(), is: true)
+        expect(exchange.connected(isReused: false), is: .whole)
+        #expect(exchange.body.isRepeatable)
+    }
+
+    @Test("a client is committed once, and what follows is told inside the stream")
+    func committed() {
+        var exchange = Self.exchange(in: .waiting)
+        expect(exchange.committedEarly(), is: true)
+        #expect(exchange.audience == .committedClient)
+        expect(exchange.committedEarly(), is: false)
+        exchange.finished()
+        #expect(exchange.audience == .client, "the next request is another one")
+    }
+
+    @Test("a stream without its client is not retried, and ends unheard", arguments: [fresh, reused, .holdingHead, .relaying])
+    func unheard(_ state: Exchange.State) {
+        var alone = Self.exchange(in: state)
+        expect(alone.clientLost(mayGoOn: true), is: .goOn)
+        #expect(alone.audience == .nobody)
+        for ending in [0, 1, 2] {
+            var exchange = alone
+            switch ending {
+            case 0: expect(exchange.upstreamLost(), is: .endUnheard)
+            case 1: expect(exchange.serverLost(isSilent: true), is: .endUnheard)
+            default: expect(exchange.cancelled(), is: .endUnheard)
+            }
+            #expect(exchange.state == .answering)
+        }
+        expect(alone.committedEarly(), is: false)
+    }
+
+    @Test("a stream whose client left before its body had come does not go on")
+    func incompleteBody() {
+        var exchange = Exchange()
+        exchange.headReceived(hasBody: true)
+        exchange.submitted(early: true)
+        _ = exchange.granted()
+        _ = exchange.connected(isReused: false)
+        expect(exchange.clientLost(mayGoOn: true), is: .cancelAndCloseUpstream)
     }
 
     /// An exchange that has come to that state by the usual road.
@@ -185,9 +280,9 @@ struct ExchangeTests {
         var exchange = Exchange()
         switch state {
         case .idle: break
-        case .collecting: exchange.headReceived()
+        case .receiving: exchange.headReceived(hasBody: true)
         case .waiting:
-            exchange.headReceived()
+            exchange.headReceived(hasBody: false)
             exchange.submitted()
         case .connecting:
             exchange = Self.exchange(in: .waiting)
@@ -195,7 +290,7 @@ struct ExchangeTests {
         case .awaitingAnswer(let isReused):
             exchange = Self.exchange(in: .connecting)
             _ = exchange.connected(isReused: isReused)
-        case .holdingAnswer:
+        case .holdingFailure:
             exchange = Self.exchange(in: fresh)
             _ = exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true)
         case .holdingHead:
@@ -208,6 +303,9 @@ struct ExchangeTests {
             exchange = Self.exchange(in: fresh)
             _ = exchange.switchedProtocols()
         case .answering: exchange.localAnswerBegan()
+        case .feedingEvents:
+            exchange.localAnswerBegan()
+            _ = exchange.eventFeedBegan()
         }
         return exchange
     }

@@ -9,8 +9,9 @@ struct StateMachinePropertyTests {
         var isSubmitted = false
         /// A byte of an answer may have gone to the client.
         var isCommitted = false
-        var isRepeatable = true
         var isTunnel = false
+        var isAlone = false
+        var bodyIsGone = false
     }
 
     @Test("an exchange never retries after its commit point, grants nothing unasked, and forgets nobody", arguments: 1...20)
@@ -20,34 +21,35 @@ struct StateMachinePropertyTests {
         var story = Story()
         for step in 0..<5_000 {
             let before = exchange
-            let place = "seed \(seed), step \(step), from \(before.state)"
-            switch random.below(14) {
+            let place = "seed \(seed), step \(step), from \(before)"
+            switch random.below(18) {
             case 0 where exchange.state == .idle:
-                exchange.headReceived()
+                exchange.headReceived(hasBody: random.below(2) == 0)
                 story = Story()
-            case 1 where exchange.state == .collecting:
-                exchange.submitted()
+            case 1 where exchange.state == .receiving:
+                exchange.submitted(early: exchange.body == .receiving)
                 story.isSubmitted = true
-            case 2 where exchange.state == .collecting: exchange.localAnswerBegan()
-            case 3 where exchange.state == .answering || exchange.state == .relaying: exchange.finished()
+            case 2 where exchange.state == .receiving: exchange.localAnswerBegan()
+            case 3 where [.answering, .relaying, .feedingEvents].contains(exchange.state): exchange.finished()
             case 4:
                 if exchange.granted() { #expect(story.isSubmitted && !story.isCommitted, "\(place)") }
             case 5:
                 if exchange.refused() { #expect(story.isSubmitted && !story.isCommitted, "\(place)") }
             case 6:
-                if exchange.connected(isReused: random.below(2) == 0), random.below(4) == 0 {
-                    exchange.beganToStreamBody()
-                    story.isRepeatable = false
+                switch exchange.connected(isReused: random.below(2) == 0) {
+                case .streamed: story.bodyIsGone = true
+                case .whole: #expect(before.state == .connecting && before.body != .pending, "\(place)")
+                case .nobody: #expect(exchange == before, "\(place)")
                 }
             case 7:
                 let status = [200, 200, 200, 400, 502, 503, 504][random.below(7)]
                 let action = exchange.answerHead(
                     status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0)
-                if action == .holdAndReport { #expect(status >= 502 && story.isRepeatable, "\(place)") }
+                if action == .holdAndReport { #expect(status >= 502 && !story.bodyIsGone, "\(place)") }
                 if action == .holdHead { #expect(status == 200, "\(place)") }
                 if action == .forward { story.isCommitted = true }
                 if action != .ignore { #expect(before.isAwaiting, "\(place)") }
-            case 8: if exchange.released() { story.isCommitted = true }
+            case 8: if exchange.firstByteCame() || exchange.failureKept() { story.isCommitted = true }
             case 9:
                 if exchange.switchedProtocols() {
                     #expect(before.isAwaiting, "\(place)")
@@ -58,22 +60,90 @@ struct StateMachinePropertyTests {
                 let isProbe = random.below(2) == 0
                 let loss = isProbe ? exchange.serverLost(isSilent: random.below(2) == 0) : exchange.upstreamLost()
                 switch loss {
-                case .tryFreshConnection: #expect(!story.isCommitted && story.isRepeatable, "\(place)")
-                case .report: #expect(!story.isCommitted && story.isSubmitted, "\(place)")
-                case .endVisibly: #expect(story.isCommitted && !story.isTunnel, "\(place)")
+                case .tryFreshConnection: #expect(!story.isCommitted && !story.bodyIsGone && !story.isAlone, "\(place)")
+                case .report: #expect(!story.isCommitted && story.isSubmitted && !story.isAlone, "\(place)")
+                case .endVisibly: #expect(story.isCommitted && !story.isTunnel && !story.isAlone, "\(place)")
                 case .endTunnel: #expect(story.isTunnel, "\(place)")
+                case .endUnheard: #expect(story.isAlone, "\(place)")
                 case .ignore: #expect(exchange == before, "\(place)")
                 }
             case 12 where random.below(10) == 0:
-                let loss = exchange.clientLost()
+                let loss = exchange.clientLost(mayGoOn: random.below(2) == 0)
+                if loss == .goOn {
+                    #expect(exchange.state == before.state && !before.body.isIncomplete, "\(place)")
+                    story.isAlone = true
+                    continue
+                }
                 #expect(exchange.state == .idle, "\(place)")
                 switch before.state {
                 case .waiting: #expect(loss == .cancel, "\(place)")
-                case .connecting, .awaitingAnswer, .holdingAnswer, .holdingHead, .relaying, .tunnelling:
+                case .connecting, .awaitingAnswer, .holdingFailure, .holdingHead, .relaying, .tunnelling:
                     #expect(loss == .cancelAndCloseUpstream, "\(place)")
-                case .idle, .collecting, .answering: #expect(loss == .nothing, "\(place)")
+                case .idle, .receiving, .answering, .feedingEvents: #expect(loss == .nothing, "\(place)")
                 }
+            case 13:
+                if exchange.committedEarly() { #expect(!story.isCommitted && !story.isAlone, "\(place)") }
+            case 14: exchange.bodyEnded()
+            case 15 where random.below(10) == 0: if exchange.bodyStopped() { story.bodyIsGone = true }
+            case 16 where random.below(10) == 0:
+                switch exchange.cancelled() {
+                case .refuse: #expect(!story.isCommitted && story.isSubmitted, "\(place)")
+                case .endVisibly: #expect(story.isCommitted, "\(place)")
+                case .endTunnel: #expect(story.isTunnel, "\(place)")
+                case .endUnheard: #expect(story.isAlone, "\(place)")
+                case .nothing: #expect(exchange == before, "\(place)")
+                }
+            case 17 where exchange.state == .answering && !story.isSubmitted: _ = exchange.eventFeedBegan()
             default: break
+            }
+            #expect(exchange.body.isRepeatable || story.bodyIsGone || exchange.state == .idle, "\(place)")
+        }
+    }
+
+    @Test("a connection takes one request at a time, and none after the answer that ends it", arguments: 1...20)
+    func connection(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var connection = ClientConnectionState()
+        var mustClose = false
+        var isReadingOn = true
+        for step in 0..<2_000 {
+            let before = connection
+            let place = "seed \(seed), step \(step), from \(before)"
+            switch random.below(9) {
+            case 0 where connection.mayReadHead:
+                mustClose = random.below(4) == 0
+                connection.requestBegan(isLast: mustClose)
+                #expect(!connection.mayReadHead, "\(place)")
+            case 1 where random.below(4) == 0:
+                connection.closeAfterAnswer()
+                if case .inRequest = before.state { mustClose = true }
+            case 2:
+                guard case .inRequest = before.state else { continue }
+                let continuation = connection.answerEnded()
+                #expect(continuation == (mustClose ? .close : .nextRequest), "\(place)")
+                if continuation == .close { expect(connection.closingBegan(), is: true, "\(place)") }
+            case 3 where random.below(20) == 0: connection.tunnelBegan()
+            case 4 where random.below(20) == 0:
+                if connection.closingBegan() { #expect(before.takesInput, "\(place)") }
+                #expect(!connection.takesInput, "\(place)")
+            case 5 where random.below(50) == 0: connection.ended()
+            case 6, 7:
+                let reason = [ReadingGate.Reasons.sentAhead, .serverSlow, .answersUnread][random.below(3)]
+                switch random.below(2) == 0 ? connection.gate.close(reason) : connection.gate.open(reason) {
+                case .pause:
+                    #expect(isReadingOn, "\(place)")
+                    isReadingOn = false
+                case .resume:
+                    #expect(!isReadingOn, "\(place)")
+                    isReadingOn = true
+                case .none: break
+                }
+                #expect(isReadingOn == connection.gate.reasons.isEmpty, "\(place)")
+            default:
+                if connection.state == .closed || connection.state == .lingering {
+                    connection = ClientConnectionState()
+                    isReadingOn = true
+                }
             }
         }
     }

@@ -2,80 +2,96 @@ import NIOCore
 import Routing
 import Wire
 
-/// One client connection: NIO's callbacks in, `Exchange`'s decisions carried out.
-///
-/// This file reads requests; `+Routing` puts them before the router, `+Upstream` runs them, `+Answer` writes answers;
-/// `+Upload` streams large bodies through, `+Tunnel` passes on what is no HTTP any more, `+Closing` ends connections.
+/// One HTTP/1 connection of a client. NIO's callbacks become events, which the loop handles one at a time; requests are read here
+/// (`+Input`), answers are framed here (`+Stream`), and what happens in between is `ExchangeRunner`'s.
 final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     let loop: LoopContext
-    var context: ChannelHandlerContext?
-    /// The connection's peer, without its port.
-    private(set) var peer = ""
-    private(set) var peerIsLoopback = false
+    private let limit: ConnectionLimit
+    private(set) var context: ChannelHandlerContext?
+    private(set) var peer = Peer()
+    let runner: ExchangeRunner
 
-    var exchange = Exchange()
-    var request = RequestInHand()
-    var head = HTTPHead()
-    var scanner = RequestScanner()
-    /// The end of the answer at hand, for its timings.
-    var tail = AnswerTail()
+    var connection = ClientConnectionState()
+    var deadline = Deadline<Waiting>()
+    /// Bytes not looked at yet: of the body at hand, or requests sent ahead.
+    var input = ByteBuffer()
+    var headEnd = HeadEndScanner()
+    /// Where the body at hand ends; nil while none is wanted.
+    var bodyReader: BodyReader?
+    /// What the last request asked for; most connections ask for the same again and again.
+    var line: RequestLine
     /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
     var held = ByteBuffer()
-    static let joinedBytes = 16 << 10
-    /// Whether the client takes what it is sent; else its server is not read from.
+    var framing = AnswerFraming.none
+    /// Whether the client takes what it is sent.
     private(set) var isWritable = true
-    /// Bytes not yet looked at: the next head, or requests sent ahead.
-    var inbound = ByteBuffer()
-    private var headEnd = HeadEndScanner()
-    private var isProcessing = false
-    /// What the last request asked for, and what that means.
-    private var known: KnownLine
-    var readingPauses: ReadingPause = []
-    /// An answer was sent that ends the connection; what still comes is thrown away until the client closes.
-    var isLingering = false
-    /// The connection has ended: what was sent ahead on it is nobody's request any more.
-    private var isGone = false
 
-    /// Why nothing is read from the client for a while.
-    struct ReadingPause: OptionSet {
-        let rawValue: UInt8
-        /// It has sent enough ahead of its turn.
-        static let sentAhead = ReadingPause(rawValue: 1)
-        /// Its upload has no server yet, or one that reads slowly; a tunnel's, too.
-        static let upload = ReadingPause(rawValue: 2)
+    /// What a connection may be waiting for.
+    enum Waiting {
+        /// The rest of a head.
+        case head
+        /// The next request.
+        case request
+        /// The request that may have been on its way when the program was told to end.
+        case lastRequest
+        /// The end of the client's side, after ours.
+        case clientsEnd
     }
 
-    private let limit: ConnectionLimit
+    /// Something that has happened to the connection.
+    enum Event {
+        case received(ByteBuffer)
+        /// What was sent ahead can be looked at now.
+        case proceed
+        case writabilityChanged(Bool)
+        case inactive
+        case outputClosed
+        case ticked
+        /// The program ends: no further request on kept connections.
+        case draining
+    }
 
     init(loop: LoopContext, limit: ConnectionLimit) {
         self.loop = loop
-        known = loop.knownLine
         self.limit = limit
+        line = loop.requestLines.last
+        runner = ExchangeRunner(loop: loop)
     }
 
-    // MARK: Life
+    // MARK: NIO's callbacks
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        runner.stream = self
         loop.clients[ObjectIdentifier(self)] = self
         loop.counters.connectionsAccepted += 1
-        expect(.idle, within: loop.settings.headTimeout)
+        deadline.set(.request, within: loop.settings.headTimeout, from: loop.now)
     }
 
     func channelActive(context: ChannelHandlerContext) {
         // The channel knows it by now; earlier, or asked of the context, it costs a system call.
-        switch context.channel.remoteAddress {
-        case .v4(let address): peer = address.host
-        case .v6(let address): peer = address.host
-        case .unixDomainSocket: peer = "unix"
-        case nil: break
-        }
-        peerIsLoopback = peer.hasPrefix("127.") || peer == "::1" || peer.hasPrefix("::ffff:127.") || peer == "unix"
+        peer = Peer(context.channel.remoteAddress)
         context.fireChannelActive()
     }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        loop.handle(.client(self, .received(unwrapInboundIn(data))))
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        loop.handle(.client(self, .writabilityChanged(context.channel.isWritable)))
+        context.fireChannelWritabilityChanged()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        loop.handle(.client(self, .inactive))
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
@@ -83,279 +99,97 @@ final class ClientHandler: ChannelInboundHandler {
         limit.closed()
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        isGone = true
-        clientGone()
-        context.fireChannelInactive()
-    }
+    // MARK: Events
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    /// The client's connection has ended: whatever was going on for it is stopped.
-    private func clientGone() {
-        if mayGoOnAlone { return detach() }
-        switch exchange.clientLost() {
-        case .nothing: break
-        case .cancel: endRequest(.clientGone)
-        case .cancelAndCloseUpstream:
-            request.upstream?.close()
-            // This may run inside a flush: whoever flushed must not give a closed connection back.
-            request.upstream = nil
-            endRequest(.clientGone)
+    /// Handles one event. Only the loop calls this, one event at a time.
+    func handle(_ event: Event) {
+        switch event {
+        case .received(let bytes): received(bytes)
+        case .proceed: proceed()
+        case .writabilityChanged(let isWritable): writabilityChanged(isWritable)
+        case .inactive: clientLeft()
+        case .outputClosed: deadline.set(.clientsEnd, within: .seconds(2), from: loop.now)
+        case .ticked: ticked()
+        case .draining: drain()
         }
     }
 
-    // MARK: Deadlines
-
-    func expect(_ meaning: RequestInHand.DeadlineMeaning, within interval: Interval?) {
-        request.deadlineMeaning = meaning
-        request.deadline = interval.map { loop.now + $0 }
+    private func writabilityChanged(_ isWritable: Bool) {
+        self.isWritable = isWritable
+        runner.clientWritabilityChanged()
+        guard isWritable else { return }
+        setReading(true, .answersUnread)
+        proceed()
     }
 
-    /// While the client does not read, we do not read either, and the server is not late.
-    func expectNextPiece() { expect(.betweenBytes, within: isWritable ? loop.settings.betweenBytesTimeout : nil) }
-
-    func hasExpired(at now: Moment) -> Bool { request.deadline.map { $0 <= now } ?? false }
-
-    func deadlinePassed() {
-        request.deadline = nil
-        switch request.deadlineMeaning {
-        case .none: break
-        case .idle, .lingering: closeNow()
-        case .draining: closeOutput { $0.closeNow() }
-        case .head, .body:
-            refuseReceiving(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
-        case .firstByte, .betweenBytes: upstreamTimedOut()
-        }
+    /// The client's connection has ended: whatever was going on for it is stopped, or goes on without it.
+    private func clientLeft() {
+        connection.ended()
+        input = ByteBuffer()
+        bodyReader = nil
+        runner.clientLeft()
+        runner.stream = loop.goneClient
     }
 
-    // MARK: Reading
-
-    func pauseReading(_ reason: ReadingPause) {
-        if readingPauses.isEmpty { context?.setAutoRead(false) }
-        readingPauses.insert(reason)
+    private func ticked() {
+        switch deadline.expired(at: loop.now) {
+        case nil: break
+        case .request, .clientsEnd: closeNow()
+        case .lastRequest: closeGracefully()
+        case .head: refuseHead(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
+        }
+        runner.ticked()
     }
 
-    func resumeReading(_ reason: ReadingPause) {
-        if readingPauses.remove(reason) != nil, readingPauses.isEmpty { context?.setAutoRead(true) }
+    // MARK: The connection's end
+
+    func closeNow() { context?.close(promise: nil) }
+
+    /// Ends a connection that has nothing to do, once the client has taken what it was sent; the others end after their
+    /// request.
+    private func drain() {
+        if runner.exchange.state == .feedingEvents { return closeNow() }
+        guard connection.state == .expectingHead, input.readableBytes == 0 else { return connection.closeAfterAnswer() }
+        // Its next request may be on its way: that one is still answered, and told that the connection ends.
+        deadline.set(.lastRequest, within: loop.settings.drainPause, from: loop.now)
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if isLingering { return }
-        loop.readClock()
-        var buffer = unwrapInboundIn(data)
-        if exchange.state == .tunnelling { return sendThroughTunnel(buffer) }
-        if request.bodyReader != nil {
-            collect(&buffer)
-            if buffer.readableBytes == 0 { return }
-        }
-        if inbound.readableBytes == 0 { inbound = buffer } else { inbound.writeImmutableBuffer(buffer) }
-        if exchange.state == .idle {
-            processInbound()
-        } else if inbound.readableBytes > loop.settings.maxHeader {
-            // Enough was sent ahead of its turn.
-            pauseReading(.sentAhead)
-        }
+    /// Closes our side behind what has been written, and the rest when the client has done so too: closing at once with unread bytes would
+    /// reset the connection and could take the answer with it.
+    func closeGracefully() {
+        guard let context, connection.closingBegan() else { return }
+        input = ByteBuffer()
+        bodyReader = nil
+        if connection.gate.openForAll() == .resume { context.setAutoRead(true) }
+        // A slow client may still take a while to read.
+        deadline.set(.clientsEnd, within: loop.settings.idleTimeout, from: loop.now)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenComplete { [loop] _ in loop.handle(.client(self, .outputClosed)) }
+        context.close(mode: .output, promise: sent)
     }
 
-    /// Takes requests from what has been received, one after the other.
-    func processInbound() {
-        guard !isProcessing else { return }
-        isProcessing = true
-        defer { isProcessing = false }
-        while exchange.state == .idle, !isLingering, !isGone, inbound.readableBytes > 0, context != nil {
-            // Empty lines before a request are ignored (RFC 9112 section 2.2).
-            if headEnd.isAtStart, inbound.withSpan({ $0.startsWithEmptyLine }) {
-                inbound.moveReaderIndex(forwardBy: 2)
-                continue
-            }
-            if headEnd.isAtStart { expect(.head, within: loop.settings.headTimeout) }
-            let limit = loop.settings.maxHeader
-            switch inbound.withSpan({ headEnd.scan($0, limit: limit) }) {
-            case .needMore: return
-            case .refused(let problem): return refuseHead(problem)
-            case .complete(let length):
-                headEnd = HeadEndScanner()
-                guard let bytes = inbound.readSlice(length: length) else { return }
-                beginRequest(bytes)
-            }
-        }
-        // Lets go of the memory, so that the next read can use it again.
-        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
-        if inbound.readableBytes <= loop.settings.maxHeader { resumeReading(.sentAhead) }
+    /// Closes a connection behind its last answer: at once, if the client has said that nothing more comes and has taken everything.
+    func closeBehindAnswer(isLast: Bool) {
+        let unsent = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        if isLast, bodyReader == nil, input.readableBytes == 0, unsent == 0 { closeNow() } else { closeGracefully() }
     }
+}
 
-    private func beginRequest(_ headBytes: ByteBuffer) {
-        tail.reset()
-        request.arrivedAt = loop.now
-        request.record.startedAt = loop.wallMilliseconds
-        request.headBytes = headBytes
-        do { try head.parseRequest(headBytes.readableBytesSpan) } catch { return refuseHead(error) }
-        exchange.headReceived()
-        lookUpFirstLine()
-        request.method = known.method
-        request.target = known.target
-        request.isHead = request.method == "HEAD"
-        request.isHTTP10 = head.minorVersion == 0
-        request.isLast = !head.isPersistent
-        request.keepsAlive = head.isPersistent && !loop.isDraining
-        request.kind = known.meaning.kind
-        request.dialect = known.meaning.dialect
-        request.record.method = request.method
-        request.record.path = known.meaning.path
-        request.record.bytesReceived = headBytes.readableBytes
-        request.wantsUpgrade = asksForWebSocket
-        request.nextUploadLook = loop.settings.retryBody
-        let reader = BodyReader(request: head)
-        if let reply = refusalAtHead() {
-            if !reader.isFinished { request.keepsAlive = false }
-            return refuse(reply)
-        }
-        if case .length(let length) = head.framing, length > maxBody {
-            return refuseBody(length: length)
-        }
-        guard !reader.isFinished else { return bodyComplete() }
-        if scansJSON { scanner.reset() }
-        if case .length(let length) = head.framing, length > inbound.readableBytes {
-            // Grown by doubling later on: a length that is only promised costs no more than this.
-            request.body.reserveCapacity(min(length, 1 << 20))
-        }
-        if head.expectsContinue, inbound.readableBytes == 0 {
-            writeToClient("HTTP/1.1 100 Continue\r\n\r\n")
-            flushToClient()
-        }
-        request.bodyReader = reader
-        expect(.body, within: Self.bodyPause)
-        if inbound.readableBytes > 0 {
-            var bytes = inbound
-            inbound = ByteBuffer()
-            collect(&bytes)
-            if bytes.readableBytes > 0 { inbound = bytes }
-        }
-    }
+/// Who is at the other end of a connection.
+struct Peer {
+    /// Without its port.
+    var address = ""
+    var isLoopback = false
 
-    /// Whether the body is looked into while it comes.
-    var scansJSON: Bool {
-        request.kind.isModel && !hasContentEncoding
-    }
+    init() {}
 
-    var hasContentEncoding: Bool { head.first(.contentEncoding) != nil }
-
-    /// Takes what belongs to the body out of `buffer` and leaves the rest.
-    private func collect(_ buffer: inout ByteBuffer) {
-        guard var reader = request.bodyReader else { return }
-        expect(.body, within: Self.bodyPause)
-        var consumed = 0
-        reading: while true {
-            let start = consumed
-            switch reader.next(buffer.readableBytesSpan, &consumed) {
-            case .content(let range):
-                take(buffer, range, isWhole: start == 0 && reader.isFinished)
-            case .needMore, .finished: break reading
-            case .malformed:
-                request.bodyReader = reader
-                return refuseReceiving(
-                    .init(status: 400, code: "invalid_request", message: "the chunked request body is malformed"))
-            }
+    init(_ socket: SocketAddress?) {
+        switch socket {
+        case .v4(let address): self.address = address.host
+        case .v6(let address): self.address = address.host
+        case .unixDomainSocket: address = "unix"
+        case nil: break
         }
-        request.bodyReader = reader
-        request.record.bytesReceived += consumed
-        buffer.moveReaderIndex(forwardBy: consumed)
-        if request.bodyCount > maxBody { return refuseBody(length: request.bodyCount) }
-        if request.upload != .none {
-            uploadWent(isFinished: reader.isFinished)
-        } else if reader.isFinished {
-            bodyComplete()
-        } else if request.body.readableBytes > request.nextUploadLook {
-            streamBodyIfPossible()
-        }
-    }
-
-    /// A part of the body has come. `isWhole`: it is the body.
-    private func take(_ buffer: ByteBuffer, _ range: Range<Int>, isWhole: Bool) {
-        guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { return }
-        if scansJSON { scanner.feed(slice.readableBytesSpan) }
-        request.bodyCount += range.count
-        if request.upload == .sending {
-            uploadPiece(slice)
-        } else if isWhole, request.body.readableBytes == 0 {
-            request.body = slice
-        } else {
-            request.body.writeImmutableBuffer(slice)
-        }
-    }
-
-    private func refuseHead(_ problem: HeadProblem) {
-        exchange.headReceived()
-        if request.arrivedAt == .zero {
-            request.arrivedAt = loop.now
-            request.record.startedAt = loop.wallMilliseconds
-        }
-        request.keepsAlive = false
-        let status =
-            switch problem {
-            case .headTooLarge, .tooManyFields: 431
-            case .unsupportedVersion: 505
-            case .methodNotAllowed: 405
-            default: 400
-            }
-        let code = status == 431 ? "request_too_large" : "invalid_request"
-        refuse(.init(status: status, code: code, message: "Malformed request: \(problem.message)."))
-    }
-
-    /// Bytes that the body may have. Our own endpoints need few.
-    private var maxBody: Int { request.kind == .own ? ProxySettings.maxOwnBody : loop.settings.maxBody }
-
-    private func refuseBody(length: Int) {
-        let limit = request.kind == .own ? "\(request.record.path) takes" : "`limits.body` allows"
-        refuseReceiving(
-            .init(
-                status: 413, code: "request_too_large",
-                message: "The request body has at least \(length) bytes; \(limit) \(maxBody)."))
-    }
-
-    /// The request is over and answered: on to the next one, or close.
-    func nextRequest() {
-        exchange.finished()
-        let keepsAlive = request.keepsAlive && !loop.isDraining
-        guard keepsAlive else { return request.isLast && inbound.readableBytes == 0 ? closeOnceSent() : lingerAndClose() }
-        request = RequestInHand()
-        expect(.idle, within: loop.settings.idleTimeout)
-        if inbound.readableBytes > 0 { processInbound() }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        isWritable = context.channel.isWritable
-        if isWritable {
-            request.upstream?.resumeReading()
-        } else {
-            request.upstream?.pauseReading()
-        }
-        if exchange.state == .relaying {
-            loop.readClock()
-            request.lastUpstreamByteAt = loop.now
-            expectNextPiece()
-        }
-        context.fireChannelWritabilityChanged()
-    }
-
-    /// What method and target mean; most connections ask for the same again and again, and most new ones for what others did.
-    private func lookUpFirstLine() {
-        let start = request.headBytes.readerIndex
-        guard let line = request.headBytes.getSlice(at: start, length: head.target.upperBound), line != known.bytes else {
-            return
-        }
-        if line != loop.knownLine.bytes {
-            let (method, target) = (string(head.method), string(head.target))
-            loop.knownLine = KnownLine(
-                bytes: ByteBuffer(bytes: line.readableBytesView), method: method, target: target,
-                meaning: loop.knownTargets.look(up: target, method: method))
-        }
-        known = loop.knownLine
-    }
-
-    /// Text of the received head.
-    func string(_ range: Range<Int>) -> String {
-        request.headBytes.getString(at: request.headBytes.readerIndex + range.lowerBound, length: range.count) ?? ""
+        isLoopback = address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.") || address == "unix"
     }
 }

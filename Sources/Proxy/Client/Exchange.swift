@@ -1,109 +1,122 @@
 /// The state of one request and its answer: what has happened, and therefore what is still allowed.
 ///
-/// The commit point is the first byte that goes to the client: before it a failure may be tried elsewhere,
+/// The commit point is the first byte of the answer that goes to the client: before it a failure may be tried elsewhere,
 /// after it the answer has to end visibly.
 package struct Exchange: Equatable, Sendable {
     package enum State: Equatable, Sendable {
-        /// Between requests: entered at connection start and after each answer.
+        /// Between requests. Entered at the connection's start and after each answer.
         case idle
-        /// The body is being received.
-        case collecting
+        /// The head has been accepted, and the body is being received.
+        case receiving
         /// The router has been asked; it grants or refuses.
         case waiting
         /// A connection to the granted server is being leased.
         case connecting
-        /// The request has been written; nothing has come back. `onReused`: over a kept connection.
+        /// The request has been sent; nothing has come back. `onReused`: over a kept connection.
         case awaitingAnswer(onReused: Bool)
         /// A 502, 503 or 504 is held until the router says whether another server can do better.
-        case holdingAnswer
-        /// A head of a streamed 200 has come, but no body byte: an engine that dies now has produced nothing.
+        case holdingFailure
+        /// The head of a streamed 200 has come, but no byte of its body: an engine that dies now has produced nothing.
         case holdingHead
-        /// Bytes have gone to the client.
+        /// Bytes of the answer have gone to the client.
         case relaying
         /// The server has switched protocols: bytes pass both ways, whatever they mean.
         case tunnelling
-        /// Our own answer is being written.
+        /// Our own answer is being made or written.
         case answering
+        /// Our own endless stream of events is being written.
+        case feedingEvents
+    }
+
+    /// Who listens, and what it has heard so far besides the answer itself.
+    package enum Audience: Equatable, Sendable {
+        /// The client; nothing has been said to it before the answer.
+        case client
+        /// The client, which has been sent the head of a stream and signs of life: whatever follows has to fit into that stream.
+        case committedClient
+        /// Nobody: the client left, but its stream goes on at the server, where it can be taken up again.
+        case nobody
     }
 
     package private(set) var state = State.idle
-    /// The request can be sent once more. False from the moment at which a body begins to be streamed through.
-    package private(set) var isRepeatable = true
+    package private(set) var audience = Audience.client
+    package private(set) var body = RequestBodyState.whole
 
     package init() {}
 
-    /// What to do after the upstream connection failed or ended too early.
-    package enum UpstreamLoss: Equatable, Sendable {
-        /// A kept connection turned out to be dead: the same request again, on a new one.
-        case tryFreshConnection
-        /// Ask the router whether another server may have it.
-        case report
-        /// Tell the client inside the answer, then close.
-        case endVisibly
-        /// Close the tunnel's other end.
-        case endTunnel
-        /// Nobody is concerned any more.
-        case ignore
+    // MARK: The request
+
+    /// A request has begun. `hasBody`: one follows its head.
+    package mutating func headReceived(hasBody: Bool) {
+        state = .receiving
+        audience = .client
+        body = hasBody ? .receiving : .whole
     }
 
-    /// What to do when the client has gone.
-    package enum ClientLoss: Equatable, Sendable {
-        case nothing
-        /// Tell the router that the request is cancelled.
-        case cancel
-        /// The same, and close the upstream connection so that generation stops.
-        case cancelAndCloseUpstream
+    package mutating func bodyEnded() { body.ended() }
+
+    /// No more of the body is taken. False when nothing more would come.
+    package mutating func bodyStopped() -> Bool { body.stopped() }
+
+    /// The router is asked. `early`: before the body has come whole.
+    package mutating func submitted(early: Bool = false) {
+        if early { body.routedEarly() }
+        state = .waiting
     }
 
-    package mutating func headReceived() {
-        state = .collecting
-        isRepeatable = true
-    }
-    package mutating func submitted() { state = .waiting }
     package mutating func localAnswerBegan() { state = .answering }
-    package mutating func finished() { state = .idle }
-    package mutating func beganToStreamBody() { isRepeatable = false }
 
-    /// True while a server has the request or is about to get it.
-    package var isWithServer: Bool {
-        switch state {
-        case .awaitingAnswer, .holdingHead, .relaying: true
-        case .idle, .collecting, .waiting, .connecting, .holdingAnswer, .tunnelling, .answering: false
-        }
-    }
-
-    /// The server has answered 101. False when nobody waits for that.
-    package mutating func switchedProtocols() -> Bool {
-        guard case .awaitingAnswer = state else { return false }
-        state = .tunnelling
+    package mutating func eventFeedBegan() -> Bool {
+        guard state == .answering else { return false }
+        state = .feedingEvents
         return true
     }
 
-    /// The router granted a server. False when the grant comes too late and must be ignored.
+    /// The answer has been written, or the exchange given up.
+    package mutating func finished() {
+        state = .idle
+        audience = .client
+        body = .whole
+    }
+
+    // MARK: The router's word
+
+    /// A server was granted. False when that comes too late and must be ignored.
     package mutating func granted() -> Bool {
         switch state {
-        case .waiting, .holdingAnswer:
+        case .waiting, .holdingFailure:
             state = .connecting
             return true
-        case .idle, .collecting, .connecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering: return false
+        case .idle, .receiving, .connecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering, .feedingEvents:
+            return false
         }
     }
 
-    /// The router refused. False when that comes too late.
+    /// The request was refused. False when that comes too late.
     package mutating func refused() -> Bool {
         switch state {
-        case .waiting, .holdingAnswer, .connecting:
+        case .waiting, .holdingFailure, .connecting:
             state = .answering
             return true
-        case .idle, .collecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering: return false
+        case .idle, .receiving, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering, .feedingEvents: return false
         }
     }
 
-    /// A connection is there. False when nobody wants it any more.
-    package mutating func connected(isReused: Bool) -> Bool {
-        guard state == .connecting else { return false }
+    // MARK: The server
+
+    /// How the request goes out once a connection is there.
+    package enum Sending: Equatable, Sendable {
+        case whole
+        /// What has come of the body now, the rest as it comes.
+        case streamed
+        /// Nobody wants the connection any more.
+        case nobody
+    }
+
+    package mutating func connected(isReused: Bool) -> Sending {
+        guard state == .connecting else { return .nobody }
         state = .awaitingAnswer(onReused: isReused)
-        return true
+        return body.streamingBegan() ? .streamed : .whole
     }
 
     /// What to do with the head of the server's final answer.
@@ -118,8 +131,8 @@ package struct Exchange: Equatable, Sendable {
 
     package mutating func answerHead(status: Int, isStream: Bool, hasBodyBytes: Bool) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
-        if status == 502 || status == 503 || status == 504, isRepeatable {
-            state = .holdingAnswer
+        if status == 502 || status == 503 || status == 504, body.isRepeatable {
+            state = .holdingFailure
             return .holdAndReport
         }
         if status == 200, isStream, !hasBodyBytes {
@@ -130,54 +143,146 @@ package struct Exchange: Equatable, Sendable {
         return .forward
     }
 
-    /// The first body byte of a held stream, or the router's word to keep a held answer. False when too late.
-    package mutating func released() -> Bool {
-        guard state == .holdingHead || state == .holdingAnswer else { return false }
+    /// The first byte of a held stream's body has come. False when none is held.
+    package mutating func firstByteCame() -> Bool {
+        guard state == .holdingHead else { return false }
         state = .relaying
         return true
     }
 
+    /// The router's word is to pass the held failure on. False when none is held.
+    package mutating func failureKept() -> Bool {
+        guard state == .holdingFailure else { return false }
+        state = .relaying
+        return true
+    }
+
+    /// The server has answered 101. False when nobody waits for that.
+    package mutating func switchedProtocols() -> Bool {
+        guard case .awaitingAnswer = state else { return false }
+        state = .tunnelling
+        return true
+    }
+
+    // MARK: What can go wrong
+
+    /// What to do after the upstream connection failed or ended too early.
+    package enum UpstreamLoss: Equatable, Sendable {
+        /// A kept connection turned out to be dead: the same request again, on a new one.
+        case tryFreshConnection
+        /// Ask the router whether another server may have it.
+        case report
+        /// Tell the client inside the answer, then close.
+        case endVisibly
+        /// Close the tunnel's other end.
+        case endTunnel
+        /// The answer was for nobody: only the books are closed.
+        case endUnheard
+        /// Nobody is concerned any more.
+        case ignore
+    }
+
     /// Connecting failed, the connection broke, or its bytes were no HTTP.
     package mutating func upstreamLost() -> UpstreamLoss {
-        switch state {
-        case .awaitingAnswer(onReused: true) where isRepeatable:
+        if case .awaitingAnswer(onReused: true) = state, body.isRepeatable, audience != .nobody {
             state = .connecting
             return .tryFreshConnection
+        }
+        return attemptLost(endsAnswer: true)
+    }
+
+    /// The probes found the server dead. `isSilent`: nothing has come from it for a while.
+    package mutating func serverLost(isSilent: Bool) -> UpstreamLoss { attemptLost(endsAnswer: isSilent) }
+
+    private mutating func attemptLost(endsAnswer: Bool) -> UpstreamLoss {
+        switch state {
         case .connecting, .awaitingAnswer, .holdingHead:
+            if audience == .nobody {
+                state = .answering
+                return .endUnheard
+            }
             state = .waiting
             return .report
+        case .relaying where endsAnswer:
+            state = .answering
+            return audience == .nobody ? .endUnheard : .endVisibly
+        case .tunnelling:
+            state = .answering
+            return .endTunnel
+        case .relaying, .holdingFailure, .idle, .receiving, .waiting, .answering, .feedingEvents: return .ignore
+        }
+    }
+
+    // MARK: The client
+
+    /// A sign of life is due, although no answer has come. False when the answer has begun or its state forbids it.
+    package mutating func committedEarly() -> Bool {
+        switch state {
+        case .waiting, .connecting, .awaitingAnswer, .holdingHead:
+            guard audience == .client else { return false }
+            audience = .committedClient
+            return true
+        case .idle, .receiving, .holdingFailure, .relaying, .tunnelling, .answering, .feedingEvents: return false
+        }
+    }
+
+    /// What to do when the client has gone.
+    package enum ClientLoss: Equatable, Sendable {
+        case nothing
+        /// Tell the router that the request is cancelled.
+        case cancel
+        /// The same, and close the upstream connection so that generation stops.
+        case cancelAndCloseUpstream
+        /// The answer is read to its end, for a client that may come back for it.
+        case goOn
+    }
+
+    /// `mayGoOn`: the client has named a stream that it can take up again.
+    package mutating func clientLost(mayGoOn: Bool) -> ClientLoss {
+        if mayGoOn, !body.isIncomplete {
+            switch state {
+            case .awaitingAnswer, .holdingHead, .relaying:
+                audience = .nobody
+                return .goOn
+            case .idle, .receiving, .waiting, .connecting, .holdingFailure, .tunnelling, .answering, .feedingEvents: break
+            }
+        }
+        defer { finished() }
+        switch state {
+        case .idle, .receiving, .answering, .feedingEvents: return .nothing
+        case .waiting: return .cancel
+        case .connecting, .awaitingAnswer, .holdingFailure, .holdingHead, .relaying, .tunnelling: return .cancelAndCloseUpstream
+        }
+    }
+
+    /// What an administrator's cancellation comes to.
+    package enum Cancellation: Equatable, Sendable {
+        /// Nothing of the answer has gone out: it is taken back, and the client told.
+        case refuse
+        /// The answer ends visibly.
+        case endVisibly
+        /// The connection ends: whatever we said would be taken for the server's.
+        case endTunnel
+        case endUnheard
+        case nothing
+    }
+
+    package mutating func cancelled() -> Cancellation {
+        if audience == .nobody {
+            state = .answering
+            return .endUnheard
+        }
+        switch state {
+        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .holdingHead:
+            state = .answering
+            return .refuse
         case .relaying:
             state = .answering
             return .endVisibly
         case .tunnelling:
             state = .answering
             return .endTunnel
-        case .holdingAnswer, .idle, .collecting, .waiting, .answering: return .ignore
-        }
-    }
-
-    /// The probes found the server dead. `isSilent`: nothing has come from it for a while.
-    package mutating func serverLost(isSilent: Bool) -> UpstreamLoss {
-        switch state {
-        case .connecting, .awaitingAnswer, .holdingHead:
-            state = .waiting
-            return .report
-        case .relaying where isSilent:
-            state = .answering
-            return .endVisibly
-        case .tunnelling:
-            state = .answering
-            return .endTunnel
-        case .relaying, .holdingAnswer, .idle, .collecting, .waiting, .answering: return .ignore
-        }
-    }
-
-    package mutating func clientLost() -> ClientLoss {
-        defer { state = .idle }
-        switch state {
-        case .idle, .collecting, .answering: return .nothing
-        case .waiting: return .cancel
-        case .connecting, .awaitingAnswer, .holdingAnswer, .holdingHead, .relaying, .tunnelling: return .cancelAndCloseUpstream
+        case .idle, .receiving, .answering, .feedingEvents: return .nothing
         }
     }
 }

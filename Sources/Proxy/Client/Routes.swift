@@ -1,4 +1,3 @@
-import NIOCore
 package import Wire
 
 /// What a request's method and path ask for (CONTRACT sections 3 and 4).
@@ -17,46 +16,6 @@ package enum RouteKind: Equatable, Sendable {
     /// Routed by the model that the body names in JSON.
     var isModel: Bool {
         if case .model = self { true } else { false }
-    }
-}
-
-/// What is known of a target, remembered by each loop for the few targets that most requests have.
-struct KnownTarget {
-    var kind: RouteKind
-    var dialect: APIDialect
-    /// Without the query and slashes at its end.
-    var path: String
-
-    init(method: String, target: String) {
-        kind = Routes.kind(method: method, target: target)
-        dialect = Routes.dialect(target: target)
-        path = String(Routes.path(of: target))
-    }
-}
-
-/// Method and target as they were received, and what they mean.
-struct KnownLine {
-    /// The request's first line up to the target's end.
-    var bytes = ByteBuffer()
-    var method = ""
-    var target = ""
-    var meaning = KnownTarget(method: "", target: "")
-}
-
-/// The targets of `POST` requests, by their text.
-struct KnownTargets {
-    private static let limit = 256
-    private static let longest = 128
-
-    private var posts: [String: KnownTarget] = [:]
-
-    mutating func look(up target: String, method: String) -> KnownTarget {
-        guard method == "POST", target.utf8.count <= Self.longest else { return KnownTarget(method: method, target: target) }
-        if let known = posts[target] { return known }
-        let known = KnownTarget(method: method, target: target)
-        if posts.count >= Self.limit { posts.removeAll() }
-        posts[target] = known
-        return known
     }
 }
 

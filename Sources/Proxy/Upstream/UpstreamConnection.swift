@@ -1,50 +1,71 @@
 import NIOCore
 import Wire
 
-/// One connection to a backend: turns its bytes into a head and body pieces for the request that has leased it.
+/// One connection to a backend. NIO's callbacks become events of the exchange that has leased it, which asks it in turn what the
+/// bytes mean.
 final class UpstreamConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// A longer answer head is refused.
     static let maximumHead = 256 << 10
+    /// An endless row of interim answers (1xx) is no answer.
+    private static let maximumInterimAnswers = 32
 
     let pool: UpstreamPool
-    /// The request it serves; nil while idle.
-    private(set) var owner: ClientHandler?
+    /// The exchange it works for; nil while idle.
+    private(set) var owner: ExchangeRunner?
     private var context: ChannelHandlerContext?
+    private var state = UpstreamAttemptState.idle
+    private var gate = ReadingGate()
     private(set) var head = HTTPHead()
     private(set) var streamKind = StreamKind.none
     private var headEnd = HeadEndScanner()
     /// Bytes of a head that is not complete.
     private var inbound: ByteBuffer?
-    private var isReadingHead = false
-    private var isPaused = false
-    private var hasEnded = false
-    private var lastError: String?
-    /// Interim answers (1xx) passed over for the request at hand; an endless row of them is no answer.
     private var interimAnswers = 0
-    private static let maximumInterimAnswers = 32
+    private var lastError: String?
 
     init(pool: UpstreamPool) { self.pool = pool }
 
     /// Whether the server takes what it is sent.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    /// Lends the connection to a request, whose answer is the next thing expected.
-    func begin(for owner: ClientHandler) {
+    // MARK: Leases
+
+    /// Lends the connection to an exchange, whose answer is the next thing expected once its request has been sent.
+    func begin(for owner: ExchangeRunner, isReused: Bool) {
         self.owner = owner
-        isReadingHead = true
+        state.leased(isReused: isReused)
         interimAnswers = 0
         headEnd = HeadEndScanner()
         inbound = nil
     }
 
-    /// Nobody owns it any more.
-    func detach() {
+    func requestSent() { state.requestSent() }
+
+    /// Back to the pool after a whole answer on a connection that lives on, or unused.
+    func giveBack() {
         owner = nil
-        resumeReading()
+        // One that has been closed in the meantime would swallow the next request.
+        guard state.givenBack() else { return }
+        if gate.openForAll() == .resume { context?.setAutoRead(true) }
+        pool.giveBack(self, at: Clock.now)
     }
+
+    func close() {
+        owner = nil
+        state.ended()
+        context?.close(mode: .all, promise: nil)
+    }
+
+    /// Bytes have come that belong to nobody.
+    func closeUnasked() {
+        pool.forget(self)
+        context?.close(promise: nil)
+    }
+
+    // MARK: Bytes
 
     func write(_ buffer: ByteBuffer) { context?.write(wrapOutboundOut(buffer), promise: nil) }
 
@@ -53,62 +74,42 @@ final class UpstreamConnection: ChannelInboundHandler {
     /// Writes and flushes in one go.
     func send(_ buffer: ByteBuffer) { context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
 
-    func close() {
-        owner = nil
-        hasEnded = true
-        context?.close(mode: .all, promise: nil)
+    func setReading(_ isOn: Bool, _ reason: ReadingGate.Reasons) {
+        switch isOn ? gate.open(reason) : gate.close(reason) {
+        case .none: break
+        case .pause: context?.setAutoRead(false)
+        case .resume: context?.setAutoRead(true)
+        }
     }
 
-    /// Back to the pool after a whole answer on a connection that lives on.
-    func giveBack() {
-        detach()
-        // One that has been closed in the meantime would swallow the next request.
-        guard !hasEnded else { return }
-        pool.giveBack(self, at: Clock.now)
-    }
-
-    func pauseReading() {
-        if !isPaused { context?.setAutoRead(false) }
-        isPaused = true
-    }
-
-    func resumeReading() {
-        if isPaused { context?.setAutoRead(true) }
-        isPaused = false
-    }
-
-    // MARK: Callbacks
+    // MARK: NIO's callbacks
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let buffer = unwrapInboundIn(data)
-        guard let owner else {
-            // An idle server that speaks unasked has lost its place in the protocol.
-            pool.forget(self)
-            context.close(promise: nil)
-            return
-        }
-        owner.loop.readClock()
-        if isReadingHead { readHead(buffer, owner) } else { owner.upstreamBody(buffer) }
+        let meaning = state.meaning
+        guard let owner, meaning != .unasked else { return closeUnasked() }
+        owner.loop.handle(.exchange(owner, .upstreamRead(self, unwrapInboundIn(data), isStale: meaning == .stale)))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        owner?.upstreamReadComplete()
+        if let owner { owner.loop.handle(.exchange(owner, .upstreamReadComplete(self))) }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        owner?.upstreamWritabilityChanged(isWritable: context.channel.isWritable)
+        if let owner {
+            owner.loop.handle(.exchange(owner, .upstreamWritabilityChanged(self, context.channel.isWritable)))
+        }
         context.fireChannelWritabilityChanged()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        hasEnded = true
+        state.ended()
         if let owner {
             self.owner = nil
-            owner.upstreamClosed(lastError ?? "the server closed the connection", isClean: lastError == nil)
+            owner.loop.handle(.exchange(owner, .upstreamEnded(self, error: lastError)))
         } else {
             pool.forget(self)
         }
@@ -120,49 +121,54 @@ final class UpstreamConnection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    // MARK: Heads
+    // MARK: The answer
 
-    private func readHead(_ buffer: ByteBuffer, _ owner: ClientHandler) {
-        var bytes: ByteBuffer
+    /// What the next bytes are.
+    enum Received {
+        /// A part of a head.
+        case needMore
+        /// A 1xx; the final answer follows.
+        case interim(ByteBuffer)
+        case head(ByteBuffer)
+        case body(ByteBuffer)
+        case malformed(String)
+    }
+
+    /// Takes the next part of an answer from `bytes`. Heads are read into `head`.
+    func read(_ bytes: inout ByteBuffer) -> Received {
+        if state == .readingBody {
+            defer { bytes = ByteBuffer() }
+            return bytes.readableBytes > 0 ? .body(bytes) : .needMore
+        }
         if var known = inbound {
             inbound = nil
-            known.writeImmutableBuffer(buffer)
+            known.writeImmutableBuffer(bytes)
             bytes = known
-        } else {
-            bytes = buffer
         }
-        while true {
-            switch headEnd.scan(bytes.readableBytesSpan, limit: Self.maximumHead) {
-            case .needMore:
-                inbound = bytes
-                return
-            case .refused(let problem): return fail(problem)
-            case .complete(let length):
-                guard let headBytes = bytes.readSlice(length: length) else { return }
-                do { try head.parseAnswer(headBytes.readableBytesSpan) } catch { return fail(error) }
-                if head.status < 200, head.status != 101 {
-                    // An interim answer: the final one follows.
-                    interimAnswers += 1
-                    guard interimAnswers <= Self.maximumInterimAnswers else {
-                        lastError = "it sent more than \(Self.maximumInterimAnswers) interim answers (1xx)"
-                        context?.close(promise: nil)
-                        return
-                    }
-                    owner.upstreamInterim(self, headBytes: headBytes)
-                    headEnd = HeadEndScanner()
-                    if bytes.readableBytes == 0 { return }
-                    continue
+        guard bytes.readableBytes > 0 else { return .needMore }
+        switch headEnd.scan(bytes.readableBytesSpan, limit: Self.maximumHead) {
+        case .needMore:
+            inbound = bytes
+            return .needMore
+        case .refused(let problem): return malformed(problem)
+        case .complete(let length):
+            headEnd = HeadEndScanner()
+            guard let headBytes = bytes.readSlice(length: length) else { return .needMore }
+            do { try head.parseAnswer(headBytes.readableBytesSpan) } catch { return malformed(error) }
+            if head.status < 200, head.status != 101 {
+                interimAnswers += 1
+                guard interimAnswers <= Self.maximumInterimAnswers else {
+                    return .malformed("it sent more than \(Self.maximumInterimAnswers) interim answers (1xx)")
                 }
-                isReadingHead = false
-                streamKind = StreamKind(head, headBytes.readableBytesSpan)
-                owner.upstreamHead(self, headBytes: headBytes, rest: bytes)
-                return
+                return .interim(headBytes)
             }
+            state.headEnded()
+            streamKind = StreamKind(head, headBytes.readableBytesSpan)
+            return .head(headBytes)
         }
     }
 
-    private func fail(_ problem: HeadProblem) {
-        lastError = "its answer is not HTTP that can be trusted: \(problem.message)"
-        context?.close(promise: nil)
+    private func malformed(_ problem: HeadProblem) -> Received {
+        .malformed("its answer is not HTTP that can be trusted: \(problem.message)")
     }
 }

@@ -107,7 +107,7 @@ struct OriginalFaultsTests {
         try await client.send(chat())
         try await engine.observations { $0.concurrency == 1 }
         let isCut = try await loop.submit {
-            context.value.clients.values.contains { $0.hasExpired(at: Clock.now + .seconds(3600)) }
+            context.value.clients.values.contains { $0.runner.deadline.isOver(at: Clock.now + .seconds(3600)) }
         }.get()
         await client.close()
         try await engine.observations { $0.cancelled == 1 }

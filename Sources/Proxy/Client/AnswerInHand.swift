@@ -1,0 +1,103 @@
+import NIOCore
+import Routing
+import Wire
+
+/// A server's answer on its way: its framing is read once, its content looked at in passing.
+struct AnswerInHand {
+    /// What becomes of the content.
+    enum Use {
+        case forward
+        /// The answer cannot follow a stream that has begun: it is gathered up to a limit, and told as an error.
+        case gather([UInt8])
+    }
+
+    private static let gatheredBytes = 16 << 10
+
+    private(set) var body: BodyReader
+    let streamKind: StreamKind
+    private(set) var use: Use
+    /// The connection can be used again once the answer is whole.
+    var keepsUpstream: Bool
+    /// The last two bytes of content: tell whether an event is complete.
+    private(set) var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
+    private(set) var contentCount = 0
+    /// How regularly the pieces of a stream come.
+    var pace = StreamPace()
+
+    init(body: BodyReader, streamKind: StreamKind, use: Use, keepsUpstream: Bool) {
+        self.body = body
+        self.streamKind = streamKind
+        self.use = use
+        self.keepsUpstream = keepsUpstream
+    }
+
+    /// Whether an event, or a line, is complete: something of ours can stand behind it.
+    var isBetweenEvents: Bool {
+        switch streamKind {
+        case .events: lastBytes == (0x0A, 0x0A)
+        case .lines: lastBytes.1 == 0x0A
+        case .none: false
+        }
+    }
+
+    /// The server has not said how long the body is, so that something of ours can stand between its events.
+    var hasOpenLength: Bool { body.isChunked || body.isUntilClose }
+
+    /// Reads the next piece. Nil when its chunks are malformed.
+    mutating func read(_ bytes: ByteBuffer) -> AnswerPiece? {
+        var piece = AnswerPiece(bytes: bytes)
+        let beganBetweenChunks = body.isChunked && body.isBetweenChunks
+        let span = bytes.readableBytesSpan
+        reading: while true {
+            switch body.next(span, &piece.consumed) {
+            case .content(let range): piece.content.append(range)
+            case .needMore, .finished: break reading
+            case .malformed: return nil
+            }
+        }
+        piece.isLast = body.isFinished
+        piece.isWholeChunks = beganBetweenChunks && (piece.isLast || body.isBetweenChunks)
+        if piece.isLast, piece.consumed < bytes.readableBytes { keepsUpstream = false }
+        observe(piece, span)
+        return piece
+    }
+
+    private mutating func observe(_ piece: AnswerPiece, _ span: RawSpan) {
+        guard let last = piece.content.last else { return }
+        contentCount += piece.content.byteCount
+        func byte(_ index: Int) -> UInt8 { span.unsafeLoad(fromByteOffset: index, as: UInt8.self) }
+        let before = last.count > 1 ? byte(last.upperBound - 2) : lastBytes.1
+        lastBytes = (before, byte(last.upperBound - 1))
+        guard case .gather(var content) = use else { return }
+        use = .forward
+        piece.content.forEach { range in
+            let room = max(0, Self.gatheredBytes - content.count)
+            span.extracting(range).withUnsafeBytes { content.append(contentsOf: $0.prefix(room)) }
+        }
+        use = .gather(content)
+    }
+
+    /// The connection has ended cleanly: true when that is the body's proper end.
+    mutating func connectionEnded() -> Bool { body.connectionEnded() }
+}
+
+/// Whether the pieces of an answer's body mean something one by one.
+enum StreamKind {
+    case none
+    /// `text/event-stream`
+    case events
+    /// `application/x-ndjson`
+    case lines
+
+    /// What the head of an answer says.
+    init(_ head: borrowing HTTPHead, _ bytes: RawSpan) {
+        self = .none
+        guard let field = head.first(.contentType) else { return }
+        let type = bytes.extracting(field.value)
+        if type.hasPrefixIgnoringCase(anyOf: ["text/event-stream"]) {
+            self = .events
+        } else if type.hasPrefixIgnoringCase(anyOf: ["application/x-ndjson"]) {
+            self = .lines
+        }
+    }
+}

@@ -1,0 +1,243 @@
+import NIOCore
+import Wire
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// Writing answers as HTTP/1. Nothing else of the client's side knows how bytes are framed.
+extension ClientHandler: ClientStream {
+    static let joinedBytes = 16 << 10
+
+    private var isHTTP10: Bool { runner.head.minorVersion == 0 }
+    var takesOpenAnswers: Bool { !isHTTP10 }
+    var closed: EventLoopFuture<Void> { context?.channel.closeFuture ?? loop.goneClient.closed }
+
+    // MARK: Heads
+
+    /// Early hints and the like go on to clients that can take them.
+    func sendInterim(_ head: borrowing HTTPHead, _ bytes: ByteBuffer) {
+        guard !isHTTP10, framing == .none else { return }
+        let source = bytes.readableBytesSpan
+        var writer = ByteWriter()
+        writer.write("HTTP/1.1")
+        writer.write(source, 8..<head.fieldsStart)
+        writer.copyFields(of: head, from: source, except: FieldSet(.contentLength))
+        writer.endHead()
+        writer.withSpan { write($0) }
+        flush()
+    }
+
+    func sendHead(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, body: BodyReader, _ fields: AnswerFields) {
+        framing = AnswerFraming(body, isHTTP10: isHTTP10)
+        if framing.endsConnection { connection.closeAfterAnswer() }
+        writeHead(head, bytes, fields, into: &loop.headWriter)
+        // Held until the first piece of the body is written: one system call for both.
+        loop.headWriter.withSpan { write($0) }
+    }
+
+    private func writeHead(
+        _ head: borrowing HTTPHead, _ bytes: ByteBuffer, _ fields: AnswerFields, into writer: inout ByteWriter
+    ) {
+        let source = bytes.readableBytesSpan
+        writer.reset()
+        writer.write("HTTP/1.1")
+        writer.write(source, 8..<head.fieldsStart)
+        writer.copyFields(
+            of: head, from: source, except: fields.isEventStream ? AnswerFields.replacedInStreams : AnswerFields.replaced)
+        if framing == .chunked { writer.write("Transfer-Encoding: chunked\r\n") }
+        fields.write(into: &writer)
+        writeConnectionField(into: &writer)
+        writer.endHead()
+    }
+
+    func sendHead(_ head: OwnHead) {
+        var writer = ByteWriter()
+        writer.write("HTTP/1.1 ")
+        writer.write(head.status)
+        writer.write(" ")
+        writer.write(HTTPStatus.reason(head.status))
+        writer.write("\r\n")
+        if let contentType = head.contentType { writer.writeField("Content-Type", contentType) }
+        for field in head.fields {
+            writer.write(field.name)
+            writer.write(": ")
+            writer.write(field.value)
+            writer.write("\r\n")
+        }
+        switch head.body {
+        case .none: framing = .noBody
+        case .length(let length):
+            framing = .length
+            writer.write("Content-Length: ")
+            writer.write(length)
+            writer.write("\r\n")
+        case .open:
+            framing = isHTTP10 ? .untilClose : .chunked
+            if framing == .chunked { writer.write("Transfer-Encoding: chunked\r\n") } else { connection.closeAfterAnswer() }
+        }
+        writeConnectionField(into: &writer)
+        writer.endHead()
+        writer.withSpan { write($0) }
+    }
+
+    private func writeConnectionField(into writer: inout ByteWriter) {
+        if loop.isDraining { connection.closeAfterAnswer() }
+        if connection.closesAfterAnswer {
+            writer.write("Connection: close\r\n")
+        } else if isHTTP10 {
+            writer.write("Connection: keep-alive\r\n")
+        }
+    }
+
+    // MARK: Bodies
+
+    /// In the framing it came with wherever that is possible.
+    func send(_ piece: AnswerPiece) {
+        switch framing {
+        case .none, .noBody, .ended: break
+        case .length: write(piece.bytes, 0..<piece.consumed)
+        case .untilClose: piece.content.forEach { write(piece.bytes, $0) }
+        case .chunked where piece.isWholeChunks:
+            write(piece.bytes, 0..<piece.consumed)
+            if piece.isLast { framing = .ended }
+        case .chunked:
+            // The content becomes a chunk of its own, so that what the client has received always ends between two chunks and an
+            // error can be told there.
+            if piece.content.byteCount > 0 {
+                write(String(piece.content.byteCount, radix: 16) + "\r\n")
+                piece.content.forEach { write(piece.bytes, $0) }
+                write("\r\n")
+            }
+        }
+    }
+
+    func send(_ content: [UInt8]) {
+        switch framing {
+        case .none, .noBody, .ended: break
+        case .length, .untilClose: write(content)
+        case .chunked:
+            guard !content.isEmpty else { break }
+            write(String(content.count, radix: 16) + "\r\n")
+            write(content)
+            write("\r\n")
+        }
+    }
+
+    func end() {
+        if framing == .chunked { write("0\r\n\r\n") }
+        flush()
+        framing = .none
+        let isLast = !runner.head.isPersistent
+        if loop.isDraining { connection.closeAfterAnswer() }
+        switch connection.answerEnded() {
+        case .nextRequest:
+            deadline.set(.request, within: loop.settings.idleTimeout, from: loop.now)
+            if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) }
+        case .close: closeBehindAnswer(isLast: isLast)
+        case .nothing: break
+        }
+    }
+
+    func breakOff(_ event: [UInt8]?) {
+        if let event, framing == .chunked || framing == .untilClose { send(event) }
+        flush()
+        if framing == .untilClose, event == nil {
+            // Any ordinary end would be the answer's proper one.
+            reset()
+        } else {
+            closeGracefully()
+        }
+        framing = .none
+    }
+
+    /// Ends the connection with RST.
+    private func reset() {
+        let channel = context?.channel
+        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+        channel?.close(promise: nil)
+    }
+
+    // MARK: Reading
+
+    func stopReceiving() {
+        bodyReader = nil
+        connection.closeAfterAnswer()
+    }
+
+    func setReading(_ isOn: Bool, _ reason: ReadingGate.Reasons) {
+        switch isOn ? connection.gate.open(reason) : connection.gate.close(reason) {
+        case .none: break
+        case .pause: context?.setAutoRead(false)
+        case .resume: context?.setAutoRead(true)
+        }
+    }
+
+    // MARK: Tunnels
+
+    func beginTunnel(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, _ fields: AnswerFields) {
+        connection.tunnelBegan()
+        var writer = ByteWriter()
+        writer.write("HTTP/1.1 101 Switching Protocols\r\n")
+        writer.copyFields(of: head, from: bytes.readableBytesSpan, except: AnswerFields.replaced)
+        writer.write("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        fields.write(into: &writer)
+        writer.endHead()
+        writer.withSpan { write($0) }
+        flush()
+        setReading(true, .sentAhead)
+        let sentAhead = input
+        input = ByteBuffer()
+        if sentAhead.readableBytes > 0 { loop.handle(.client(self, .received(sentAhead))) }
+    }
+
+    func sendThroughTunnel(_ bytes: ByteBuffer) { write(bytes, 0..<bytes.readableBytes) }
+
+    // MARK: Bytes
+
+    func write(_ text: String) { held.writeString(text) }
+
+    private func write(_ span: RawSpan) { held.writeBytes(span) }
+
+    private func write(_ bytes: [UInt8]) { held.writeBytes(bytes) }
+
+    /// Small pieces are joined with what is held; larger ones are written as they are, without a copy.
+    private func write(_ buffer: ByteBuffer, _ range: Range<Int>) {
+        if range.count <= Self.joinedBytes - held.readableBytes {
+            held.writeBytes(buffer.readableBytesSpan.extracting(range))
+            return
+        }
+        writeHeld(flushing: false)
+        guard let context, let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else {
+            return
+        }
+        runner.record.bytesSent += range.count
+        context.write(wrapOutboundOut(slice), promise: nil)
+    }
+
+    /// The bytes are moved out first: while they are written, anything may happen.
+    private func writeHeld(flushing: Bool) {
+        guard let context else { return held.clear(minimumCapacity: 0) }
+        guard held.readableBytes > 0 else {
+            if flushing { context.flush() }
+            return
+        }
+        runner.record.bytesSent += held.readableBytes
+        var bytes = ByteBuffer()
+        swap(&bytes, &held)
+        if flushing {
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+            // Once everything is out, nobody else refers to the memory and it is used again.
+            bytes.clear(minimumCapacity: 0)
+            held = bytes
+        } else {
+            context.write(wrapOutboundOut(bytes), promise: nil)
+        }
+    }
+
+    func flush() { writeHeld(flushing: true) }
+}

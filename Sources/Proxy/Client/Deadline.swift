@@ -1,0 +1,26 @@
+package import Routing
+
+/// When something is given up that has not happened by then, and what that was. Looked at a few times a second.
+package struct Deadline<Meaning: Sendable>: Sendable {
+    private var moment: Moment?
+    private var meaning: Meaning?
+
+    package init() {}
+
+    /// - Parameter interval: nil for no limit.
+    package mutating func set(_ meaning: Meaning, within interval: Interval?, from now: Moment) {
+        moment = interval.map { now + $0 }
+        self.meaning = meaning
+    }
+
+    package mutating func clear() { moment = nil }
+
+    package func isOver(at now: Moment) -> Bool { moment.map { $0 <= now } ?? false }
+
+    /// What has not happened in time; told once.
+    package mutating func expired(at now: Moment) -> Meaning? {
+        guard isOver(at: now) else { return nil }
+        moment = nil
+        return meaning
+    }
+}

@@ -1,0 +1,188 @@
+import NIOCore
+import Routing
+import Wire
+
+/// A server's answer on its way to the client.
+extension ExchangeRunner {
+    /// Bytes have come on a connection. `isStale`: they were sent before the server could have had the request.
+    func upstreamRead(_ connection: UpstreamConnection, _ received: ByteBuffer, isStale: Bool) {
+        // The connection was given back since, and these belong to nobody.
+        guard attempt.upstream === connection else { return connection.closeUnasked() }
+        if isStale {
+            dropUpstream()
+            return carryOut(exchange.upstreamLost(), .beforeAnswer("sent something before the request"))
+        }
+        var bytes = received
+        while attempt.upstream === connection {
+            switch connection.read(&bytes) {
+            case .needMore: return
+            // `100 Continue` is this hop's own business.
+            case .interim(let head):
+                if connection.head.status != 100 { stream.sendInterim(connection.head, head) }
+            case .head(let head): return answerHead(connection, head, rest: bytes)
+            case .body(let piece): return answerBody(piece)
+            case .malformed(let problem):
+                dropUpstream()
+                return carryOut(exchange.upstreamLost(), .beforeAnswer(problem))
+            }
+        }
+    }
+
+    private func answerHead(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, rest: ByteBuffer) {
+        pulse.lastUpstreamByteAt = loop.now
+        let status = connection.head.status
+        if status == 101 {
+            guard request.wantsUpgrade else {
+                // Nobody asked for another protocol: `Upgrade` is not passed on.
+                dropUpstream()
+                return carryOut(exchange.upstreamLost(), .beforeAnswer("switched protocols unasked"))
+            }
+            return beginTunnel(connection, headBytes, rest)
+        }
+        // Nothing more comes after a stream's head that has no body: to HEAD, or with a length of 0.
+        let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
+        switch exchange.answerHead(status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0) {
+        case .forward: forward(connection, headBytes, rest)
+        case .holdHead: attempt.held = HeldAnswer(connection: connection, head: headBytes)
+        case .holdAndReport:
+            attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
+            connection.setReading(false, .answerHeld)
+            guard let ticket = attempt.ticket else { return }
+            loop.router.send(.attemptFailed(ticket, .answered(status: status)), from: loop)
+        case .ignore: dropUpstream()
+        }
+    }
+
+    private var isHead: Bool { request.line.method == "HEAD" }
+
+    private func answerBody(_ bytes: ByteBuffer) {
+        switch exchange.state {
+        case .holdingHead:
+            guard let held = attempt.held, exchange.firstByteCame() else { return }
+            attempt.held = nil
+            pulse.lastUpstreamByteAt = loop.now
+            forward(held.connection, held.head, bytes)
+        case .holdingFailure: attempt.held?.rest.writeImmutableBuffer(bytes)
+        case .relaying: relay(bytes)
+        case .tunnelling: stream.sendThroughTunnel(bytes)
+        case .idle, .receiving, .waiting, .connecting, .awaitingAnswer, .answering, .feedingEvents: break
+        }
+    }
+
+    /// Sends the head and whatever of the body has come; from here on nothing can be taken back.
+    func forward(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ rest: ByteBuffer) {
+        let status = connection.head.status
+        let body = BodyReader(answer: connection.head, toHead: isHead)
+        let isEventStream = connection.streamKind == .events
+        let closesAfterStream = isEventStream && !connection.pool.endpoint.keepsConnectionAfterStream
+        let isCommitted = exchange.audience == .committedClient
+        var current = AnswerInHand(
+            body: body, streamKind: connection.streamKind,
+            use: isCommitted && !(status == 200 && isEventStream) ? .gather([]) : .forward,
+            keepsUpstream: connection.head.isPersistent && !closesAfterStream)
+        record.status = status
+        record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
+        expectNextBytes()
+        if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
+        if let ticket = attempt.ticket, attempt.grant?.isTrial == true {
+            loop.router.send(.answerBegan(ticket), from: loop)
+        }
+        if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
+        answer = current
+        // Not `clear()`: on shared memory that allocates anew.
+        request.headBytes = ByteBuffer()
+        request.body = ByteBuffer()
+        if body.isFinished {
+            answerComplete()
+        } else if rest.readableBytes > 0 {
+            relay(rest)
+        } else {
+            stream.flush()
+        }
+    }
+
+    func answerFields(_ connection: UpstreamConnection) -> AnswerFields {
+        AnswerFields(
+            requestID: record.requestID, serverLine: connection.pool.lines.server, instance: record.instance,
+            attempts: record.attempts, queuedMilliseconds: record.queuedMilliseconds,
+            isEventStream: connection.streamKind == .events)
+    }
+
+    /// Passes a piece of the body on.
+    private func relay(_ bytes: ByteBuffer) {
+        guard var current = answer else { return }
+        // Taken out while it changes: two references would copy.
+        answer = nil
+        current.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
+        pulse.lastUpstreamByteAt = loop.now
+        if loop.settings.betweenBytesTimeout != nil { expectNextBytes() }
+        let piece = current.read(bytes)
+        answer = current
+        guard let piece else {
+            dropUpstream()
+            return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
+        }
+        if request.line.kind.isModel {
+            let span = bytes.readableBytesSpan
+            piece.content.forEach { tail.append(span, $0) }
+        }
+        if case .forward = current.use { stream.send(piece) }
+        if piece.isLast { answerComplete() }
+    }
+
+    /// The whole answer has been passed on.
+    func answerComplete() {
+        if case .gather(let content) = answer?.use { return tellGathered(content) }
+        if exchange.bodyStopped() {
+            // The server did not want the rest of the body: neither connection is where a next request could begin.
+            answer?.keepsUpstream = false
+            stream.stopReceiving()
+        }
+        stream.end()
+        if let upstream = attempt.upstream {
+            attempt.upstream = nil
+            if answer?.keepsUpstream == true { upstream.giveBack() } else { upstream.close() }
+        }
+        endRequest(.complete)
+        finishExchange()
+    }
+
+    /// An answer that is no stream has come whole, for a client that was promised one: it is told as an error.
+    private func tellGathered(_ content: [UInt8]) {
+        var message = "\(record.server ?? "The server") answered \(record.status)."
+        if let json = try? JSON(parsing: content) {
+            let error = json["error"]
+            message += " " + (error?["message"]?.stringValue ?? error?.stringValue ?? json.text)
+        }
+        dropUpstream()
+        stream.breakOff(
+            ErrorReply(status: record.status, code: "upstream_failed", message: message).streamEvent(request.line.dialect))
+        endRequest(.complete)
+        finishExchange()
+    }
+
+    /// The server broke after bytes had gone out: the client is told inside the answer if that is possible, and the
+    /// connection is closed without a proper end. `isFault`: the server is to blame.
+    func breakAnswer(_ detail: String, isFault: Bool = true) {
+        stream.breakOff(eventAboutBreak(detail))
+        loop.counters.answersBroken += 1
+        endRequest(.upstreamBroke, fault: isFault ? "broke in the middle of an answer: \(detail)" : nil)
+        finishExchange()
+    }
+
+    private func eventAboutBreak(_ detail: String) -> [UInt8]? {
+        let isCommitted = exchange.audience == .committedClient
+        guard let answer, answer.streamKind != .none || isCommitted else { return nil }
+        let reply = ErrorReply(
+            status: 502, code: "upstream_failed",
+            message: "The answer is incomplete: \(record.server ?? "the server") \(detail).")
+        let separator: [UInt8] =
+            switch answer.streamKind {
+            case .none: []
+            case .events: answer.contentCount > 0 && !answer.isBetweenEvents ? [0x0A, 0x0A] : []
+            case .lines: answer.contentCount > 0 && !answer.isBetweenEvents ? [0x0A] : []
+            }
+        let dialect = answer.streamKind == .lines && !isCommitted ? .ollama : request.line.dialect
+        return separator + reply.streamEvent(dialect)
+    }
+}

@@ -1,0 +1,108 @@
+import NIOCore
+import Routing
+import Wire
+
+/// A granted request on its way to its server, and what can go wrong there.
+extension ExchangeRunner {
+    /// Gets a connection to the granted server: a kept one, or a new one.
+    func lease(allowKept: Bool) {
+        guard let backend = attempt.grant?.backend else { return }
+        guard let pool = loop.pool(of: backend) else {
+            return carryOut(exchange.upstreamLost(), .connect("the server is no longer configured"))
+        }
+        if refusesResponsesSocket(pool.endpoint) { return }
+        attempt.dialNumber += 1
+        if allowKept, let kept = pool.leaseKept(at: loop.now) { return send(on: kept, isReused: true) }
+        let number = attempt.dialNumber
+        pool.dial(timeout: loop.settings.connectTimeout) { [self] result in
+            loop.handle(.exchange(self, .dialled(number: number, result)))
+        }
+    }
+
+    func dialled(_ number: Int, _ result: Result<UpstreamConnection, any Error>) {
+        let isCurrent = number == attempt.dialNumber && exchange.state == .connecting
+        switch result {
+        case .success(let connection):
+            if isCurrent { send(on: connection, isReused: false) } else { connection.giveBack() }
+        case .failure(let error):
+            if isCurrent { carryOut(exchange.upstreamLost(), .connect(ConnectProblem.text(error))) }
+        }
+    }
+
+    private func send(on connection: UpstreamConnection, isReused: Bool) {
+        let sending = exchange.connected(isReused: isReused)
+        guard sending != .nobody else { return connection.giveBack() }
+        attempt.upstream = connection
+        pulse.lastUpstreamByteAt = loop.now
+        connection.begin(for: self, isReused: isReused)
+        connection.setReading(stream.isWritable, .clientSlow)
+        deadline.set(.firstByte, within: loop.settings.firstByteTimeout, from: loop.now)
+        if sending == .streamed { beginUpload(on: connection) } else { sendWhole(on: connection) }
+    }
+
+    /// Sends the request. The bytes are the loop's no longer while they are written: what the socket does then must not find them.
+    private func sendWhole(on connection: UpstreamConnection) {
+        let body = outgoingBody()
+        let isFramed = body.count > 0 || head.framing != .unstated
+        var bytes = loop.takeOutbound()
+        writeRequestHead(for: connection.pool, framing: isFramed ? .length(body.count) : .none)
+        loop.headWriter.withSpan { _ = bytes.writeBytes($0) }
+        if body.count <= ClientHandler.joinedBytes {
+            body.forEachPiece { bytes.writeImmutableBuffer($0) }
+            connection.send(bytes)
+        } else {
+            connection.write(bytes)
+            body.forEachPiece { connection.write($0) }
+            connection.flush()
+        }
+        loop.giveBackOutbound(bytes)
+        connection.requestSent()
+    }
+
+    // MARK: What can go wrong
+
+    /// The leased connection has ended. `error`: nil when with FIN, which ends a body that has no other end.
+    func upstreamEnded(_ connection: UpstreamConnection, _ error: String?) {
+        guard attempt.upstream === connection else { return }
+        attempt.upstream = nil
+        upstreamClosed(error: error)
+    }
+
+    func upstreamClosed(error: String?) {
+        if error == nil, exchange.state == .relaying, answer?.connectionEnded() == true { return answerComplete() }
+        carryOut(exchange.upstreamLost(), .beforeAnswer(error ?? "the server closed the connection"))
+    }
+
+    func upstreamTimedOut() {
+        guard attempt.upstream != nil else { return }
+        dropUpstream()
+        guard exchange.state != .relaying else {
+            return carryOut(exchange.upstreamLost(), .beforeAnswer("was silent for longer than timeouts.between-bytes"))
+        }
+        // A prefill that took too long here takes too long elsewhere: no second try.
+        endRequest(.refused, fault: "did not begin to answer within timeouts.first-byte")
+        refuse(
+            .init(
+                status: 504, code: "upstream_timeout",
+                message: "\(record.server ?? "The server") did not begin to answer within timeouts.first-byte."))
+    }
+
+    func carryOut(_ loss: Exchange.UpstreamLoss, _ failure: AttemptFailure) {
+        switch loss {
+        case .ignore: break
+        case .tryFreshConnection: lease(allowKept: false)
+        case .report:
+            attempt.held = nil
+            deadline.clear()
+            guard let ticket = attempt.ticket else { return }
+            let isFinal = !exchange.body.isRepeatable
+            if exchange.body == .streaming, exchange.bodyStopped() { stream.stopReceiving() }
+            loop.router.send(.attemptFailed(ticket, isFinal ? .notRepeatable(failure.message) : failure), from: loop)
+        case .endVisibly: breakAnswer(failure.message)
+        case .endTunnel: endTunnel(.complete)
+        case .endUnheard:
+            endRequest(.upstreamBroke, fault: failure.message)
+            finishExchange()
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Routing
+import Wire
+
+/// The ends of requests, and the books about them.
+extension ExchangeRunner {
+    /// The exchange is over; the next one may begin.
+    func finishExchange() {
+        if exchange.audience == .nobody { loop.detached[ObjectIdentifier(self)] = nil }
+        answer = nil
+        attempt.reset()
+        deadline.clear()
+        exchange.finished()
+    }
+
+    /// An administrator ends the request.
+    func cancelled(_ ticket: Ticket) {
+        guard attempt.ticket == ticket else { return }
+        switch exchange.cancelled() {
+        case .nothing: break
+        case .refuse:
+            withdraw()
+            // A status that clients do not take as an invitation to try again.
+            refuse(.init(status: 410, code: "request_cancelled", message: "An administrator cancelled this request."))
+        case .endVisibly:
+            dropUpstream()
+            breakAnswer("was told by an administrator to stop", isFault: false)
+        case .endTunnel:
+            dropUpstream()
+            endTunnel(.upstreamBroke)
+        case .endUnheard:
+            dropUpstream()
+            endRequest(.upstreamBroke)
+            finishExchange()
+        }
+    }
+
+    /// Takes the request back from the router and its server; nobody is to blame.
+    func withdraw() {
+        dropUpstream()
+        attempt.held = nil
+        guard let ticket = attempt.ticket else { return }
+        attempt.ticket = nil
+        loop.forget(ticket)
+        loop.router.send(.requestCancelled(ticket), from: loop)
+    }
+
+    /// The request leaves the router and the books, exactly once. `fault`: what its server did wrong.
+    func endRequest(_ ending: RequestRecord.Ending, fault: String? = nil) {
+        guard let ticket = attempt.ticket else { return }
+        attempt.ticket = nil
+        loop.forget(ticket)
+        record.ending = exchange.audience == .nobody ? .clientGone : ending
+        if let found = tail.timings() {
+            record.timings = Timings(
+                promptTokens: found.promptTokens, promptMilliseconds: found.promptMilliseconds,
+                predictedTokens: found.predictedTokens, predictedMilliseconds: found.predictedMilliseconds)
+            record.cachedTokens = found.cachedTokens
+        }
+        switch ending {
+        case .clientGone:
+            if record.status == 0 { record.status = 499 }
+            loop.counters.clientsGone += 1
+            loop.router.send(.requestCancelled(ticket), from: loop)
+        case .complete, .upstreamBroke, .refused:
+            let verdict: Outcome.Ending = ending == .complete ? .complete : fault.map { .broken($0) } ?? .abandoned
+            loop.router.send(.finished(ticket, Outcome(verdict, timings: record.timings)), from: loop)
+        }
+        if ending != .refused { finishRecord() }
+    }
+
+    func finishRecord() {
+        record.totalMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
+        loop.counters.requestsByStatusClass[min(5, max(0, record.status / 100))] += 1
+        loop.counters.bytesReceived += record.bytesReceived
+        loop.counters.bytesSent += record.bytesSent
+        loop.log(record)
+    }
+}

@@ -1,0 +1,97 @@
+import NIOCore
+import Wire
+
+/// Answers of our own: the balancer's endpoints, and errors in the client's API.
+extension ExchangeRunner {
+    /// Asks the balancer's own endpoints.
+    func answerHere() {
+        exchange.localAnswerBegan()
+        let local = LocalRequest(
+            method: request.line.method, target: request.line.target, body: Array(request.body.readableBytesView))
+        switch loop.localEndpoints.answer(local) {
+        case .now(let response): send(response, isRefusal: false)
+        case .later(let future):
+            let bound = NIOLoopBound((self, requestNumber), eventLoop: loop.eventLoop)
+            future.hop(to: loop.eventLoop).whenComplete { result in
+                let (runner, number) = bound.value
+                runner.loop.handle(.exchange(runner, .answeredHere(number: number, result)))
+            }
+        case .events(let begin):
+            guard exchange.eventFeedBegan() else { return }
+            stream.sendHead(
+                OwnHead(
+                    status: 200, contentType: "text/event-stream",
+                    fields: [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")], body: .open))
+            stream.flush()
+            begin(EventSink(self, closed: stream.closed))
+        }
+    }
+
+    func answeredHere(_ number: Int, _ result: Result<LocalResponse, any Error>) {
+        guard number == requestNumber, exchange.state == .answering else { return }
+        switch result {
+        case .success(let response): send(response, isRefusal: false)
+        case .failure(let error): refuse(.init(status: 502, code: "upstream_failed", message: String(describing: error)))
+        }
+    }
+
+    func feed(_ number: Int, _ bytes: [UInt8]) {
+        guard number == requestNumber, exchange.state == .feedingEvents else { return }
+        stream.send(bytes)
+        stream.flush()
+    }
+
+    /// `isRefusal`: in place of a server's answer, so that it belongs into the books.
+    private func send(_ response: LocalResponse, isRefusal: Bool) {
+        let hasBody = response.status != 204
+        stream.sendHead(
+            OwnHead(
+                status: response.status, contentType: response.contentType, fields: response.headers,
+                body: hasBody ? .length(response.body.count) : .none))
+        if hasBody, request.line.method != "HEAD" { stream.send(response.body) }
+        stream.end()
+        if isRefusal { finishRecord() }
+        finishExchange()
+    }
+
+    /// Answers with an error in the client's API.
+    func refuse(_ reply: ErrorReply) {
+        let isCommitted = exchange.audience == .committedClient
+        exchange.localAnswerBegan()
+        deadline.clear()
+        record.requestID = requestID()
+        if record.address.isEmpty { record.address = request.peer.address }
+        record.status = reply.status
+        record.ending = .refused
+        if exchange.bodyStopped() { stream.stopReceiving() }
+        let isRefusal = request.line.kind != .own
+        if isCommitted {
+            // A stream has begun without an answer: the error is its only event.
+            stream.breakOff(reply.streamEvent(request.line.dialect))
+            if isRefusal { finishRecord() }
+            return finishExchange()
+        }
+        var headers: [(name: String, value: String)] = [("X-Request-Id", record.requestID)]
+        if reply.status == 426 { headers.append(("Upgrade", "HTTP/1.1")) }
+        if let seconds = reply.retryAfterSeconds { headers.append(("Retry-After", String(seconds))) }
+        send(
+            LocalResponse(status: reply.status, headers: headers, body: reply.json(request.line.dialect).bytes),
+            isRefusal: isRefusal)
+    }
+
+    /// No more of the request is taken; the connection ends with the answer.
+    func refuseReceiving(_ reply: ErrorReply) {
+        _ = exchange.bodyStopped()
+        stream.stopReceiving()
+        switch exchange.state {
+        case .idle, .receiving: refuse(reply)
+        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .holdingHead:
+            withdraw()
+            refuse(reply)
+        case .relaying:
+            dropUpstream()
+            if exchange.upstreamLost() == .endVisibly { breakAnswer("was sent a faulty request", isFault: false) }
+        case .tunnelling, .answering, .feedingEvents: break
+        }
+    }
+}

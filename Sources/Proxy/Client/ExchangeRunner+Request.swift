@@ -1,0 +1,234 @@
+import NIOCore
+import Routing
+import Wire
+
+/// Receiving a request: what is refused at its head, its body, and the question to the router.
+extension ExchangeRunner {
+    /// A client that sends nothing for so long, although it could, is given up.
+    private static let bodyPause = Interval.seconds(60)
+
+    // MARK: The head
+
+    /// A request begins; `head` has been read from `headBytes`.
+    func begin(_ line: RequestLine, _ headBytes: ByteBuffer, from peer: Peer, hasBody: Bool) {
+        startRecord(method: line.method, path: line.path)
+        record.bytesReceived = headBytes.readableBytes
+        request = RequestInHand()
+        request.line = line
+        request.peer = peer
+        request.headBytes = headBytes
+        request.nextUploadLook = loop.settings.retryBody
+        request.wantsUpgrade = asksForWebSocket
+        exchange.headReceived(hasBody: hasBody)
+        if let reply = refusalAtHead() { return refuse(reply) }
+        if scansJSON { scanner.reset() }
+        guard hasBody else { return bodyComplete() }
+        if case .length(let length) = head.framing {
+            guard length <= maxBody else { return refuseBody(length: length) }
+            // Grown by doubling later on: a length that is only promised costs no more than this.
+            request.body.reserveCapacity(min(length, 1 << 20))
+        }
+        expectBody()
+    }
+
+    /// A head that cannot be read.
+    func refuseHead(_ reply: ErrorReply, from peer: Peer) {
+        startRecord(method: "", path: "")
+        request = RequestInHand()
+        request.peer = peer
+        exchange.headReceived(hasBody: false)
+        refuse(reply)
+    }
+
+    private func startRecord(method: String, path: String) {
+        requestNumber &+= 1
+        tail.reset()
+        pulse = Pulse(arrivedAt: loop.now)
+        record = RequestRecord()
+        record.startedAt = loop.wallMilliseconds
+        record.method = method
+        record.path = path
+    }
+
+    /// What can be refused before a byte of the body is kept.
+    private func refusalAtHead() -> ErrorReply? {
+        let line = request.line
+        if line.kind.steersBalancer(path: line.path), let denial = loop.settings.localAccess.denial(of: caller) {
+            return .init(status: 403, code: "forbidden", message: denial.message(path: line.path))
+        }
+        guard line.kind != .own, head.present.contains(.via), hasPassedHere else { return nil }
+        return .init(
+            status: 508, code: "loop_detected",
+            message: "This request has passed this balancer before: one of its servers is the balancer itself, "
+                + "or another balancer that sends requests back. Remove that server from the configuration.")
+    }
+
+    private var caller: LocalAccess.Caller {
+        .init(
+            peerIsLoopback: request.peer.isLoopback, isForwarded: !head.present.isDisjoint(with: Self.forwardingFields),
+            host: value(of: .host), origin: value(of: .origin), fetchSite: value(of: .fetchSite))
+    }
+
+    /// Fields that a proxy adds.
+    private static let forwardingFields = FieldSet(.via, .forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
+
+    /// `Via` has our own name in it.
+    private var hasPassedHere: Bool {
+        head.fields.contains { $0.known == .via && string($0.value).contains(loop.viaName) }
+    }
+
+    // MARK: The body
+
+    func expectBody() { deadline.set(.body, within: Self.bodyPause, from: loop.now) }
+
+    /// Whether the body is looked into while it comes.
+    var scansJSON: Bool { request.line.kind.isModel && !hasContentEncoding }
+
+    private var hasContentEncoding: Bool { head.present.contains(.contentEncoding) }
+
+    /// Bytes that the body may have. Our own endpoints need few.
+    private var maxBody: Int { request.line.kind == .own ? ProxySettings.maxOwnBody : loop.settings.maxBody }
+
+    private func refuseBody(length: Int) {
+        let limit = request.line.kind == .own ? "\(request.line.path) takes" : "`limits.body` allows"
+        refuseReceiving(
+            .init(
+                status: 413, code: "request_too_large",
+                message: "The request body has at least \(length) bytes; \(limit) \(maxBody)."))
+    }
+
+    /// A part of the body's content has come. `isWhole`: it is the body.
+    func bodyReceived(_ piece: ByteBuffer, isWhole: Bool) {
+        if scansJSON { scanner.feed(piece.readableBytesSpan) }
+        request.bodyCount += piece.readableBytes
+        if exchange.body == .streaming {
+            upload(piece)
+        } else if isWhole, request.body.readableBytes == 0 {
+            request.body = piece
+        } else {
+            request.body.writeImmutableBuffer(piece)
+        }
+    }
+
+    /// Everything that has been received of the body so far has been taken. `framedBytes`: what it was in the framing it came with.
+    func bodyRead(framedBytes: Int, isFinished: Bool) {
+        record.bytesReceived += framedBytes
+        if request.bodyCount > maxBody { return refuseBody(length: request.bodyCount) }
+        switch exchange.body {
+        case .receiving where isFinished:
+            exchange.bodyEnded()
+            bodyComplete()
+        case .receiving:
+            expectBody()
+            if request.body.readableBytes > request.nextUploadLook { routeEarlyIfPossible() }
+        case .pending, .streaming: uploadRead(isFinished: isFinished)
+        case .whole, .streamed, .abandoned: break
+        }
+    }
+
+    /// The body has become long: asks the router at once if what has come says where the request should go.
+    private func routeEarlyIfPossible() {
+        request.nextUploadLook = max(1, request.body.readableBytes) * 2
+        guard let (destination, counts) = destinationSoFar() else { return }
+        stream.setReading(false, .serverSlow)
+        deadline.clear()
+        submit(destination, counts: counts, early: true)
+    }
+
+    private func destinationSoFar() -> (RequestTraits.Destination, counts: Bool)? {
+        switch request.line.kind {
+        case .own: return nil
+        case .passed: return (.fallback, false)
+        case .upstream(let name, _): return (.server(name), true)
+        case .model(let counts, let isChat):
+            if hasContentEncoding { return (.fallback, counts) }
+            // A rule may change any part of the body: then it has to be there whole.
+            guard !scanner.hasFailed, let model = scanner.facts.model, !(isChat && loop.modelRules.concern(model)) else {
+                return nil
+            }
+            request.facts = scanner.facts
+            return (.model(model), counts)
+        case .multipart:
+            guard !hasContentEncoding, let boundary = multipartBoundary,
+                let facts = request.body.withSpan({ MultipartScanner.factsSoFar($0, boundary: boundary) }),
+                let model = facts.model
+            else { return nil }
+            request.facts = facts
+            request.isMultipart = true
+            return (.model(model), true)
+        }
+    }
+
+    /// The whole request is here.
+    private func bodyComplete() {
+        deadline.clear()
+        switch request.line.kind {
+        case .own: answerHere()
+        case .upstream(let name, _): submit(.server(name), counts: true)
+        case .passed:
+            submit(Routes.resumedConversation(request.line.target).map { .conversation($0) } ?? .fallback, counts: false)
+        case .model(let counts, let isChat):
+            // A compressed body is passed on as it is; nobody can look into it here.
+            if !hasContentEncoding {
+                do { request.facts = try scanner.finish() } catch { return refuse(malformed(error)) }
+                if isChat { applyModelRules() }
+            }
+            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: counts)
+        case .multipart:
+            do { try readMultipart() } catch { return refuse(malformed(error)) }
+            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
+        }
+    }
+
+    func malformed(_ problem: RequestScanProblem) -> ErrorReply {
+        .init(
+            status: 400, code: "invalid_request",
+            message: "The request body is malformed at byte \(problem.offset): \(problem.message).")
+    }
+
+    /// The boundary of a form; nil when the body is none.
+    private var multipartBoundary: String? { value(of: .contentType).flatMap { MultipartScanner.boundary(contentType: $0) } }
+
+    /// Audio and image requests come as forms, or as JSON.
+    private func readMultipart() throws(RequestScanProblem) {
+        guard let contentType = value(of: .contentType), !hasContentEncoding else { return }
+        if let boundary = multipartBoundary {
+            let body = request.body
+            let facts = try MultipartScanner.facts(body.readableBytesSpan, boundary: boundary)
+            request.facts = facts
+            request.isMultipart = true
+        } else if contentType.lowercased().hasPrefix("application/json") {
+            scanner.reset()
+            request.body.withSpan { _ = scanner.feed($0) }
+            request.facts = try scanner.finish()
+        }
+    }
+
+    private func applyModelRules() {
+        guard let model = request.facts.model, loop.modelRules.concern(model) else { return }
+        let (received, facts) = (request.body, request.facts)
+        guard
+            let change = loop.modelRules.change(
+                model: model,
+                systemText: { facts.systemText(in: received.readableBytesSpan, limit: ModelRuleSet.searchedSystemText) })
+        else { return }
+        var fields = change.fields
+        if change.model != model { fields.append(.init(name: "model", value: .string(change.model))) }
+        let body = JSONEdit.setting(fields, in: Array(received.readableBytesView))
+        request.body = ByteBuffer(bytes: body)
+        scanner.reset()
+        request.body.withSpan { _ = scanner.feed($0) }
+        if let facts = try? scanner.finish() { request.facts = facts }
+    }
+}
+
+extension RouteKind {
+    /// Whether such a request can change the balancer, or reaches past it.
+    fileprivate func steersBalancer(path: String) -> Bool {
+        switch self {
+        case .upstream: true
+        case .own: path.hasPrefix("/admin") || path == "/upstream"
+        case .model, .multipart, .passed: false
+        }
+    }
+}

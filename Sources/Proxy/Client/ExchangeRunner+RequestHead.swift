@@ -1,0 +1,117 @@
+import NIOCore
+import Routing
+import Wire
+
+/// The request as its server gets it.
+extension ExchangeRunner {
+    /// A body on its way to a server: as it came, or with the chosen instance in place of the model.
+    struct OutgoingBody {
+        var whole: ByteBuffer
+        /// What replaces that part of it.
+        var replacement: (range: Range<Int>, bytes: ByteBuffer)?
+
+        var count: Int {
+            guard let replacement else { return whole.readableBytes }
+            return whole.readableBytes - replacement.range.count + replacement.bytes.readableBytes
+        }
+
+        func forEachPiece(_ body: (ByteBuffer) -> Void) {
+            func part(_ range: Range<Int>) {
+                guard let slice = whole.getSlice(at: whole.readerIndex + range.lowerBound, length: range.count),
+                    slice.readableBytes > 0
+                else { return }
+                body(slice)
+            }
+            guard let replacement else { return part(0..<whole.readableBytes) }
+            part(0..<replacement.range.lowerBound)
+            body(replacement.bytes)
+            part(replacement.range.upperBound..<whole.readableBytes)
+        }
+    }
+
+    func outgoingBody() -> OutgoingBody {
+        guard let instance = attempt.grant?.model, let range = request.facts.modelRange,
+            range.upperBound <= request.body.readableBytes
+        else { return OutgoingBody(whole: request.body) }
+        let name = request.isMultipart ? Array(instance.utf8) : JSON.string(instance).bytes
+        return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
+    }
+
+    /// How the body goes to the server.
+    enum OutgoingFraming {
+        case none
+        case length(Int)
+        case chunked
+    }
+
+    /// Writes the head into the loop's writer.
+    func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming) {
+        writeRequestHead(for: pool, framing: framing, into: &loop.headWriter)
+    }
+
+    private func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming, into writer: inout ByteWriter) {
+        let headBytes = request.headBytes
+        let source = headBytes.readableBytesSpan
+        writer.reset()
+        writeTarget(source, prefix: pool.endpoint.pathPrefix, into: &writer)
+        writer.write(pool.lines.host)
+        let believesPeer =
+            head.present.isDisjoint(with: Self.forwardingFields)
+            || loop.settings.forwardingTrust.believes(request.peer.address)
+        let replaced = believesPeer ? Self.rewritten : Self.rewritten.union(Self.forwardingFields)
+        writer.copyFields(of: head, from: source, except: pool.lines.replaced.union(replaced))
+        writer.write(pool.lines.added)
+        writeForwardingFields(source, believesPeer: believesPeer, into: &writer)
+        writer.writeField("X-Request-Id", record.requestID)
+        switch framing {
+        case .none: break
+        case .length(let length):
+            writer.write("Content-Length: ")
+            writer.write(length)
+            writer.write("\r\n")
+        case .chunked: writer.write("Transfer-Encoding: chunked\r\n")
+        }
+        if request.wantsUpgrade { writer.write("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
+        writer.endHead()
+    }
+
+    private func writeTarget(_ source: RawSpan, prefix: String, into writer: inout ByteWriter) {
+        writer.write(source, head.method)
+        writer.write(" ")
+        writer.write(prefix)
+        if case .upstream(_, let restStart) = request.line.kind {
+            let rest = (head.target.lowerBound + restStart)..<head.target.upperBound
+            if rest.isEmpty || request.line.target.utf8.dropFirst(restStart).first != UInt8(ascii: "/") { writer.write("/") }
+            writer.write(source, rest)
+        } else {
+            writer.write(source, head.target)
+        }
+    }
+
+    /// What proxies in front of us said is kept and added to, where they are believed.
+    private func writeForwardingFields(_ source: RawSpan, believesPeer: Bool, into writer: inout ByteWriter) {
+        writer.write("X-Forwarded-For: ")
+        if believesPeer, head.present.contains(.forwardedFor) {
+            for field in head.fields where field.known == .forwardedFor && !field.value.isEmpty {
+                writer.write(source, field.value)
+                writer.write(", ")
+            }
+        }
+        writer.write(request.peer.address)
+        writer.write("\r\n")
+        if !believesPeer || !head.present.contains(.forwardedProto) { writer.write("X-Forwarded-Proto: http\r\n") }
+        if !believesPeer || !head.present.contains(.forwardedHost), let host = head.first(.host) {
+            writer.write("X-Forwarded-Host: ")
+            writer.write(source, host.value)
+            writer.write("\r\n")
+        }
+        writer.write(head.minorVersion == 1 ? "Via: 1.1 " : "Via: 1.0 ")
+        writer.write(loop.viaName)
+        writer.write("\r\n")
+    }
+
+    /// Fields of requests that are not passed on as they came.
+    private static let rewritten = FieldSet(.host, .contentLength, .expect, .forwardedFor, .requestID)
+    /// What proxies in front of us said; dropped when they are not believed.
+    private static let forwardingFields = FieldSet(.forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
+}

@@ -1,0 +1,106 @@
+import NIOCore
+import Routing
+import Wire
+
+/// The question to the router, and its word.
+extension ExchangeRunner {
+    /// Asks the router for a server. `early`: before the body has come whole.
+    func submit(_ destination: RequestTraits.Destination, counts: Bool, early: Bool = false) {
+        let address = clientAddress()
+        let username = findUsername()
+        record.requestID = requestID()
+        record.address = address
+        record.username = username
+        record.model = request.facts.model
+        request.conversation = value(of: .conversationID).map { String($0.prefix(256)) }
+        let traits = RequestTraits(
+            destination: destination, client: username ?? namedSession() ?? address, address: address,
+            username: username, counts: counts, requestID: record.requestID, summary: request.line.path,
+            conversation: request.conversation)
+        exchange.submitted(early: early)
+        let ticket = loop.ticket(for: self)
+        attempt.ticket = ticket
+        loop.router.send(.requestArrived(ticket, traits), from: loop)
+    }
+
+    private func findUsername() -> String? {
+        guard !request.facts.systemTexts.isEmpty, let finder = loop.usernames else { return nil }
+        let facts = request.facts
+        return request.body.withSpan { finder.username(in: facts, body: $0) }
+    }
+
+    private func clientAddress() -> String {
+        let peer = request.peer.address
+        guard head.present.contains(.forwardedFor) else { return peer }
+        let values = head.fields.filter { $0.known == .forwardedFor }.map { string($0.value) }
+        return loop.settings.forwardingTrust.client(peer: peer, forwardedFor: values)
+    }
+
+    /// A session that the client names itself (CONTRACT section 8), in that order.
+    private func namedSession() -> String? {
+        let names: [FieldName] = [.sessionID, .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID]
+        for name in names {
+            if let field = head.first(name), !field.value.isEmpty { return String(string(field.value).prefix(256)) }
+        }
+        return request.facts.promptCacheKey.map { String($0.prefix(256)) }
+    }
+
+    /// The client's `X-Request-Id` when it is short and plain, else one of ours.
+    func requestID() -> String {
+        if !record.requestID.isEmpty { return record.requestID }
+        if let text = value(of: .requestID), (1...128).contains(text.utf8.count),
+            text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        {
+            return text
+        }
+        return loop.requestIDs.next()
+    }
+
+    // MARK: The router's word
+
+    func granted(_ grant: Grant, _ ticket: Ticket) {
+        guard attempt.ticket == ticket, exchange.granted() else { return }
+        dropUpstream()
+        attempt.held = nil
+        attempt.grant = grant
+        record.server = grant.serverName
+        record.instance = grant.model
+        record.attempts = grant.attempt
+        if grant.attempt > 1 { loop.counters.retries += 1 }
+        // It did wait, even where the loops' clocks saw no time pass.
+        if let waited = grant.waitedMilliseconds { record.queuedMilliseconds = max(0.001, waited) }
+        // A kept connection that proves dead could not be made up for.
+        lease(allowKept: exchange.body != .pending)
+    }
+
+    func refused(_ refusal: Refusal, _ ticket: Ticket) {
+        guard attempt.ticket == ticket, exchange.refused() else { return }
+        loop.forget(ticket)
+        attempt.ticket = nil
+        dropUpstream()
+        attempt.held = nil
+        refuse(ErrorReply(refusal))
+    }
+
+    func serverLost(_ ticket: Ticket) {
+        guard attempt.ticket == ticket else { return }
+        let isSilent = stream.isWritable && pulse.lastUpstreamByteAt + .seconds(2) < loop.now
+        let loss = exchange.serverLost(isSilent: isSilent)
+        if loss == .ignore { return }
+        dropUpstream()
+        carryOut(loss, .serverLost)
+    }
+
+    /// The router has nothing better than the held failure.
+    func failureKept(_ ticket: Ticket) {
+        guard attempt.ticket == ticket, let held = attempt.held, exchange.failureKept() else { return }
+        attempt.held = nil
+        forward(held.connection, held.head, held.rest)
+        if attempt.upstream === held.connection {
+            held.connection.setReading(true, .answerHeld)
+        } else if attempt.upstream == nil, exchange.state == .relaying {
+            // It has ended meanwhile: what was received may be all there is.
+            upstreamClosed(error: nil)
+        }
+    }
+}

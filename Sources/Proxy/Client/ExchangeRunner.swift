@@ -1,0 +1,144 @@
+import NIOCore
+import Routing
+import Wire
+
+/// Runs one exchange after another for one client stream: what `Exchange` decides is carried out here.
+///
+/// `+Request` receives requests and puts them before the router, `+Attempt` sends them to servers, `+Answer` passes answers on,
+/// `+Own` makes answers of our own, `+Ending` ends requests and keeps the books, `+Silence` watches quiet streams.
+final class ExchangeRunner {
+    let loop: LoopContext
+    /// Where the answer goes. Its owner takes it away when the client has left.
+    var stream: any ClientStream
+
+    var exchange = Exchange()
+    var head = HTTPHead()
+    var request = RequestInHand()
+    /// Looks into JSON bodies while they come.
+    var scanner = RequestScanner()
+    var attempt = Attempt()
+    var answer: AnswerInHand?
+    /// The end of the answer at hand, for its timings.
+    var tail = AnswerTail()
+    var record = RequestRecord()
+    var pulse = Pulse()
+    var deadline = Deadline<Waiting>()
+    /// Counts requests: tells a late answer of ours from the current one.
+    var requestNumber = 0
+
+    /// What an exchange may be waiting for, if it has a limit.
+    enum Waiting {
+        /// The next piece of the request's body.
+        case body
+        case firstByte
+        case nextBytes
+    }
+
+    /// Something that has happened to the exchange.
+    enum Event {
+        case granted(Ticket, Grant)
+        case refused(Ticket, Refusal)
+        case failureKept(Ticket)
+        case serverLost(Ticket)
+        /// An administrator ends the request.
+        case cancelled(Ticket)
+        case dialled(number: Int, Result<UpstreamConnection, any Error>)
+        /// `isStale`: it was sent before the server could have had the request.
+        case upstreamRead(UpstreamConnection, ByteBuffer, isStale: Bool)
+        case upstreamReadComplete(UpstreamConnection)
+        case upstreamWritabilityChanged(UpstreamConnection, Bool)
+        /// `error`: nil when it was closed with FIN.
+        case upstreamEnded(UpstreamConnection, error: String?)
+        case answeredHere(number: Int, Result<LocalResponse, any Error>)
+        /// The next of our own events, for a client that is being fed them.
+        case feed(number: Int, [UInt8])
+        case ticked
+    }
+
+    init(loop: LoopContext) {
+        self.loop = loop
+        stream = loop.goneClient
+    }
+
+    /// Handles one event. Only the loop calls this, one event at a time.
+    func handle(_ event: Event) {
+        switch event {
+        case .granted(let ticket, let grant): granted(grant, ticket)
+        case .refused(let ticket, let refusal): refused(refusal, ticket)
+        case .failureKept(let ticket): failureKept(ticket)
+        case .serverLost(let ticket): serverLost(ticket)
+        case .cancelled(let ticket): cancelled(ticket)
+        case .dialled(let number, let result): dialled(number, result)
+        case .upstreamRead(let connection, let bytes, let isStale): upstreamRead(connection, bytes, isStale: isStale)
+        case .upstreamReadComplete(let connection): if attempt.upstream === connection { stream.flush() }
+        case .upstreamWritabilityChanged(let connection, let isWritable):
+            if attempt.upstream === connection { upstreamWritabilityChanged(isWritable) }
+        case .upstreamEnded(let connection, let error): upstreamEnded(connection, error)
+        case .answeredHere(let number, let result): answeredHere(number, result)
+        case .feed(let number, let bytes): feed(number, bytes)
+        case .ticked: ticked()
+        }
+    }
+
+    /// Called a few times a second.
+    func ticked() {
+        switch deadline.expired(at: loop.now) {
+        case nil: break
+        case .body: refuseReceiving(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
+        case .firstByte, .nextBytes: upstreamTimedOut()
+        }
+        watchForSilence()
+    }
+
+    /// Text of the received head.
+    func string(_ range: Range<Int>) -> String {
+        request.headBytes.getString(at: request.headBytes.readerIndex + range.lowerBound, length: range.count) ?? ""
+    }
+
+    /// The text of the first field of that name.
+    func value(of name: FieldName) -> String? { head.first(name).map { string($0.value) } }
+
+    // MARK: The client
+
+    /// While the client does not read, its server is not read either, and is not late.
+    func clientWritabilityChanged() {
+        attempt.upstream?.setReading(stream.isWritable, .clientSlow)
+        guard exchange.state == .relaying else { return }
+        pulse.lastUpstreamByteAt = loop.now
+        expectNextBytes()
+    }
+
+    func expectNextBytes() {
+        deadline.set(.nextBytes, within: stream.isWritable ? loop.settings.betweenBytesTimeout : nil, from: loop.now)
+    }
+
+    /// The client has left: its request is given up, unless its stream goes on at the server (llama-server's `X-Conversation-Id`), which
+    /// keeps such an answer for a client that comes back for it (`GET /v1/stream`).
+    func clientLeft() {
+        switch exchange.clientLost(mayGoOn: mayGoOn) {
+        case .nothing: attempt.reset()
+        case .cancel: endRequest(.clientGone)
+        case .cancelAndCloseUpstream:
+            dropUpstream()
+            endRequest(.clientGone)
+        case .goOn:
+            // The rest of the answer is read and thrown away; it keeps its place on the server until it is whole.
+            loop.detached[ObjectIdentifier(self)] = self
+            loop.counters.clientsGone += 1
+            attempt.upstream?.setReading(true, .clientSlow)
+            expectNextBytes()
+        }
+    }
+
+    private var mayGoOn: Bool {
+        guard request.facts.stream == true, request.conversation != nil, let upstream = attempt.upstream else { return false }
+        return !upstream.pool.endpoint.keepsConnectionAfterStream
+    }
+
+    /// Closes the connection to the server, so that it stops computing.
+    func dropUpstream() {
+        let upstream = attempt.upstream
+        attempt.upstream = nil
+        upstream?.close()
+    }
+}
