@@ -36,7 +36,17 @@ struct Backend: Sendable {
 
     var isIdleOfRequests: Bool { inFlight == 0 && passing == 0 }
 
-    func isInUse(_ instance: String) -> Bool { inFlightByInstance[instance] != nil }
+    func inFlight(on instance: String) -> Int { inFlightByInstance[instance] ?? 0 }
+
+    /// How many sessions each of a model's instances here can hold: the server's slots, shared among the instances, at least one each.
+    /// One where the server tells of no slots.
+    func sessionsPerInstance(of instances: Int) -> Int {
+        guard let slots = health.lastReport?.slots?.total else { return 1 }
+        return max(1, min(slots, Self.mostSharedSlots) / max(1, instances))
+    }
+
+    /// Choosing whose session leaves looks at each holder of a place: no report makes that long work.
+    private static let mostSharedSlots = 1024
 
     mutating func started(instance: String?, counts: Bool) {
         guard counts else {

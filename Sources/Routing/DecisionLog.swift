@@ -37,7 +37,7 @@ package struct DecisionRecord: Sendable {
     private func reasonAgainst(_ position: Int, _ choice: Choice) -> String {
         guard position < ineligibilities.count else { return "not looked at" }
         if let ineligibility = ineligibilities[position] { return ineligibility.rawValue }
-        return choice.reason == .sticky ? "does not hold this client's session" : "later in order, or busier"
+        return choice.reason == .sticky ? "does not hold this client's session" : "busier, holds more sessions, or later in order"
     }
 }
 

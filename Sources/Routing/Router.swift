@@ -3,6 +3,8 @@
 /// It reads no clock, draws no randomness and does no I/O, so a sequence of events can be replayed.
 package struct Router: Sendable {
     static let rememberedRoutes = 4096
+    /// So many sessions are dropped in one event at most; those left are not found any more, but count where they were.
+    private static let expiredAtOnce = 256
 
     package let rule: PickingRule
     var fleet: Fleet
@@ -28,6 +30,7 @@ package struct Router: Sendable {
 
     /// Takes in what has happened and appends what is to be done.
     package mutating func handle(_ event: Event, at now: Moment, effects: inout [Effect]) {
+        sessions.expire(ttl: fleet.policy.stickyTTL, at: now, limit: Self.expiredAtOnce)
         switch event {
         case .requestArrived(let ticket, let traits): arrived(ticket, traits, now, &effects)
         case .requestCancelled(let ticket):
@@ -71,8 +74,9 @@ struct RunningRequest: Sendable {
     var arrivedAt: Moment
     var grantedAt: Moment
     var isLastResort: Bool
-    /// The client's session that was noted when the request started.
-    var session: SessionTable.Slot?
+    /// The client's session that was noted when the request started, and how many the instance can hold.
+    var session: SessionTable.Handle?
+    var capacity: Int
     /// Its attempt has failed already (a 503 that is passed on): its end is no success.
     var hasFailed = false
 }
@@ -156,21 +160,20 @@ extension Router {
         let id = backends[choice.index].server.id
         let isTrial = backends[choice.index].circuits.began(ticket, traits.model, at: now)
         backends[choice.index].started(instance: choice.instance, counts: traits.counts)
-        var session: SessionTable.Slot?
-        if traits.counts, !route.isFallback, let model = traits.model, let instance = choice.instance {
-            sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
-            if let held = choice.session {
-                sessions.touch(held, now: now)
-                session = held
+        var session: SessionTable.Handle?
+        if takesPlace(traits, route), let model = traits.model, let instance = choice.instance {
+            if let known = choice.session {
+                sessions.began(known, now: now)
+                session = known
             } else {
                 session = sessions.record(
                     .init(client: traits.client, model: model), at: .init(backend: id, instance: instance),
-                    address: traits.address, now: now, limit: fleet.policy.stickyLimit)
+                    capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
             }
         }
         running[ticket] = RunningRequest(
             backend: id, instance: choice.instance, traits: traits, history: history, arrivedAt: arrivedAt,
-            grantedAt: now, isLastResort: choice.reason == .lastResort, session: session)
+            grantedAt: now, isLastResort: choice.reason == .lastResort, session: session, capacity: choice.capacity)
         if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
         effects.append(
             .grant(
@@ -193,7 +196,7 @@ extension Router {
     private mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running.removeValue(forKey: ticket) else { return }
         if let index = indexOfBackend[request.backend] {
-            if !backends[index].isRemoved { refreshSession(of: request, now) }
+            if !backends[index].isRemoved { endSession(of: request, now) }
             judge(ticket, request, outcome.ending, index, now, &effects)
             if let timings = outcome.timings { backends[index].learn(from: timings) }
             release(request, index)
@@ -205,12 +208,11 @@ extension Router {
     }
 
     /// The session's time runs from the end of its last request, however long that took.
-    private mutating func refreshSession(of request: RunningRequest, _ now: Moment) {
-        guard let slot = request.session, let model = request.traits.model, let instance = request.instance else { return }
-        sessions.refresh(
-            .init(client: request.traits.client, model: model),
-            at: .init(backend: request.backend, instance: instance), in: slot,
-            address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
+    private mutating func endSession(of request: RunningRequest, _ now: Moment) {
+        guard let session = request.session, let model = request.traits.model, let instance = request.instance else { return }
+        sessions.ended(
+            .init(client: request.traits.client, model: model), at: .init(backend: request.backend, instance: instance),
+            session, capacity: request.capacity, address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
     /// Gives the request's place on its server back. Afterwards `index` may stand for another one.

@@ -24,7 +24,9 @@ struct Choice: Sendable {
     var instance: String?
     var reason: Reason
     /// The client's session there, if that is why.
-    var session: SessionTable.Slot?
+    var session: SessionTable.Handle?
+    /// How many sessions the instance can hold.
+    var capacity = 1
 
     enum Reason: String, Sendable {
         case sticky = "holds this client's session"
