@@ -5,6 +5,7 @@ import Wire
 
 /// What one event loop owns: its clients, its exchanges, its pools, its counters. Never touched by another loop.
 final class LoopContext {
+    /// Its number among the router's owners.
     let index: Int
     let eventLoop: any EventLoop
     let router: SharedRouter
@@ -23,8 +24,8 @@ final class LoopContext {
     private(set) var now = Clock.now
     /// What to add to the steady clock for milliseconds since 1970; looked at a few times a second.
     private var wallOffset = 0
-    /// Kept for its capacity.
-    var effects: [Effect] = []
+    /// What the router has decided about requests of this loop and has not been carried out.
+    var inbox = Inbox()
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = ByteWriter()
@@ -44,7 +45,7 @@ final class LoopContext {
         observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?
     ) {
         self.index = index
-        exchanges = TicketTable(loop: index)
+        exchanges = TicketTable(owner: index)
         self.eventLoop = eventLoop
         self.router = router
         self.localEndpoints = localEndpoints
@@ -71,7 +72,13 @@ final class LoopContext {
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
-    func deliver(_ effect: Effect) {
+    /// Carries out what the router has decided, in that order. An effect may send the next event: that call then carries out what is
+    /// left, and the effects of its own event after that.
+    func deliver() {
+        while let effect = inbox.next() { deliver(effect) }
+    }
+
+    private func deliver(_ effect: Effect) {
         switch effect {
         case .grant(let ticket, let grant): exchanges[ticket]?.granted(grant, ticket)
         case .refuse(let ticket, let refusal): exchanges[ticket]?.refused(refusal, ticket)

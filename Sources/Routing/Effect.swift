@@ -1,4 +1,5 @@
-/// Everything the router can ask for. Effects are carried out after the router's lock is free, in order.
+/// Everything the router can ask for. Effects are carried out after the router's lock is free; each
+/// owner of requests carries out its own in the order in which they were decided.
 package enum Effect: Sendable, Equatable {
     /// Run this request there.
     case grant(Ticket, Grant)
@@ -11,6 +12,14 @@ package enum Effect: Sendable, Equatable {
     case probeNow(BackendID)
     /// Send `clockAdvanced` at that moment or a little later.
     case wakeMe(at: Moment)
+
+    /// The request that it concerns; nil for effects that concern none.
+    package var ticket: Ticket? {
+        switch self {
+        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket
+        case .probeNow, .wakeMe: nil
+        }
+    }
 }
 
 /// Where a request runs.

@@ -1,14 +1,14 @@
-/// Names one request for its whole life. The high 16 bits are the event loop that owns it.
+/// Names one request for its whole life. The high 16 bits are its owner: an event loop, for instance.
 package struct Ticket: Hashable, Sendable {
     package let rawValue: UInt64
 
     package init(rawValue: UInt64) { self.rawValue = rawValue }
 
-    package init(loop: Int, sequence: UInt64) {
-        rawValue = UInt64(loop & 0xFFFF) << 48 | sequence & 0xFFFF_FFFF_FFFF
+    package init(owner: Int, sequence: UInt64) {
+        rawValue = UInt64(owner & 0xFFFF) << 48 | sequence & 0xFFFF_FFFF_FFFF
     }
 
-    package var loop: Int { Int(rawValue >> 48) }
+    package var owner: Int { Int(rawValue >> 48) }
 }
 
 /// What the router knows about a request.

@@ -64,9 +64,9 @@ struct RandomLife {
         case 985..<990: happens(.fleetChanged(randomFleet()))
         // Things that come too late, or twice.
         case 990..<993: happens(.clockAdvanced)
-        case 993..<994: happens(.answerBegan(Ticket(loop: 1, sequence: 1)))
-        case 994..<996: happens(.finished(Ticket(loop: 1, sequence: 1), Outcome(.complete)))
-        default: happens(.attemptFailed(Ticket(loop: 1, sequence: 2), .serverLost))
+        case 993..<994: happens(.answerBegan(Ticket(owner: 1, sequence: 1)))
+        case 994..<996: happens(.finished(Ticket(owner: 1, sequence: 1), Outcome(.complete)))
+        default: happens(.attemptFailed(Ticket(owner: 1, sequence: 2), .serverLost))
         }
     }
 
@@ -81,7 +81,7 @@ struct RandomLife {
         let traits = RequestTraits(
             destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
             requestID: "r\(nextTicket)")
-        happens(.requestArrived(Ticket(loop: 0, sequence: nextTicket), traits))
+        happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
     }
 
     private mutating func finish(_ ticket: Ticket) {
