@@ -100,7 +100,7 @@ struct Backend: Sendable {
 /// The conventions in model names.
 package enum ModelName {
     /// The name without a trailing `-low`, `-medium` or `-high`; nil when it has none.
-    package static func withoutReasoningSuffix(_ model: String) -> String? {
+    static func withoutReasoningSuffix(_ model: String) -> String? {
         for suffix in ["-low", "-medium", "-high"] where model.hasSuffix(suffix) && model.utf8.count > suffix.utf8.count {
             return String(model.dropLast(suffix.count))
         }

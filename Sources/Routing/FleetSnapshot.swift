@@ -76,22 +76,22 @@ extension Router {
 
     /// Everybody waiting (in the line's order) and running.
     package func requests() -> [FleetSnapshot.Request] {
-        let waiting = line.entries.enumerated().map { index, entry in
+        let waiting = line.inOrder.enumerated().map { index, entry in
             FleetSnapshot.Request(
-                ticket: entry.ticket, traits: entry.traits, arrivedAt: entry.arrivedAt,
-                attempts: entry.history.attempts, ahead: index)
+                ticket: entry.request.ticket, traits: entry.request.traits, arrivedAt: entry.request.arrivedAt,
+                attempts: entry.request.history.attempts, ahead: index)
         }
-        let active = running.map { ticket, request in
+        let active = running.map { ticket, running in
             FleetSnapshot.Request(
-                ticket: ticket, traits: request.traits, arrivedAt: request.arrivedAt,
-                server: indexOfBackend[request.backend].map { backends[$0].server.name }, instance: request.instance,
-                grantedAt: request.grantedAt, attempts: request.history.attempts)
+                ticket: ticket, traits: running.traits, arrivedAt: running.request.arrivedAt,
+                server: indexOfBackend[running.backend].map { backends[$0].server.name }, instance: running.instance,
+                grantedAt: running.grantedAt, attempts: running.request.history.attempts)
         }
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }
 
     /// How many are in front of that request in the line; nil when it does not wait.
-    package func ahead(of ticket: Ticket) -> Int? { line.entries.firstIndex { $0.ticket == ticket } }
+    package func ahead(of ticket: Ticket) -> Int? { line.ahead(of: ticket) }
 
     /// Requests in flight on that server, those that do not count towards its limit too.
     package func inFlight(of id: BackendID) -> Int {

@@ -1,5 +1,5 @@
 /// A point in time on some steady clock, always passed in: nothing in this module reads a clock.
-package struct Moment: Hashable, Comparable, Sendable {
+package struct Moment: Hashable, Comparable, Sendable, Codable {
     /// Since the clock's own beginning.
     package var nanoseconds: Int64
 
@@ -20,7 +20,7 @@ package struct Moment: Hashable, Comparable, Sendable {
 }
 
 /// A length of time. `Duration` is 128 bits wide and costs a division whenever it meets a clock; this is one addition.
-package struct Interval: Hashable, Comparable, Sendable {
+package struct Interval: Hashable, Comparable, Sendable, Codable {
     package let nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }

@@ -4,11 +4,11 @@ extension Router {
     mutating func attemptFailed(
         _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
     ) {
-        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
-        var history = request.history
-        history.failed.append(request.backend)
-        history.lastFailure = "\(backends[index].server.name) \(failure.message)"
-        if request.hasFailed {
+        guard let running = running[ticket], let index = indexOfBackend[running.backend] else { return }
+        var request = running.request
+        request.history.failed.append(running.backend)
+        request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
+        if running.hasFailed {
             // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
         } else if failure == .serverLost {
             backends[index].circuits.abandoned(ticket, request.traits.model, at: now)
@@ -16,40 +16,43 @@ extension Router {
             blame(index, ticket, request.traits.model, failure.message, now, &effects)
         }
         let mayRetry =
-            history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
-            && (isMove(request, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
+            request.history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
+            && (isMove(running, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
 
         if case .answered = failure {
-            guard mayRetry, let route = route(to: request.traits.destination),
-                case .run(let choice) = pick(route, for: request.traits, history: history, at: now)
+            guard mayRetry, let list = candidates(for: request.traits),
+                case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
             else {
-                running[ticket]?.hasFailed = true
+                self.running[ticket]?.hasFailed = true
                 effects.append(.keepAnswer(ticket))
                 return
             }
-            running[ticket] = nil
-            release(request, index)
-            grant(
-                ticket, request.traits, route, choice, history, arrivedAt: request.arrivedAt, waitingSince: nil, now,
-                &effects)
+            leave(running, index)
+            grant(request, choice, explanation, now, &effects)
             return serveWaiting(now, &effects)
         }
 
-        running[ticket] = nil
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
-            effects.append(.probeNow(request.backend))
+            effects.append(.probeNow(running.backend))
         }
-        release(request, index)
-        let detail = history.lastFailure ?? ""
-        if request.isLastResort {
+        leave(running, index)
+        let detail = request.history.lastFailure ?? ""
+        if running.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
-            refuse(ticket, request.traits, refusal, now, &effects)
-        } else if mayRetry, let route = route(to: request.traits.destination) {
-            place(ticket, request.traits, route, history, arrivedAt: request.arrivedAt, now, &effects)
+            refuse(request, refusal, nil, now, &effects)
+        } else if mayRetry, let list = candidates(for: request.traits) {
+            place(request, among: list, now, &effects)
         } else {
-            refuse(ticket, request.traits, .upstreamFailed(detail: detail), now, &effects)
+            refuse(request, .upstreamFailed(detail: detail), nil, now, &effects)
         }
         serveWaiting(now, &effects)
+    }
+
+    /// The request is no longer on that server. Afterwards `index` may stand for another one.
+    private mutating func leave(_ request: RunningRequest, _ index: Int) {
+        running[request.request.ticket] = nil
+        if let session = request.session { sessions.left(session) }
+        release(request, index)
     }
 
     /// Work that was there when its server began to fail is moved, not retried: it happens once, however much it is.

@@ -13,7 +13,7 @@ extension Router {
         }
         backends[index].health.probed(report, at: now)
         if wasDown {
-            routesByModel.removeAll()
+            candidatesByModel.removeAll()
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
@@ -26,7 +26,7 @@ extension Router {
         let isNewlyDown = backends[index].health.probeFailed(
             reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
         guard isNewlyDown else { return }
-        routesByModel.removeAll()
+        candidatesByModel.removeAll()
         // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
         let lost = running.filter { $0.value.backend == id }.map(\.key)
         for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
@@ -35,6 +35,7 @@ extension Router {
     }
 
     mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
+        fleetNumber += 1
         rebuildBackends(new)
         for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
         serveWaiting(now, &effects)
@@ -57,6 +58,6 @@ extension Router {
         }
         indexOfBackend = Dictionary(
             backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-        routesByModel.removeAll()
+        candidatesByModel.removeAll()
     }
 }

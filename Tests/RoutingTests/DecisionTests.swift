@@ -15,16 +15,24 @@ struct DecisionTests {
         scene.pass(.seconds(1))
         _ = scene.fail(ticket)
         let decisions = scene.router.decisions(requestID: "id")
-        #expect(decisions.count == 2, "the second failure made it wait: nothing was decided")
+        #expect(decisions.count == 3)
         let first = try #require(decisions.first)
         #expect(first.candidates.map(\.server) == ["A", "B", "C", "D"])
         #expect(first.candidates.map(\.isChosen) == [false, false, true, false])
         let chosen = "idle, and the instance is free"
         #expect(first.candidates.map(\.reason) == ["full", "down", chosen, "busier, holds more sessions, or later in order"])
-        let second = try #require(decisions.last)
+        let second = decisions[1]
         #expect(second.candidates.map(\.reason) == ["full", "down", "failed this request before", chosen])
         guard case .granted(attempt: 2) = second.verdict else {
             Issue.record("not a second grant: \(second.verdict)")
+            return
+        }
+        let failed = "failed this request before"
+        #expect(decisions[2].candidates.map(\.reason) == ["full", "down", failed, failed])
+        #expect(decisions[2].candidates.map(\.inFlight) == [1, 0, 0, 0])
+        #expect(decisions[2].candidates.map(\.isChosen) == [false, false, false, false])
+        guard case .waits = decisions[2].verdict else {
+            Issue.record("the second failure made it wait: \(decisions[2].verdict)")
             return
         }
     }

@@ -156,4 +156,16 @@ struct SlotSharingTests {
         let full = sessions.filter { $0.backend == Scene.id(1) }
         #expect(full.map(\.client).sorted() == ["Ana", "Dmitri", "Farid", "Gita"])
     }
+
+    @Test("a request that failed on a server does not keep its session's place there")
+    func failedElsewhere() {
+        var scene = scene(slots: [2, 2])
+        _ = scene.happens(.drain(Scene.id(2)))
+        let failing = scene.ask(client: "failing").ticket
+        _ = scene.fail(failing)
+        scene.pass(.seconds(1))
+        #expect(server(&scene, "1") == "A")
+        #expect(server(&scene, "2") == "A")
+        #expect(scene.snapshot.sessions.map(\.client) == ["2", "1"])
+    }
 }

@@ -8,6 +8,8 @@ struct ConversationTable: Sendable {
     private var names: [String] = []
     private var oldest = 0
 
+    var count: Int { backends.count }
+
     func backend(of name: String) -> BackendID? { backends[name] }
 
     mutating func record(_ name: String, at backend: BackendID) {

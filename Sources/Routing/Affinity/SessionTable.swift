@@ -3,30 +3,30 @@
 /// An instance has as many holders as the caller says that it has room for: one for each prompt cache. Entries are kept in the order
 /// of their last use (a list linked through an array), so that expiring and evicting the oldest cost nothing extra. The holders of
 /// one instance are a second list through the same array; it is as short as the instance has caches.
-package struct SessionTable: Sendable {
-    package struct Key: Hashable, Sendable {
-        package var client: String
-        package var model: String
+struct SessionTable: Sendable {
+    struct Key: Hashable, Sendable {
+        var client: String
+        var model: String
 
-        package init(client: String, model: String) {
+        init(client: String, model: String) {
             self.client = client
             self.model = model
         }
     }
 
     /// A server's instance of a model.
-    package struct Place: Hashable, Sendable {
-        package var backend: BackendID
-        package var instance: String
+    struct Place: Hashable, Sendable {
+        var backend: BackendID
+        var instance: String
     }
 
-    package struct Entry: Sendable {
-        package var key: Key
-        package var place: Place
-        package var address: String
-        package var updatedAt: Moment
+    struct Entry: Sendable {
+        var key: Key
+        var place: Place
+        var address: String
+        var updatedAt: Moment
         /// Requests of this session that have begun and not ended.
-        package fileprivate(set) var running = 0
+        fileprivate(set) var running = 0
         /// Tells this session from those that had the same index before. 0: none has it now.
         fileprivate var serial: Int
         fileprivate var older: Int
@@ -35,7 +35,7 @@ package struct SessionTable: Sendable {
     }
 
     /// Where a session is kept. The session may be gone by the time the handle is used: `ended` looks.
-    package struct Handle: Sendable {
+    struct Handle: Sendable {
         fileprivate var index: Int
         fileprivate var serial: Int
     }
@@ -50,37 +50,37 @@ package struct SessionTable: Sendable {
     private var oldest = none
     private var newest = none
 
-    package init() {}
+    init() {}
 
-    package var count: Int { indexOfKey.count }
+    var count: Int { indexOfKey.count }
 
     /// Sessions on that server, all its instances together.
-    package func count(on backend: BackendID) -> Int { countOfBackend[backend] ?? 0 }
+    func count(on backend: BackendID) -> Int { countOfBackend[backend] ?? 0 }
 
     /// How many sessions are on that instance, and when the one that would have to leave first was last used.
-    package func holders(of place: Place) -> (count: Int, longestUnused: Moment?) {
+    func holders(of place: Place) -> (count: Int, longestUnused: Moment?) {
         let (count, victim) = firstToLeave(place)
         return (count, victim.map { entries[$0].updatedAt })
     }
 
     /// The client's session, unless its last use was longer than `ttl` ago.
-    package func handle(of key: Key, ttl: Interval, at now: Moment) -> Handle? {
+    func handle(of key: Key, ttl: Interval, at now: Moment) -> Handle? {
         guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
         return Handle(index: index, serial: entries[index].serial)
     }
 
     /// The place that it holds. The handle must be fresh from `handle` or `record`.
-    package func place(in handle: Handle) -> Place { entries[handle.index].place }
+    func place(in handle: Handle) -> Place { entries[handle.index].place }
 
     /// The place last used, unless that was longer than `ttl` ago.
-    package func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
+    func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
         handle(of: key, ttl: ttl, at: now).map { place(in: $0) }
     }
 
     // MARK: Requests
 
     /// Another request of a session that was just found begins.
-    package mutating func began(_ handle: Handle, now: Moment) {
+    mutating func began(_ handle: Handle, now: Moment) {
         entries[handle.index].running += 1
         touch(handle.index, now)
     }
@@ -91,7 +91,7 @@ package struct SessionTable: Sendable {
     ///   - capacity: at most so many hold the place. The longest unused leaves, and one with a request running only when all have.
     ///   - limit: at most so many sessions in all; the longest unused leave.
     @discardableResult
-    package mutating func record(
+    mutating func record(
         _ key: Key, at place: Place, capacity: Int, address: String, now: Moment, limit: Int
     ) -> Handle {
         let index = hold(key, place, capacity: capacity, address: address, now: now, limit: limit)
@@ -103,7 +103,7 @@ package struct SessionTable: Sendable {
     /// evicted meanwhile is made again if there is room.
     ///
     /// - Parameter handle: the session when the request began.
-    package mutating func ended(
+    mutating func ended(
         _ key: Key, at place: Place, _ handle: Handle, capacity: Int, address: String, now: Moment, limit: Int
     ) {
         if entries[handle.index].serial == handle.serial {
@@ -117,10 +117,15 @@ package struct SessionTable: Sendable {
         }
     }
 
+    /// A request leaves its place without having been answered there: no use of it.
+    mutating func left(_ handle: Handle) {
+        if entries[handle.index].serial == handle.serial { entries[handle.index].running -= 1 }
+    }
+
     // MARK: Forgetting
 
     /// Drops what has not been used for `ttl`; at most `limit` of them, so that the work is bounded.
-    package mutating func expire(ttl: Interval, at now: Moment, limit: Int = .max) {
+    mutating func expire(ttl: Interval, at now: Moment, limit: Int = .max) {
         var dropped = 0
         while dropped < limit, oldest != Self.none, entries[oldest].updatedAt + ttl <= now {
             remove(oldest)
@@ -129,13 +134,13 @@ package struct SessionTable: Sendable {
     }
 
     /// Drops everything that points at that server.
-    package mutating func forget(_ backend: BackendID) {
+    mutating func forget(_ backend: BackendID) {
         guard countOfBackend[backend] != nil else { return }
         for index in indexOfKey.values.filter({ entries[$0].place.backend == backend }) { remove(index) }
     }
 
     /// The newest first, at most `limit`.
-    package func newestFirst(limit: Int) -> [Entry] {
+    func newestFirst(limit: Int) -> [Entry] {
         var found: [Entry] = []
         var index = newest
         while index != Self.none, found.count < limit {

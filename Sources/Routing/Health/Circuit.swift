@@ -5,7 +5,7 @@
 ///                                        ▲                                                    │
 ///                                        └───────────── it fails: twice the pause ────────────┘
 package struct Circuit: Sendable, Equatable {
-    package enum State: Equatable, Sendable {
+    enum State: Equatable, Sendable {
         /// Takes work. Entered at start, and when a trial was answered. `failures`: so many in a row.
         case closed(failures: Int)
         /// Takes none until that moment. Left by the next request after it, which becomes the trial.
@@ -14,30 +14,30 @@ package struct Circuit: Sendable, Equatable {
         case trying(Ticket, pause: Interval)
     }
 
-    package private(set) var state = State.closed(failures: 0)
+    private(set) var state = State.closed(failures: 0)
     /// Since when every request has failed; nil while the last one went well.
-    package private(set) var failingSince: Moment?
+    private(set) var failingSince: Moment?
     /// What the last failure was, for people.
     package private(set) var lastFailure = ""
 
-    package init() {}
+    init() {}
 
-    package var isClosed: Bool {
+    var isClosed: Bool {
         if case .closed = state { true } else { false }
     }
 
     /// A trial is under way, whose end is worth waiting for.
-    package var isTrying: Bool {
+    var isTrying: Bool {
         if case .trying = state { true } else { false }
     }
 
     /// When the next trial may begin; nil when the circuit is not open.
-    package var opensForTrialAt: Moment? {
+    var opensForTrialAt: Moment? {
         if case .open(let until, _) = state { until } else { nil }
     }
 
     /// Whether a request may go there now.
-    package func admits(at now: Moment) -> Bool {
+    func admits(at now: Moment) -> Bool {
         switch state {
         case .closed: true
         case .open(let until, _): until <= now
@@ -46,14 +46,14 @@ package struct Circuit: Sendable, Equatable {
     }
 
     /// A request goes there. True when it is the one that finds out.
-    package mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
+    mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
         guard case .open(let until, let pause) = state, until <= now else { return false }
         state = .trying(ticket, pause: pause)
         return true
     }
 
     /// A request failed there. True when the circuit opens, or opens again.
-    package mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
+    mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
         lastFailure = reason
         if failingSince == nil { failingSince = now }
         let pause: Interval
@@ -74,7 +74,7 @@ package struct Circuit: Sendable, Equatable {
     }
 
     /// A request was answered there. True when that closes the circuit.
-    package mutating func succeeded(_ ticket: Ticket) -> Bool {
+    mutating func succeeded(_ ticket: Ticket) -> Bool {
         switch state {
         case .closed:
             self = Circuit()
@@ -88,7 +88,7 @@ package struct Circuit: Sendable, Equatable {
     }
 
     /// A request ended there and it is not known how it would have gone: the next one may try.
-    package mutating func abandoned(_ ticket: Ticket, at now: Moment) {
+    mutating func abandoned(_ ticket: Ticket, at now: Moment) {
         guard case .trying(ticket, let pause) = state else { return }
         state = .open(until: now, pause: pause)
     }

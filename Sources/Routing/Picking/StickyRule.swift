@@ -3,106 +3,124 @@
 
 extension Router {
     /// Whether the request makes its client a holder of the instance that it runs on.
-    func takesPlace(_ traits: RequestTraits, _ route: ModelRoute) -> Bool {
-        traits.counts && !route.isFallback && traits.model != nil
+    func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
+        list.rule == .sticky && traits.counts && !list.isFallback && traits.model != nil
     }
 
     /// The choice among the eligible candidates; nil when there is none.
     ///
     /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds an empty one first, does not pay
     /// for the others.
-    func stickyChoice(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> Choice? {
-        if let held = heldChoice(route, for: traits, history: history, at: now) { return held }
-        let takesPlace = takesPlace(traits, route)
-        var best: (offer: Offer, candidate: Int, instance: String?)?
-        for position in route.candidates.indices {
-            let index = route.candidates[position].index
-            guard ineligibility(of: index, for: traits, history: history, at: now) == nil else { continue }
-            let common = offer(of: index, sharedBy: route.candidates[position].instances.count, takesPlace: takesPlace)
-            guard !route.candidates[position].instances.isEmpty else {
-                if best.map({ common < $0.offer }) ?? true { best = (common, position, nil) }
-                continue
-            }
-            for name in route.candidates[position].instances {
-                let offer = offer(of: name, on: index, common, takesPlace: takesPlace)
-                if best.map({ offer < $0.offer }) ?? true { best = (offer, position, name) }
-            }
-            if let offer = best?.offer, offer.isUnbeatable || !takesPlace && offer.isFree && !offer.isBusy { break }
+    func stickyChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+        if let held = heldChoice(among: list, for: request, at: now) { return held }
+        let takesPlace = takesPlace(request.traits, among: list)
+        var best: Offer?
+        for position in list.candidates.indices {
+            guard ineligibility(of: list.candidates[position].index, for: request, at: now) == nil else { continue }
+            let offer = offer(of: position, in: list, takesPlace: takesPlace, against: best)
+            if let offer, best.map({ offer.isBetter(than: $0) }) ?? true { best = offer }
+            if let best, best.isUnbeatable || !takesPlace && best.isFree && !best.isBusy { break }
         }
         return best.map { best in
-            let index = route.candidates[best.candidate].index
-            return Choice(index: index, instance: best.instance, reason: best.offer.reason, capacity: best.offer.capacity)
+            let candidate = list.candidates[best.position]
+            let instance = best.instance.map { candidate.instances[$0] }
+            return Choice(index: candidate.index, instance: instance, reason: best.reason, capacity: best.capacity)
         }
     }
 
     /// The server that has the client's session, if it may take the request.
-    private func heldChoice(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> Choice? {
-        guard let model = traits.model,
-            let session = sessions.handle(of: .init(client: traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
+    private func heldChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+        guard let model = request.traits.model,
+            let session = sessions.handle(
+                of: .init(client: request.traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
         else { return nil }
-        let held = sessions.place(in: session)
-        guard let index = indexOfBackend[held.backend],
-            let candidate = route.candidates.first(where: { $0.index == index }),
-            candidate.instances.contains(held.instance),
-            ineligibility(of: index, for: traits, history: history, at: now) == nil
+        let place = sessions.place(in: session)
+        guard let index = indexOfBackend[place.backend],
+            let candidate = list.candidates.first(where: { $0.index == index }),
+            candidate.instances.contains(place.instance),
+            ineligibility(of: index, for: request, at: now) == nil
         else { return nil }
         let capacity = backends[index].sessionsPerInstance(of: candidate.instances.count)
-        return Choice(index: index, instance: held.instance, reason: .sticky, session: session, capacity: capacity)
+        return Choice(index: index, instance: place.instance, reason: .sticky, session: session, capacity: capacity)
     }
 
-    /// What is the same for all instances of a server. The server may be used.
-    private func offer(of index: Int, sharedBy instances: Int, takesPlace: Bool) -> Offer {
-        Offer(
-            isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
+    /// The best that an eligible candidate has to offer; nil when it is plain that `best` is as good.
+    private func offer(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Offer?) -> Offer? {
+        let index = list.candidates[position].index
+        let instances = list.candidates[position].instances.count
+        let server = Offer(
+            position: position, isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
             held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
             capacity: backends[index].sessionsPerInstance(of: instances))
-    }
-
-    private func offer(of name: String, on index: Int, _ common: Offer, takesPlace: Bool) -> Offer {
-        var offer = common
-        offer.inFlightOnInstance = backends[index].inFlight(on: name)
-        offer.isFree = offer.inFlightOnInstance < offer.capacity
-        // Nobody is on a server that holds none.
-        guard takesPlace, offer.held > 0 else { return offer }
-        let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
-        offer.heldOnInstance = count
-        if count >= offer.capacity { offer.evicted = longestUnused }
-        return offer
+        var found: Offer?
+        for instance in 0..<instances {
+            var offer = server
+            offer.instance = instance
+            offer.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
+            offer.isFree = offer.inFlightOnInstance < offer.capacity
+            // Looking up who holds an instance is the dearest part of it.
+            if instances == 1, let best, !offer.mayBeBetter(than: best) { return nil }
+            // Nobody holds an instance of a server where nobody holds any, nor is the only one full while few do.
+            if takesPlace, offer.held >= (instances == 1 ? offer.capacity : 1) {
+                let name = list.candidates[position].instances[instance]
+                let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
+                offer.heldOnInstance = count
+                if count >= offer.capacity { offer.evicted = longestUnused }
+            }
+            if found.map({ offer.isBetterInstance(than: $0) }) ?? true { found = offer }
+        }
+        return found ?? server
     }
 }
 
-/// What an instance has to offer to a client without a session. Less is better.
-private struct Offer: Comparable {
+/// What a server, with the best of its instances, has to offer to a client without a session.
+private struct Offer {
+    /// Which candidate, and which of its instances.
+    var position: Int
+    var instance: Int?
     /// The machine has work of its own or of others.
     var isBusy: Bool
     /// Fewer requests run on the instance than it has slots.
     var isFree = false
     /// The last use of the session that would have to leave; nil when there is room for another one.
     var evicted: Moment?
-    /// Sessions on the whole server.
+    /// Sessions and requests in flight on the whole server.
     var held: Int
-    /// Requests in flight on the whole server.
     var inFlight: Int
     var heldOnInstance = 0
     var inFlightOnInstance = 0
     /// How many sessions the instance can hold.
     var capacity: Int
 
-    static func < (one: Offer, other: Offer) -> Bool {
-        if one.isBusy != other.isBusy { return other.isBusy }
-        if one.isFree != other.isFree { return one.isFree }
-        switch (one.evicted, other.evicted) {
+    /// Compares servers. Of equal ones the first in configured order stays.
+    func isBetter(than other: Offer) -> Bool {
+        if let verdict = decided(against: other) { return verdict }
+        return (held, inFlight) < (other.held, other.inFlight)
+    }
+
+    /// Compares instances of one server.
+    func isBetterInstance(than other: Offer) -> Bool {
+        if let verdict = decided(against: other) { return verdict }
+        return (heldOnInstance, inFlightOnInstance) < (other.heldOnInstance, other.inFlightOnInstance)
+    }
+
+    /// Idle before busy, free before in use, room before eviction, and then whoever is unused longest leaves. Nil: all the same.
+    private func decided(against other: Offer) -> Bool? {
+        if isBusy != other.isBusy { return !isBusy }
+        if isFree != other.isFree { return isFree }
+        switch (evicted, other.evicted) {
+        case (nil, nil): return nil
         case (nil, .some): return true
         case (.some, nil): return false
-        case (let ours?, let theirs?) where ours != theirs: return ours < theirs
-        case (nil, nil), (.some, .some): break
+        case (let ours?, let theirs?): return ours == theirs ? nil : ours < theirs
         }
-        return (one.held, one.inFlight, one.heldOnInstance, one.inFlightOnInstance)
-            < (other.held, other.inFlight, other.heldOnInstance, other.inFlightOnInstance)
+    }
+
+    /// Whether this one may be better, before it is known whether a session would have to leave.
+    func mayBeBetter(than other: Offer) -> Bool {
+        if isBusy != other.isBusy { return !isBusy }
+        if isFree != other.isFree { return isFree }
+        return other.evicted != nil || (held, inFlight) < (other.held, other.inFlight)
     }
 
     /// No server can offer more.

@@ -6,6 +6,11 @@ struct RandomLife {
     /// Gets the same events: must give the same effects.
     private var twin = Router()
     private(set) var world = World()
+    /// Everything that happened, and what came of it.
+    private(set) var recording = Recording(limit: 1_000_000)
+    private(set) var effects: [[Effect]] = []
+    /// Finds routes before the router is asked, as the proxy does; sometimes for a fleet that is gone.
+    private var matcher = ModelMatcher(Router().patterns)
     private var random: SplitMix64
     private var now = Moment(nanoseconds: 1)
     private var nextTicket: UInt64 = 0
@@ -78,9 +83,12 @@ struct RandomLife {
             case 1: .server("server-\(1 + random.below(nextServer))")
             default: .model(random.pick(Self.models))
             }
+        if random.chance(percent: 20) { matcher = ModelMatcher(router.patterns) }
+        var match: RouteMatch?
+        if case .model(let model) = destination, random.chance(percent: 80) { match = matcher.match(model) }
         let traits = RequestTraits(
             destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
-            requestID: "r\(nextTicket)")
+            requestID: "r\(nextTicket)", match: match)
         happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
     }
 
@@ -96,7 +104,9 @@ struct RandomLife {
         history.append("\(now.nanoseconds / 1_000_000) ms: \(event)")
         if history.count > 12 { history.removeFirst() }
         world.happens(event, at: now)
+        recording.record(event, at: now)
         let effects = router.handle(event, at: now)
+        self.effects.append(effects)
         history[history.count - 1] += "\n      → \(effects)"
         world.carryOut(effects, at: now)
         world.check(router, at: now)
@@ -171,7 +181,8 @@ struct RandomLife {
         let ids = servers.map(\.id)
         var routes: [Fleet.Route]?
         if random.chance(percent: 50) {
-            routes = [.init(pattern: ModelPattern("m"), servers: ids.shuffled(using: &random))]
+            let rule = random.pick(PickingRule.allCases)
+            routes = [.init(pattern: ModelPattern("m"), servers: ids.shuffled(using: &random), rule: rule)]
             if random.chance(percent: 50) { routes?.append(.init(pattern: ModelPattern(".*"), servers: [random.pick(ids)])) }
         }
         var policy = RoutingPolicy()
@@ -184,7 +195,9 @@ struct RandomLife {
         policy.circuitPause = .milliseconds(random.pick([100, 1000]))
         policy.freeRetries = random.pick([0, 3, 1000])
         let fallback = random.chance(percent: 60) ? random.pick(ids) : nil
-        return Fleet(servers: servers, routes: routes, fallback: fallback, policy: policy)
+        var fleet = Fleet(servers: servers, routes: routes, fallback: fallback, policy: policy)
+        fleet.rule = random.pick(PickingRule.allCases)
+        return fleet
     }
 
     private mutating func randomLimit() -> Int? { random.pick([nil, 1, 1, 2, 3]) }

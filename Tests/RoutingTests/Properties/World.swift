@@ -296,7 +296,7 @@ struct World {
             expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
         }
         for ticket in waiting { checkWaiting(ticket, now) }
-        let deadlines = router.line.entries.map(\.deadline)
+        let deadlines = router.line.inOrder.map(\.deadline)
         if let next = deadlines.min() {
             expect(wakes.contains { $0 <= next }, "nobody is woken for the deadline \(next)")
         }
