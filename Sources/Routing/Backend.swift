@@ -22,7 +22,7 @@ struct Backend: Sendable {
 
     var id: BackendID { server.id }
 
-    /// Most requests at once: what is configured, and never more than the engine has slots.
+    /// The most requests at once: what is configured, but never more than the engine has slots.
     var limit: Int? {
         let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
         guard let requestMax = server.requestMax else { return slots }
@@ -38,14 +38,14 @@ struct Backend: Sendable {
 
     func inFlight(on instance: String) -> Int { inFlightByInstance[instance] ?? 0 }
 
-    /// How many sessions each of a model's instances here can hold: the server's slots, shared among the instances, at least one each.
-    /// One where the server tells of no slots.
+    /// How many sessions each of a model's instances here can hold: the server's slots, shared among the instances, at least
+    /// one each. One where the server tells of no slots.
     func sessionsPerInstance(of instances: Int) -> Int {
         guard let slots = health.lastReport?.slots?.total else { return 1 }
         return max(1, min(slots, Self.mostSharedSlots) / max(1, instances))
     }
 
-    /// Choosing whose session leaves looks at each holder of a place: no report makes that long work.
+    /// Choosing which session leaves looks at every holder of an instance. This bounds it, whatever a server reports.
     private static let mostSharedSlots = 1024
 
     mutating func started(instance: String?, counts: Bool) {

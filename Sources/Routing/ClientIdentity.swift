@@ -22,7 +22,7 @@ package struct ClientIdentity: Sendable, Equatable {
         case codexThread = "thread-id"
     }
 
-    /// Longer names are cut: they come from outside, and are kept.
+    /// Longer names are cut: they come from clients and are kept in memory.
     static let longestName = 256
 
     package let name: String

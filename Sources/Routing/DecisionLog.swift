@@ -27,7 +27,7 @@ package struct DecisionRecord: Sendable {
     /// Nil when no server was considered.
     var explanation: Explanation?
 
-    /// Put into words only when somebody asks.
+    /// Turned into text on demand.
     package var candidates: [Candidate] { explanation?.candidates ?? [] }
 }
 

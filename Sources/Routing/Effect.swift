@@ -4,7 +4,7 @@ package enum Effect: Sendable, Equatable {
     /// Run this request there.
     case grant(Ticket, Grant)
     case refuse(Ticket, Refusal)
-    /// The attempt's own answer (502, 503, 504) is the best there is: pass it on.
+    /// No other server can answer: pass on the attempt's own answer (502, 503 or 504).
     case keepAnswer(Ticket)
     /// The request's server was found dead: report `attemptFailed` if nothing has gone to the client yet,
     /// else end the answer visibly.
@@ -32,7 +32,7 @@ package struct Grant: Sendable, Equatable {
     package var attempt: Int
     /// Nil when it did not wait.
     package var waitedMilliseconds: Double?
-    /// It finds out whether the server works again: `answerBegan` is wanted as soon as it does.
+    /// This request finds out whether the server works again: `answerBegan` has to be sent as soon as its answer begins.
     package var isTrial = false
 }
 

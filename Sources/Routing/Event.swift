@@ -31,7 +31,7 @@ package struct Outcome: Sendable, Codable {
         case complete
         /// The server broke in the middle of its answer, or did not begin one in the configured time.
         case broken(String)
-        /// Nobody knows how it would have gone: the client left, or the request was refused here.
+        /// It was cut short and says nothing about the server: the client left, or the request was refused here.
         case abandoned
     }
 
@@ -44,7 +44,7 @@ package struct Outcome: Sendable, Codable {
     }
 }
 
-/// What an engine told about the work of one answer.
+/// What an engine reported about the work for one answer.
 package struct Timings: Sendable, Equatable, Codable {
     /// Prompt tokens that were not cached.
     package var promptTokens: Int
@@ -68,7 +68,7 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
     case beforeAnswer(String)
     /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
     case answered(status: Int)
-    /// As the above, but the request's body is gone: it cannot be sent again.
+    /// Any of the above, but the request's body is gone, so it cannot be sent again.
     case notRepeatable(String)
     /// The server was found dead by its probes.
     case serverLost

@@ -40,7 +40,7 @@ package struct Fleet: Sendable, Equatable, Codable {
     package var routes: [Route]?
     package var fallback: BackendID?
     package var policy: RoutingPolicy
-    /// For whatever has no route of its own.
+    /// For requests without a route.
     package var rule = PickingRule.sticky
 
     package init(servers: [Server], routes: [Route]?, fallback: BackendID?, policy: RoutingPolicy = RoutingPolicy()) {

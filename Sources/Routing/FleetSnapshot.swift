@@ -1,4 +1,4 @@
-/// A read-only copy of what the router knows, for pages and metrics. Stale as soon as it is taken.
+/// A read-only copy of the router's state, for pages and metrics.
 package struct FleetSnapshot: Sendable {
     package struct Server: Sendable {
         package var id: BackendID
@@ -51,7 +51,7 @@ package struct FleetSnapshot: Sendable {
 }
 
 extension Router {
-    /// - Parameter sessionLimit: at most so many sessions, the newest first.
+    /// - Parameter sessionLimit: at most this many sessions, the newest first.
     package mutating func snapshot(at now: Moment, sessionLimit: Int = 1000) -> FleetSnapshot {
         sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
         return FleetSnapshot(
@@ -74,7 +74,7 @@ extension Router {
             })
     }
 
-    /// Everybody waiting (in the line's order) and running.
+    /// All requests: those that wait, in serving order, then those that run.
     package func requests() -> [FleetSnapshot.Request] {
         let waiting = line.inOrder.enumerated().map { index, entry in
             FleetSnapshot.Request(

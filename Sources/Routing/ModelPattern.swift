@@ -36,7 +36,7 @@ private enum CompiledPattern {
 
 /// Which route of a fleet a model has, found before the router is asked.
 package struct RouteMatch: Sendable, Equatable, Codable {
-    /// The fleet's number (`Router.fleetNumber`): for another fleet the answer is worth nothing.
+    /// The fleet's number (`Router.fleetNumber`): the answer is valid for this fleet only.
     var fleetNumber: Int
     /// The first route whose pattern matches; nil when none does.
     var route: Int?
@@ -48,7 +48,7 @@ package struct FleetPatterns: Sendable, Equatable {
     fileprivate var patterns: [ModelPattern]
 }
 
-/// Finds the route of a model, away from the router and its lock: matching may take long, and names come from outside.
+/// Finds the route of a model outside the router's lock: matching may take long, and model names come from clients.
 ///
 /// Patterns are compiled once, answers are remembered. Each thread has its own.
 package struct ModelMatcher {

@@ -1,6 +1,6 @@
 /// A point in time on some steady clock, always passed in: nothing in this module reads a clock.
 package struct Moment: Hashable, Comparable, Sendable, Codable {
-    /// Since the clock's own beginning.
+    /// Since the clock's own zero.
     package var nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
@@ -19,7 +19,7 @@ package struct Moment: Hashable, Comparable, Sendable, Codable {
     }
 }
 
-/// A length of time. `Duration` is 128 bits wide and costs a division whenever it meets a clock; this is one addition.
+/// A length of time. `Duration` has 128 bits and has to be divided to be added to a clock's reading; this takes one addition.
 package struct Interval: Hashable, Comparable, Sendable, Codable {
     package let nanoseconds: Int64
 

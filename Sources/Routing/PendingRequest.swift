@@ -18,7 +18,7 @@ struct AttemptHistory: Sendable, Equatable {
 
 /// A request that has been granted a server.
 struct RunningRequest: Sendable {
-    /// As it was granted, this attempt counted.
+    /// As it was when it was granted; the history includes this attempt.
     var request: PendingRequest
     var backend: BackendID
     var instance: String?
@@ -27,7 +27,7 @@ struct RunningRequest: Sendable {
     /// The client's session that was noted when the request started, and how many the instance can hold.
     var session: SessionTable.Handle?
     var capacity: Int
-    /// Its attempt has failed already (a 503 that is passed on): its end is no success.
+    /// The attempt has failed already (a 503 that is passed on), so its end does not count as a success.
     var hasFailed = false
 
     var traits: RequestTraits { request.traits }

@@ -1,4 +1,4 @@
-/// What happened to a router from its beginning: given to another one, it has the same effects.
+/// All events of a router since its creation. Replayed, they give the same effects.
 package struct Recording: Sendable, Codable {
     package struct Step: Sendable, Codable {
         package var at: Moment
@@ -10,10 +10,10 @@ package struct Recording: Sendable, Codable {
     package private(set) var isComplete = true
     private let limit: Int
 
-    /// - Parameter limit: at most so many events are kept, the first ones.
+    /// - Parameter limit: at most this many events are kept, the first ones.
     package init(limit: Int) { self.limit = limit }
 
-    /// To be told of everything that the router is told, in the same order.
+    /// To be called for every event that the router handles, in the same order.
     package mutating func record(_ event: Event, at now: Moment) {
         guard steps.count < limit else {
             isComplete = false
@@ -22,7 +22,7 @@ package struct Recording: Sendable, Codable {
         steps.append(Step(at: now, event: event))
     }
 
-    /// Tells a new router everything again.
+    /// Gives a new router the same events.
     ///
     /// - Parameter body: gets the effects of each step.
     /// - Returns: the router as it is at the end.

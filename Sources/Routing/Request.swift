@@ -13,8 +13,8 @@ package struct Ticket: Hashable, Sendable, Codable {
 
 /// What the router knows about a request.
 ///
-/// Never changes, and lives in several places at once (the line, the running requests, the log of decisions): a class, so
-/// that each of them costs one reference and not a copy of every text.
+/// Immutable, and referred to from several places (the line, the running requests, the decision log). It is a class so that
+/// each of them costs one reference instead of a copy of every string.
 package final class RequestTraits: Sendable, Codable {
     /// Which servers may take it.
     package enum Destination: Sendable, Hashable, Codable {

@@ -1,4 +1,4 @@
-// What becomes of a request whose attempt failed, and of the server that failed it.
+// A failed attempt: what happens to the request, and to the server.
 
 extension Router {
     mutating func attemptFailed(
@@ -9,7 +9,7 @@ extension Router {
         request.history.failed.append(running.backend)
         request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
         if running.hasFailed {
-            // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
+            // The server was blamed for its 503 already; that the rest of that answer broke is the same failure.
         } else if failure == .serverLost {
             backends[index].circuits.abandoned(ticket, request.traits.model, at: now)
         } else {
@@ -48,7 +48,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// The request is no longer on that server. Afterwards `index` may stand for another one.
+    /// Takes the request off that server. Afterwards `index` may refer to another server.
     private mutating func leave(_ request: RunningRequest, _ index: Int) {
         running[request.request.ticket] = nil
         if let session = request.session { sessions.left(session) }
@@ -69,7 +69,7 @@ extension Router {
         if let trial = backends[index].circuits[model].opensForTrialAt { wake(at: trial, &effects) }
     }
 
-    /// What a request's end says about its server.
+    /// Updates the server's circuit and health by how a request ended.
     mutating func judge(
         _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ index: Int, _ now: Moment,
         _ effects: inout [Effect]
@@ -85,7 +85,7 @@ extension Router {
         }
     }
 
-    /// A trial is being answered: the server works again, however long the answer takes.
+    /// The answer to a trial has begun: the server works again, however long the answer takes.
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
             backends[index].circuits.succeeded(ticket, request.traits.model)
@@ -93,7 +93,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// A stream has fallen silent: look whether its server lives. Only the probe's word ends the stream.
+    /// A stream has fallen silent: its server is probed. Only a failed probe ends the stream.
     mutating func stalled(_ ticket: Ticket, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
             backends[index].health.trafficFailed(reason: "fell silent in the middle of a stream")

@@ -18,7 +18,7 @@ extension Router {
                 return refuse(request, refusal, explanation, now, &effects)
             }
             note(.waits, on: request, explanation, at: now)
-            // Counted from now: the time of an attempt that failed is no waiting.
+            // From now on: the time that a failed attempt took does not count as waiting.
             let deadline = now + fleet.policy.maxWait
             var request = request
             request.waitingSince = now
@@ -28,7 +28,7 @@ extension Router {
         }
     }
 
-    /// Nobody is up: the first in order is tried once, then the truth is told.
+    /// Nobody is up: the first in order is tried once, then the request is refused.
     mutating func resort(
         to choice: Choice?, _ request: PendingRequest, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
     ) {
@@ -97,7 +97,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// Gives the request's place on its server back. Afterwards `index` may stand for another one.
+    /// Frees the request's place on its server. Afterwards `index` may refer to another server.
     mutating func release(_ request: RunningRequest, _ index: Int) {
         backends[index].ended(instance: request.instance, counts: request.traits.counts)
         if backends[index].isRemoved, backends[index].isIdleOfRequests { rebuildBackends(fleet) }
@@ -116,7 +116,7 @@ extension Router {
             capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
-    /// The session's time runs from the end of its last request, however long that took.
+    /// A session's time to live starts at the end of its last request, however long that took.
     private mutating func endSession(of request: RunningRequest, at now: Moment) {
         guard let session = request.session, let model = request.traits.model, let instance = request.instance else { return }
         sessions.ended(
@@ -134,7 +134,8 @@ extension Router {
         }
     }
 
-    /// When it may be worth asking again: the line's length times what a request takes, shared by the servers' places.
+    /// An estimate of when to ask again: the line's length times the average duration of a request, divided by the servers'
+    /// limits.
     var retryAfterSeconds: Int {
         let places = backends.reduce(0.0) { $0 + Double($1.limit ?? 1) }
         let seconds = (serviceTime.value ?? 1) * Double(line.count + 1) / max(1, places)

@@ -1,4 +1,4 @@
-// What becomes known of servers: probes, a new configuration.
+// News about servers: probes and a new configuration.
 
 extension Router {
     mutating func probed(
@@ -7,7 +7,7 @@ extension Router {
         guard let index = indexOfBackend[id] else { return }
         let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
         var report = report
-        // Slots that work for us are no sign of a busy machine: the limit counts them already.
+        // Slots that work for us do not make the machine busy: the limit accounts for them already.
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
@@ -27,10 +27,10 @@ extension Router {
             reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
         guard isNewlyDown else { return }
         candidatesByModel.removeAll()
-        // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
+        // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
         let lost = running.filter { $0.value.backend == id }.map(\.key)
         for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
-        // Those who waited for this server alone have nothing to wait for.
+        // Requests that could only run on this server have nothing left to wait for.
         serveWaiting(now, &effects)
     }
 

@@ -1,10 +1,10 @@
-// Those who wait: served when a place is free, refused when their time is over.
+// Waiting requests: served when a server has room, refused when their time is up.
 
 extension Router {
     /// Gives free places to those who wait, in the line's order.
     ///
-    /// When the first of a lane has to go on waiting, so has everybody behind it there: nobody else looks. Granting makes no place
-    /// free, so one look is enough.
+    /// When the first of a lane has to go on waiting, so has everybody behind it, and the rest of the lane is skipped.
+    /// Granting a request never frees a place, so each lane is left after its first request that has to wait.
     mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
         guard line.count > 0 else { return }
         var turns = line.heads
@@ -42,14 +42,14 @@ extension Router {
         if let next = line.nextDeadline { wake(at: min(next, nextTrial(after: now) ?? next), &effects) }
     }
 
-    /// Asks for `clockAdvanced`, unless it comes by then anyway.
+    /// Asks for `clockAdvanced`, unless it has been requested for that time or earlier.
     mutating func wake(at deadline: Moment, _ effects: inout [Effect]) {
         if let wakeAt, wakeAt <= deadline { return }
         wakeAt = deadline
         effects.append(.wakeMe(at: deadline))
     }
 
-    /// When the next pause of a circuit is over, and those who wait may have a chance.
+    /// When the next pause of a circuit ends, so that waiting requests may be tried there.
     func nextTrial(after now: Moment) -> Moment? {
         backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
     }

@@ -3,11 +3,12 @@
 /// It reads no clock, draws no randomness and does no I/O, so a sequence of events can be replayed.
 package struct Router: Sendable {
     static let rememberedModels = 4096
-    /// So many sessions are dropped in one event at most; those left are not found any more, but count where they were.
+    /// At most this many expired sessions are dropped in one event. Those left are not found any more, but still count on
+    /// their servers.
     private static let expiredAtOnce = 256
 
     var fleet = Fleet(servers: [], routes: nil, fallback: nil)
-    /// Counts the fleets: tells whether a `RouteMatch` was found for this one.
+    /// Increases with each `fleetChanged`, so that an outdated `RouteMatch` is recognised.
     var fleetNumber = 0
     var backends: [Backend] = []
     var indexOfBackend: [BackendID: Int] = [:]

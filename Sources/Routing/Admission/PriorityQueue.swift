@@ -1,7 +1,7 @@
 /// A binary heap: the least element is first.
 ///
-/// An element that is no longer wanted need not be found: its owner drops it when it comes to the front, and compacts the queue when
-/// more than half of what is in it is unwanted. So adding and removing cost the logarithm of the length.
+/// An element that is no longer wanted need not be found: its owner drops it when it comes to the front, and compacts the
+/// queue when more than half of what is in it is unwanted. So adding and removing cost the logarithm of the length.
 struct PriorityQueue<Element: Comparable & Sendable>: Sendable {
     private(set) var elements: [Element] = []
 

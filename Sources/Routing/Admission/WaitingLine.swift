@@ -1,12 +1,12 @@
 /// Who waits, in which order, until when.
 ///
-/// Order: rounds. A client's first waiting request joins the round being served, its second the next one, and so on;
+/// The order is by rounds. A client's first waiting request joins the round being served, its second the next one, and so on;
 /// within a round it is first come, first served. So a client with ten requests does not stand in front of everybody
 /// else's one, and clients that ask again as soon as they are served do not keep its second one waiting for ever
 /// (start-time fair queueing with equal costs).
 ///
-/// Those that the same servers may take, as far as anybody knows, stand in one lane: when the first of a lane finds no place, nobody
-/// behind it in that lane does.
+/// Requests that are eligible for the same servers are in one lane: when the first of a lane finds no place, none of those
+/// behind it does.
 struct WaitingLine: Sendable {
     struct Entry: Sendable {
         let request: PendingRequest
@@ -24,7 +24,7 @@ struct WaitingLine: Sendable {
         static func < (one: Turn, other: Turn) -> Bool { (one.round, one.sequence) < (other.round, other.sequence) }
     }
 
-    /// Everything about a request that decides whether a server may take it.
+    /// The properties of a request that decide whether a server may take it.
     struct Lane: Hashable, Sendable {
         let destination: RequestTraits.Destination
         let counts: Bool
@@ -59,7 +59,7 @@ struct WaitingLine: Sendable {
     }
 
     private var entries: [Ticket: Entry] = [:]
-    // Each may have elements of requests that have left, but not at its front.
+    // Each queue may still contain requests that have left the line, but never at its front.
     private var lanes: [Lane: LaneQueue] = [:]
     private var order = PriorityQueue<Turn>()
     private var deadlines = PriorityQueue<Deadline>()
@@ -68,8 +68,8 @@ struct WaitingLine: Sendable {
     private var nextSequence = 0
     /// The clients that have somebody waiting, or were served in the current round or ahead of it.
     private var clients: [String: Client] = [:]
-    /// So many are remembered beside those that wait. While ever new clients come, a round does not end; past this number those
-    /// that were served may take another turn in it.
+    /// Clients that are remembered in addition to those that wait. As long as new clients keep arriving a round does not end;
+    /// beyond this number, clients that were served may take another turn in it.
     private static let rememberedServed = 1_000
 
     var count: Int { entries.count }
@@ -77,7 +77,7 @@ struct WaitingLine: Sendable {
     /// How many clients are remembered, for their rounds.
     var rememberedClients: Int { clients.count }
 
-    /// What the queues have in them, also of requests that have left.
+    /// The number of elements in all queues, including those of requests that have left.
     var queuedElements: Int { order.count + deadlines.count + lanes.values.reduce(0) { $0 + $1.turns.count } }
 
     /// The first deadline among those who wait.
@@ -85,7 +85,7 @@ struct WaitingLine: Sendable {
 
     subscript(ticket: Ticket) -> Entry? { entries[ticket] }
 
-    /// Everybody, in serving order. Sorted anew each time: for people.
+    /// All entries in serving order. Sorted on each call; for pages and tests.
     var inOrder: [Entry] { entries.values.sorted { $0.turn < $1.turn } }
 
     /// How many are in front of that request; nil when it does not wait.
@@ -95,7 +95,7 @@ struct WaitingLine: Sendable {
 
     // MARK: Coming and going
 
-    /// Joins the line at the place that is fair.
+    /// Joins the line at its fair place.
     mutating func add(_ request: PendingRequest, deadline: Moment) {
         let name = request.traits.client
         var client = clients[name] ?? Client(lastRound: currentRound - 1)
@@ -119,7 +119,8 @@ struct WaitingLine: Sendable {
     /// Leaves the line because it is served now.
     mutating func serve(_ ticket: Ticket) -> Entry? {
         let entry = remove(ticket, isServed: true)
-        // Not the round served: that may lie ahead, when those in front wait for another server.
+        // The round of the first in the line, not of the request just served: that may be a later one, when those in front
+        // wait for another server.
         if let first = order.first, first.round > currentRound {
             currentRound = first.round
             clients = clients.filter { $0.value.waiting > 0 || $0.value.lastRound >= currentRound }
@@ -136,16 +137,16 @@ struct WaitingLine: Sendable {
 
     // MARK: Lanes
 
-    /// The first of each lane; the one to be served first is the last.
+    /// The first of each lane, in reverse serving order.
     var heads: [Turn] { lanes.values.compactMap(\.turns.first).sorted(by: >) }
 
-    /// The first of a lane; nil when nobody stands in it.
+    /// The first of a lane; nil when it is empty.
     func head(of lane: Lane) -> Turn? { lanes[lane]?.turns.first }
 
     private mutating func remove(_ ticket: Ticket, isServed: Bool) -> Entry? {
         guard let entry = entries.removeValue(forKey: ticket) else { return nil }
         guard !entries.isEmpty else {
-            // Nobody waits: all start afresh.
+            // The line is empty: all clients start again in the same round.
             (lanes, order, deadlines, clients) = ([:], .init(), .init(), [:])
             return entry
         }

@@ -1,8 +1,8 @@
 /// Which server and instance a (client, model) used last, and until when that counts.
 ///
-/// An instance has as many holders as the caller says that it has room for: one for each prompt cache. Entries are kept in the order
-/// of their last use (a list linked through an array), so that expiring and evicting the oldest cost nothing extra. The holders of
-/// one instance are a second list through the same array; it is as short as the instance has caches.
+/// An instance has as many holders as the caller says that it has room for: one for each prompt cache. Entries are kept in the
+/// order of their last use (a list linked through an array), so that expiring and evicting the oldest cost nothing extra. The
+/// holders of one instance are a second list through the same array; it is as short as the instance has caches.
 struct SessionTable: Sendable {
     struct Key: Hashable, Sendable {
         var client: String
@@ -27,7 +27,7 @@ struct SessionTable: Sendable {
         var updatedAt: Moment
         /// Requests of this session that have begun and not ended.
         fileprivate(set) var running = 0
-        /// Tells this session from those that had the same index before. 0: none has it now.
+        /// Distinguishes this session from earlier ones with the same index. 0: the index is free.
         fileprivate var serial: Int
         fileprivate var older: Int
         fileprivate var newer: Int
@@ -88,8 +88,8 @@ struct SessionTable: Sendable {
     /// A request begins: the client holds that place from now on.
     ///
     /// - Parameters:
-    ///   - capacity: at most so many hold the place. The longest unused leaves, and one with a request running only when all have.
-    ///   - limit: at most so many sessions in all; the longest unused leave.
+    ///   - capacity: at most this many hold the place. The longest unused leaves; those with a running request leave last.
+    ///   - limit: at most this many sessions in all; the longest unused leave.
     @discardableResult
     mutating func record(
         _ key: Key, at place: Place, capacity: Int, address: String, now: Moment, limit: Int
@@ -99,8 +99,8 @@ struct SessionTable: Sendable {
         return Handle(index: index, serial: entries[index].serial)
     }
 
-    /// A request ends, and its session's time starts anew. Nothing happens when the client has moved on; an entry that expired or was
-    /// evicted meanwhile is made again if there is room.
+    /// A request ends, and its session's time starts anew. Nothing happens when the client has moved on; an entry that expired
+    /// or was evicted meanwhile is made again if there is room.
     ///
     /// - Parameter handle: the session when the request began.
     mutating func ended(
@@ -117,7 +117,7 @@ struct SessionTable: Sendable {
         }
     }
 
-    /// A request leaves its place without having been answered there: no use of it.
+    /// A request leaves without having been answered there. This does not count as a use.
     mutating func left(_ handle: Handle) {
         if entries[handle.index].serial == handle.serial { entries[handle.index].running -= 1 }
     }

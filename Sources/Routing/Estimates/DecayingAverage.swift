@@ -1,4 +1,4 @@
-/// An average that forgets: each sample weighs half of what it did after `halfLife` newer units of weight.
+/// A decaying average: a sample's weight halves after `halfLife` newer units of weight.
 struct DecayingAverage: Sendable, Equatable {
     private var weightedSum = 0.0
     private var weight = 0.0

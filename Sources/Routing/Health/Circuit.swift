@@ -6,9 +6,9 @@
 ///                                        └───────────── it fails: twice the pause ────────────┘
 package struct Circuit: Sendable, Equatable {
     enum State: Equatable, Sendable {
-        /// Takes work. Entered at start, and when a trial was answered. `failures`: so many in a row.
+        /// Takes requests. Entered at start, and when a trial was answered. `failures` counts failures in a row.
         case closed(failures: Int)
-        /// Takes none until that moment. Left by the next request after it, which becomes the trial.
+        /// Takes no requests until that moment. Left by the first request after it, which becomes the trial.
         case open(until: Moment, pause: Interval)
         /// One request is there to find out. Left when it is answered, fails, or is given up.
         case trying(Ticket, pause: Interval)
@@ -17,7 +17,7 @@ package struct Circuit: Sendable, Equatable {
     private(set) var state = State.closed(failures: 0)
     /// Since when every request has failed; nil while the last one went well.
     private(set) var failingSince: Moment?
-    /// What the last failure was, for people.
+    /// A description of the last failure.
     package private(set) var lastFailure = ""
 
     init() {}
@@ -26,7 +26,7 @@ package struct Circuit: Sendable, Equatable {
         if case .closed = state { true } else { false }
     }
 
-    /// A trial is under way, whose end is worth waiting for.
+    /// A trial is in progress.
     var isTrying: Bool {
         if case .trying = state { true } else { false }
     }
@@ -45,7 +45,7 @@ package struct Circuit: Sendable, Equatable {
         }
     }
 
-    /// A request goes there. True when it is the one that finds out.
+    /// A request goes there. True when it is the trial.
     mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
         guard case .open(let until, let pause) = state, until <= now else { return false }
         state = .trying(ticket, pause: pause)
@@ -82,12 +82,12 @@ package struct Circuit: Sendable, Equatable {
         case .trying(ticket, _):
             self = Circuit()
             return true
-        // One that was sent before the circuit opened says nothing about those that come now.
+        // A request that was sent before the circuit opened says nothing about the server's present state.
         case .open, .trying: return false
         }
     }
 
-    /// A request ended there and it is not known how it would have gone: the next one may try.
+    /// A request ended there without showing whether the server works: the next one may try.
     mutating func abandoned(_ ticket: Ticket, at now: Moment) {
         guard case .trying(ticket, let pause) = state else { return }
         state = .open(until: now, pause: pause)

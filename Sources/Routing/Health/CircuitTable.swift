@@ -1,7 +1,7 @@
 /// One backend's circuits, one for each model: a server that swaps models may fail with one of them and be fine with the others.
 /// Only models that have failed lately are in here.
 struct CircuitTable: Sendable, Equatable {
-    /// Further models share the circuit of requests that name none: names come from outside, memory is bounded.
+    /// Further models share the circuit of requests that name none: model names come from clients, and memory must stay bounded.
     private static let limit = 32
 
     private var circuits: [String: Circuit] = [:]
@@ -17,12 +17,12 @@ struct CircuitTable: Sendable, Equatable {
         }
     }
 
-    // What every request asks and tells: where nothing has failed lately, there is nothing to look up.
+    // Used by every request. When nothing has failed lately, there is nothing to look up.
 
     /// Whether a request for that model may go there now.
     func admits(_ model: String?, at now: Moment) -> Bool { circuits.isEmpty || self[model].admits(at: now) }
 
-    /// A request for that model goes there. True when it is the one that finds out.
+    /// A request for that model goes there. True when it is the trial.
     mutating func began(_ ticket: Ticket, _ model: String?, at now: Moment) -> Bool {
         !circuits.isEmpty && self[model].began(ticket, at: now)
     }
@@ -32,7 +32,7 @@ struct CircuitTable: Sendable, Equatable {
         !circuits.isEmpty && self[model].succeeded(ticket)
     }
 
-    /// It ended, and it is not known how it would have gone.
+    /// It ended without showing whether the server works.
     mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
         if !circuits.isEmpty { self[model].abandoned(ticket, at: now) }
     }
@@ -42,7 +42,7 @@ struct CircuitTable: Sendable, Equatable {
         circuits.filter { !$0.value.isClosed }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// When the next pause ends; those that are over already, with nobody asking, do not count.
+    /// When the next pause ends. Pauses that have ended already do not count.
     func nextTrial(after now: Moment) -> Moment? {
         circuits.values.lazy.compactMap(\.opensForTrialAt).filter { $0 > now }.min()
     }

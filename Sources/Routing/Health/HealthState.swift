@@ -1,4 +1,4 @@
-/// Is a server alive, and is its machine busy? Learnt from probes and from real traffic; time passed in.
+/// Whether a server is alive and whether its machine is busy, as learnt from probes and from real traffic.
 package struct HealthState: Sendable, Equatable {
     package enum Phase: Sendable, Equatable {
         /// No probe has come back yet. Entered at start; left by the first probe. Gets work, but behind idle servers.
@@ -49,7 +49,7 @@ package struct HealthState: Sendable, Equatable {
         return isDown && !wasDown
     }
 
-    /// Real traffic failed: look closer. True when a probe is wanted at once.
+    /// Real traffic failed. True when the server should be probed at once.
     mutating func trafficFailed(reason: String) -> Bool {
         switch phase {
         case .unknown, .up:

@@ -4,7 +4,7 @@
 /// What was in flight on a server when it first failed is moved without asking this budget: such work was sent in good
 /// faith, and once. The budget is for requests that are sent to servers known to fail.
 struct RetryBudget: Sendable {
-    /// One second each; which second the newest stands for is in `newestSecond`.
+    /// One element for each second; `newestSecond` says which second the newest one is.
     private var requests = InlineArray<10, Int>(repeating: 0)
     private var retries = InlineArray<10, Int>(repeating: 0)
     private var newestSecond: Int64 = 0
@@ -29,7 +29,7 @@ struct RetryBudget: Sendable {
         return true
     }
 
-    /// The place of this second, after those that are over have been emptied.
+    /// The index for this second, after clearing the seconds that have passed.
     private mutating func slot(at now: Moment) -> Int {
         let second = now.nanoseconds / 1_000_000_000
         if second > newestSecond {

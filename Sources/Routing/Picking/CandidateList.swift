@@ -57,7 +57,7 @@ extension Router {
             if backends[index].models == nil { return candidate(index, [model]) }
             return backends[index].instances(of: model).map { candidate(index, $0) }
         }
-        // Nobody lists it, as with engines that serve one model under any name: the pattern's word is enough.
+        // No server lists it. Some engines serve one model under any name, so the pattern is trusted.
         return CandidateList(candidates: listing.isEmpty ? indices.map { candidate($0, [model]) } : listing, rule: route.rule)
     }
 

@@ -1,4 +1,4 @@
-/// May this backend take this request? If not, the first reason.
+/// Why a backend may not take a request. Where there are several reasons, the first in this order of checks counts.
 enum Ineligibility: Sendable, Equatable {
     case failedThisRequest
     case down
@@ -11,7 +11,7 @@ enum Ineligibility: Sendable, Equatable {
 extension Router {
     /// Nil when the backend may take the request now.
     ///
-    /// By its index, here and in what follows: a copy of a whole backend costs more than the look at it.
+    /// Takes an index, as the functions below do: copying a whole backend costs more than the check itself.
     func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
         if !request.history.failed.isEmpty, request.history.failed.contains(backends[index].server.id) {
             return .failedThisRequest

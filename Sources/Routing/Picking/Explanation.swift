@@ -1,12 +1,12 @@
 /// Why a request was placed where it was, in codes and numbers. `ExplanationText.swift` puts it into words when somebody asks.
 struct Explanation: Sendable {
-    /// So many servers are explained: with hundreds of them, the explanation would cost more than the decision.
+    /// Only this many servers are explained: with hundreds of them, the explanation would cost more than the decision.
     static let explainedServers = 16
 
     var list: CandidateList
     /// Nil when no server was chosen.
     var choice: Choice?
-    /// Of the first candidates, in their order; empty where the only one was chosen.
+    /// For the first candidates, in their order. Empty when there was only one candidate and it was chosen.
     var findings: [Finding] = []
 }
 
@@ -17,7 +17,7 @@ struct Finding: Sendable {
         case ineligible(Ineligibility)
         /// The client's session is elsewhere.
         case noSession
-        /// Another one was more suitable.
+        /// Eligible, but another server was more suitable.
         case passedOver
     }
 

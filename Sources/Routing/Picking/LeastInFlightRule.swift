@@ -1,7 +1,7 @@
 // The plain rule of other load balancers: the server with the fewest requests in flight, in configured order where that is equal.
 
 extension Router {
-    /// The choice among the eligible candidates; nil when there is none.
+    /// The choice among the eligible candidates; nil when none is eligible.
     func leastInFlightChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
         var best: (inFlight: Int, position: Int)?
         for position in list.candidates.indices {

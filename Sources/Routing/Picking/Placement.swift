@@ -48,7 +48,7 @@ struct Choice: Sendable {
 extension Router {
     /// Chooses a backend for the request. Changes nothing.
     ///
-    /// Whether it has to wait depends on nothing but what `WaitingLine.Lane` says of it, and on the servers.
+    /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
     func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
         if case .server = request.traits.destination, let only = list.candidates.first, request.history.attempts == 0 {
             let choice = Choice(index: only.index, instance: nil, reason: .onlyServer)
@@ -77,7 +77,7 @@ extension Router {
             if findings.count < Explanation.explainedServers { findings.append(finding(.ineligible(reason), index)) }
             switch reason {
             case .full, .draining: someoneIsUp = true
-            // A trial's end is near; a pause may be long, and is told.
+            // A trial ends soon. A pause may be long, so the client is told when it ends.
             case .failing: someoneIsUp = someoneIsUp || backends[index].circuits[request.traits.model].isTrying
             case .down:
                 let hasRoom = !request.traits.counts || !backends[index].isFull

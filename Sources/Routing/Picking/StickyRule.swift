@@ -1,5 +1,5 @@
-// The original's rule, made right: a client stays with the server that has its prompt cached. Everybody else goes to an idle server
-// with a free instance, and to busier ones only after that; among equally good ones to where the fewest sessions are held.
+// The original's rule, corrected: a client stays with the server that has its prompt cached. Any other client goes to an idle
+// server with a free instance, else to a busier one, and among equally good ones to the one that holds the fewest sessions.
 
 extension Router {
     /// Whether the request makes its client a holder of the instance that it runs on.
@@ -7,10 +7,10 @@ extension Router {
         list.rule == .sticky && traits.counts && !list.isFallback && traits.model != nil
     }
 
-    /// The choice among the eligible candidates; nil when there is none.
+    /// The choice among the eligible candidates; nil when none is eligible.
     ///
-    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds an empty one first, does not pay
-    /// for the others.
+    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds an empty one first, does not
+    /// pay for the others.
     func stickyChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
         if let held = heldChoice(among: list, for: request, at: now) { return held }
         let takesPlace = takesPlace(request.traits, among: list)
@@ -44,7 +44,7 @@ extension Router {
         return Choice(index: index, instance: place.instance, reason: .sticky, session: session, capacity: capacity)
     }
 
-    /// The best that an eligible candidate has to offer; nil when it is plain that `best` is as good.
+    /// The best instance of an eligible candidate; nil when it cannot be better than `best`.
     private func offer(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Offer?) -> Offer? {
         let index = list.candidates[position].index
         let instances = list.candidates[position].instances.count
@@ -58,9 +58,10 @@ extension Router {
             offer.instance = instance
             offer.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
             offer.isFree = offer.inFlightOnInstance < offer.capacity
-            // Looking up who holds an instance is the dearest part of it.
+            // Looking up the holders of an instance is the expensive part.
             if instances == 1, let best, !offer.mayBeBetter(than: best) { return nil }
-            // Nobody holds an instance of a server where nobody holds any, nor is the only one full while few do.
+            // With no sessions on the server there are none on the instance; a single instance with fewer than it can hold has
+            // room.
             if takesPlace, offer.held >= (instances == 1 ? offer.capacity : 1) {
                 let name = list.candidates[position].instances[instance]
                 let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
@@ -82,7 +83,7 @@ private struct Offer {
     var isBusy: Bool
     /// Fewer requests run on the instance than it has slots.
     var isFree = false
-    /// The last use of the session that would have to leave; nil when there is room for another one.
+    /// When the session that would have to be evicted was last used; nil when there is room.
     var evicted: Moment?
     /// Sessions and requests in flight on the whole server.
     var held: Int
@@ -92,7 +93,7 @@ private struct Offer {
     /// How many sessions the instance can hold.
     var capacity: Int
 
-    /// Compares servers. Of equal ones the first in configured order stays.
+    /// Compares servers. Among equal ones the first in configured order wins.
     func isBetter(than other: Offer) -> Bool {
         if let verdict = decided(against: other) { return verdict }
         return (held, inFlight) < (other.held, other.inFlight)
@@ -123,7 +124,7 @@ private struct Offer {
         return other.evicted != nil || (held, inFlight) < (other.held, other.inFlight)
     }
 
-    /// No server can offer more.
+    /// No other server can be better.
     var isUnbeatable: Bool { !isBusy && isFree && held == 0 && inFlight == 0 }
 
     var reason: Choice.Reason {
