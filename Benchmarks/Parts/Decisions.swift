@@ -37,7 +37,7 @@ private struct World {
     mutating func arrive(client: String, model: String) -> Ticket {
         lastTicket += 1
         now = now + Interval(nanoseconds: 1000)
-        let ticket = Ticket(loop: 0, sequence: lastTicket)
+        let ticket = Ticket(owner: 0, sequence: lastTicket)
         effects.removeAll(keepingCapacity: true)
         let traits = RequestTraits(destination: .model(model), client: client, address: client, requestID: "0123456789abcd")
         router.handle(.requestArrived(ticket, traits), at: now, effects: &effects)

@@ -5,6 +5,7 @@ import Wire
 
 /// What one event loop owns: its clients, its exchanges, its pools, its counters. Never touched by another loop.
 final class LoopContext {
+    /// Its number among the router's owners.
     let index: Int
     let eventLoop: any EventLoop
     let router: SharedRouter
@@ -21,8 +22,8 @@ final class LoopContext {
     private(set) var now = Clock.now
     /// What to add to the steady clock for milliseconds since 1970; looked at a few times a second.
     private var wallOffset = 0
-    /// Kept for its capacity.
-    var effects: [Effect] = []
+    /// What the router has decided about requests of this loop and has not been carried out.
+    var inbox = Inbox()
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = ByteWriter()
@@ -52,7 +53,7 @@ final class LoopContext {
     ) {
         self.index = index
         self.viaName = viaName
-        exchanges = TicketTable(loop: index)
+        exchanges = TicketTable(owner: index)
         goneClient = GoneClient(eventLoop: eventLoop)
         self.eventLoop = eventLoop
         self.router = router
@@ -101,8 +102,13 @@ final class LoopContext {
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
+    /// Carries out what the router has decided, in that order.
+    func deliver() {
+        while let effect = inbox.next() { deliver(effect) }
+    }
+
     /// Carries the router's word to the exchange that it concerns.
-    func deliver(_ effect: Effect) {
+    private func deliver(_ effect: Effect) {
         switch effect {
         case .grant(let ticket, let grant): send(.granted(ticket, grant), to: ticket)
         case .refuse(let ticket, let refusal): send(.refused(ticket, refusal), to: ticket)

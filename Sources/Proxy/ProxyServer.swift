@@ -42,18 +42,19 @@ package final class ProxyServer: Sendable {
         var names = RequestIDs(seed: .random(in: .min ... .max))
         let viaName = "llama-balancer-\(names.next())"
         var contexts: [NIOLoopBound<LoopContext>] = []
-        for (index, loop) in loops.enumerated() {
-            contexts.append(
-                try await loop.submit {
-                    let context = LoopContext(
-                        index: index, eventLoop: loop, router: environment.router,
-                        localEndpoints: environment.localEndpoints, observer: environment.observer,
-                        accessLog: environment.accessLog, tls: tls, viaName: viaName)
-                    context.apply(settings)
-                    return NIOLoopBound(context, eventLoop: loop)
-                }.get())
+        for loop in loops {
+            let index = environment.router.addOwner()
+            let context = try await loop.submit {
+                let context = LoopContext(
+                    index: index, eventLoop: loop, router: environment.router,
+                    localEndpoints: environment.localEndpoints, observer: environment.observer,
+                    accessLog: environment.accessLog, tls: tls, viaName: viaName)
+                context.apply(settings)
+                return NIOLoopBound(context, eventLoop: loop)
+            }.get()
+            environment.router.attach(LoopClient(eventLoop: loop, context: context), as: index)
+            contexts.append(context)
         }
-        environment.router.attach(contexts)
         let known = contexts
         let limit = ConnectionLimit(maxConnections)
         let serve: @Sendable (any Channel) throws -> Void = { channel in

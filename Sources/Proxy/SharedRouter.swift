@@ -2,105 +2,163 @@ package import NIOCore
 package import Routing
 import NIOConcurrencyHelpers
 
-/// The one lock around the router. Effects run after it is free, each on the loop of its request.
+/// The one lock around the router. Effects are carried out after it is free, each by the owner of its request.
+///
+/// Under the lock every effect is put into its owner's mailbox, so each owner gets them in the order in which they were decided.
 package final class SharedRouter: Sendable {
-    private let router: NIOLockedValueBox<Router>
-    private let loops = NIOLockedValueBox<[NIOLoopBound<LoopContext>]>([])
-    private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
-    private let eventLoops: [any EventLoop]
+    private struct Mailbox: Sendable {
+        var effects: [Effect] = []
+        /// The owner has been told and has not collected since.
+        var isAnnounced = false
+        /// Nil until the owner is ready: its effects are kept for it.
+        var client: (any RouterClient)?
 
-    package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
-        self.router = NIOLockedValueBox(router)
-        self.eventLoops = eventLoops
+        mutating func empty(into inbox: inout Inbox) {
+            guard !effects.isEmpty else { return }
+            inbox.effects += effects
+            effects.removeAll(keepingCapacity: true)
+        }
     }
 
-    func attach(_ contexts: [NIOLoopBound<LoopContext>]) { loops.withLockedValue { $0 = contexts } }
+    private struct State: Sendable {
+        var router: Router
+        /// By their owners' numbers. What is in one never exceeds what its owner's own requests are owed.
+        var mailboxes: [Mailbox] = []
+    }
+
+    /// What is to be done once the lock is free.
+    private struct Errands {
+        var announcements: [any RouterClient] = []
+        /// Effects that concern no request.
+        var effects: [Effect] = []
+    }
+
+    private let state: NIOLockedValueBox<State>
+    private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
+    private let clock: (any EventLoop)?
+
+    /// - Parameter eventLoops: the first one keeps the router's time.
+    package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
+        state = NIOLockedValueBox(State(router: router))
+        clock = eventLoops.first
+    }
 
     /// Who is told that a server should be probed at once.
     package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLockedValue { $0 = action } }
 
-    /// From a loop: effects for its own requests run before this returns.
-    func send(_ event: Event, from context: LoopContext) {
-        // Taken out and put back: an effect may send the next event, which then finds an empty one.
-        var effects = context.effects
-        context.effects = []
-        handle(event, at: context.now, &effects)
-        for effect in effects {
-            switch loopIndex(effect) {
-            case context.index: context.deliver(effect)
-            case let loop?: deliver(effect, toLoop: loop)
-            case nil: carryOut(effect)
-            }
+    // MARK: Owners
+
+    /// A new owner, whose number goes into its tickets; 65,536 at most. Effects are kept for it until it is `attach`ed.
+    package func addOwner() -> Int {
+        state.withLockedValue { state in
+            state.mailboxes.append(Mailbox())
+            return state.mailboxes.count - 1
         }
-        effects.removeAll(keepingCapacity: true)
-        context.effects = effects
     }
 
-    /// From anywhere else.
+    /// Gives the owner's effects to that client from now on.
+    package func attach(_ client: any RouterClient, as owner: Int) {
+        let hasMail = state.withLockedValue { state in
+            state.mailboxes[owner].client = client
+            state.mailboxes[owner].isAnnounced = !state.mailboxes[owner].effects.isEmpty
+            return state.mailboxes[owner].isAnnounced
+        }
+        if hasMail { client.effectsArrived() }
+    }
+
+    // MARK: Events
+
+    /// An owner says what has happened. Its own effects are in its inbox when this returns, behind all that were decided earlier.
+    package func send(_ event: Event, from owner: Int, at now: Moment, into inbox: inout Inbox) {
+        var errands = Errands()
+        state.withLockedValue { state in
+            state.mailboxes[owner].empty(into: &inbox)
+            let known = inbox.effects.count
+            state.router.handle(event, at: now, effects: &inbox.effects)
+            // Those for others are taken out again; most often there are none.
+            var kept = known
+            for index in known..<inbox.effects.count {
+                if inbox.effects[index].ticket?.owner != owner {
+                    Self.post(inbox.effects[index], &state.mailboxes, &errands)
+                } else {
+                    if kept != index { inbox.effects[kept] = inbox.effects[index] }
+                    kept += 1
+                }
+            }
+            inbox.effects.removeSubrange(kept...)
+        }
+        carryOut(errands)
+    }
+
+    /// Somebody without requests of its own says what has happened.
     package func send(_ event: Event) {
-        var effects: [Effect] = []
-        handle(event, at: Clock.now, &effects)
-        for effect in effects {
-            if let loop = loopIndex(effect) { deliver(effect, toLoop: loop) } else { carryOut(effect) }
+        let now = Clock.now
+        var errands = Errands()
+        state.withLockedValue { state in
+            var effects: [Effect] = []
+            state.router.handle(event, at: now, effects: &effects)
+            for effect in effects { Self.post(effect, &state.mailboxes, &errands) }
+        }
+        carryOut(errands)
+    }
+
+    /// Puts what has come for that owner into its inbox.
+    package func collect(for owner: Int, into inbox: inout Inbox) {
+        state.withLockedValue { state in
+            state.mailboxes[owner].isAnnounced = false
+            state.mailboxes[owner].empty(into: &inbox)
         }
     }
+
+    private static func post(_ effect: Effect, _ mailboxes: inout [Mailbox], _ errands: inout Errands) {
+        guard let owner = effect.ticket?.owner else { return errands.effects.append(effect) }
+        guard owner < mailboxes.count else { return }
+        mailboxes[owner].effects.append(effect)
+        guard let client = mailboxes[owner].client, !mailboxes[owner].isAnnounced else { return }
+        mailboxes[owner].isAnnounced = true
+        errands.announcements.append(client)
+    }
+
+    private func carryOut(_ errands: Errands) {
+        for client in errands.announcements { client.effectsArrived() }
+        for effect in errands.effects {
+            switch effect {
+            case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
+            case .wakeMe(let moment): clock?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
+            case .grant, .refuse, .keepAnswer, .serverLost: break  // an owner's business
+            }
+        }
+    }
+
+    // MARK: What the router knows
 
     package func snapshot(sessionLimit: Int = 1000) -> FleetSnapshot {
         let now = Clock.now
-        return router.withLockedValue { $0.snapshot(at: now, sessionLimit: sessionLimit) }
+        return state.withLockedValue { $0.router.snapshot(at: now, sessionLimit: sessionLimit) }
     }
 
-    package func requests() -> [FleetSnapshot.Request] { router.withLockedValue { $0.requests() } }
+    package func requests() -> [FleetSnapshot.Request] { state.withLockedValue { $0.router.requests() } }
 
     package func decisions(requestID: String) -> [DecisionRecord] {
-        router.withLockedValue { $0.decisions(requestID: requestID) }
+        state.withLockedValue { $0.router.decisions(requestID: requestID) }
     }
 
     /// How many wait in front of that request; nil when it does not wait.
-    func ahead(of ticket: Ticket) -> Int? { router.withLockedValue { $0.ahead(of: ticket) } }
+    func ahead(of ticket: Ticket) -> Int? { state.withLockedValue { $0.router.ahead(of: ticket) } }
 
     /// Requests in flight on that server.
-    package func inFlight(of id: BackendID) -> Int { router.withLockedValue { $0.inFlight(of: id) } }
+    package func inFlight(of id: BackendID) -> Int { state.withLockedValue { $0.router.inFlight(of: id) } }
 
-    package var canTakeWork: Bool { router.withLockedValue { $0.canTakeWork } }
+    package var canTakeWork: Bool { state.withLockedValue { $0.router.canTakeWork } }
 
     /// Ends a request, waiting or running. False when there is none of that name.
     package func cancel(requestID: String) -> Bool {
         guard let request = requests().first(where: { $0.traits.requestID == requestID }) else { return false }
         let ticket = request.ticket
-        onLoop(ticket.loop) { $0.cancel(ticket) }
+        let client = state.withLockedValue { state in
+            ticket.owner < state.mailboxes.count ? state.mailboxes[ticket.owner].client : nil
+        }
+        client?.cancel(ticket)
         return true
-    }
-
-    private func handle(_ event: Event, at now: Moment, _ effects: inout [Effect]) {
-        router.withLockedValue { $0.handle(event, at: now, effects: &effects) }
-    }
-
-    /// The loop whose request the effect concerns; nil for effects that concern none.
-    private func loopIndex(_ effect: Effect) -> Int? {
-        switch effect {
-        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket.loop
-        case .probeNow, .wakeMe: nil
-        }
-    }
-
-    private func carryOut(_ effect: Effect) {
-        switch effect {
-        case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
-        case .wakeMe(let moment):
-            eventLoops.first?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
-        case .grant, .refuse, .keepAnswer, .serverLost: break
-        }
-    }
-
-    private func deliver(_ effect: Effect, toLoop index: Int) { onLoop(index) { $0.deliver(effect) } }
-
-    private func onLoop(_ index: Int, _ body: @escaping @Sendable (LoopContext) -> Void) {
-        let bound = loops.withLockedValue { index < $0.count ? $0[index] : nil }
-        guard let bound, index < eventLoops.count else { return }
-        eventLoops[index].execute {
-            bound.value.readClock()
-            body(bound.value)
-        }
     }
 }

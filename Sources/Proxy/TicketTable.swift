@@ -7,21 +7,21 @@ struct TicketTable<Holder: AnyObject> {
         var holder: Holder?
     }
 
-    private let loop: Int
+    private let owner: Int
     private var places: [Place] = []
     private var free: [Int] = []
     private var count: UInt64 = 0
 
-    /// Of a ticket's 48 bits for the loop's own use, the low ones are the place, the others count: a late ticket finds a place that
+    /// Of a ticket's 48 bits for its owner's use, the low ones are the place, the others count: a late ticket finds a place that
     /// others have taken since, but never itself.
     private static var placeBits: UInt64 { 24 }
 
-    init(loop: Int) { self.loop = loop }
+    init(owner: Int) { self.owner = owner }
 
     mutating func insert(_ holder: Holder) -> Ticket {
         count &+= 1
         let place = free.popLast() ?? places.count
-        let ticket = Ticket(loop: loop, sequence: count &<< Self.placeBits | UInt64(place))
+        let ticket = Ticket(owner: owner, sequence: count &<< Self.placeBits | UInt64(place))
         if place == places.count {
             places.append(Place(ticket: ticket, holder: holder))
         } else {

@@ -22,7 +22,7 @@ struct Backend: Sendable {
 
     var id: BackendID { server.id }
 
-    /// Most requests at once: what is configured, and never more than the engine has slots.
+    /// The most requests at once: what is configured, but never more than the engine has slots.
     var limit: Int? {
         let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
         guard let requestMax = server.requestMax else { return slots }
@@ -36,7 +36,17 @@ struct Backend: Sendable {
 
     var isIdleOfRequests: Bool { inFlight == 0 && passing == 0 }
 
-    func isInUse(_ instance: String) -> Bool { inFlightByInstance[instance] != nil }
+    func inFlight(on instance: String) -> Int { inFlightByInstance[instance] ?? 0 }
+
+    /// How many sessions each of a model's instances here can hold: the server's slots, shared among the instances, at least
+    /// one each. One where the server tells of no slots.
+    func sessionsPerInstance(of instances: Int) -> Int {
+        guard let slots = health.lastReport?.slots?.total else { return 1 }
+        return max(1, min(slots, Self.mostSharedSlots) / max(1, instances))
+    }
+
+    /// Choosing which session leaves looks at every holder of an instance. This bounds it, whatever a server reports.
+    private static let mostSharedSlots = 1024
 
     mutating func started(instance: String?, counts: Bool) {
         guard counts else {
@@ -90,7 +100,7 @@ struct Backend: Sendable {
 /// The conventions in model names.
 package enum ModelName {
     /// The name without a trailing `-low`, `-medium` or `-high`; nil when it has none.
-    package static func withoutReasoningSuffix(_ model: String) -> String? {
+    static func withoutReasoningSuffix(_ model: String) -> String? {
         for suffix in ["-low", "-medium", "-high"] where model.hasSuffix(suffix) && model.utf8.count > suffix.utf8.count {
             return String(model.dropLast(suffix.count))
         }

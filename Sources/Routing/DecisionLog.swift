@@ -1,7 +1,8 @@
-/// Why a request went where it went.
+/// What was decided about a request, and why.
 package struct DecisionRecord: Sendable {
     package enum Verdict: Sendable {
         case granted(attempt: Int)
+        case waits
         case refused(Refusal)
     }
 
@@ -12,33 +13,22 @@ package struct DecisionRecord: Sendable {
         package var isChosen: Bool
         /// Why it was chosen, or why not.
         package var reason: String
+        // What was found there at that moment; nil where nobody looked.
+        package var inFlight: Int?
+        package var limit: Int?
+        /// Sessions held there, all models together.
+        package var sessions: Int?
     }
 
     package var ticket: Ticket
     package var traits: RequestTraits
     package var at: Moment
     package var verdict: Verdict
-    /// What was considered and chosen; nil when nothing was.
-    var pick: (route: ModelRoute, choice: Choice)?
-    /// Why each of the route's first servers could not take it, at that moment; the choice may not have looked at them.
-    var ineligibilities: [Ineligibility?] = []
+    /// Nil when no server was considered.
+    var explanation: Explanation?
 
-    /// Put into words only when somebody asks.
-    package var candidates: [Candidate] {
-        guard let pick else { return [] }
-        return pick.route.candidates.enumerated().map { position, candidate in
-            let isChosen = candidate.index == pick.choice.index
-            return Candidate(
-                server: candidate.server, instance: isChosen ? pick.choice.instance : candidate.instances.first,
-                isChosen: isChosen, reason: isChosen ? pick.choice.reason.rawValue : reasonAgainst(position, pick.choice))
-        }
-    }
-
-    private func reasonAgainst(_ position: Int, _ choice: Choice) -> String {
-        guard position < ineligibilities.count else { return "not looked at" }
-        if let ineligibility = ineligibilities[position] { return ineligibility.rawValue }
-        return choice.reason == .sticky ? "does not hold this client's session" : "later in order, or busier"
-    }
+    /// Turned into text on demand.
+    package var candidates: [Candidate] { explanation?.candidates ?? [] }
 }
 
 /// The last decisions, in a ring.
@@ -67,16 +57,10 @@ extension Router {
     /// All kept decisions about the request with that `X-Request-Id`, oldest first.
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
-    /// So many servers are explained in full: with hundreds of them, the explanation would cost more than the decision.
-    private static let explainedServers = 16
-
-    /// Why each server of the route cannot take the request; empty when there is no other one.
-    func ineligibilities(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> [Ineligibility?] {
-        guard route.candidates.count > 1 else { return [] }
-        return route.candidates.prefix(Self.explainedServers).map {
-            ineligibility(of: $0.index, for: traits, history: history, at: now)
-        }
+    mutating func note(_ verdict: DecisionRecord.Verdict, on request: PendingRequest, _ explanation: Explanation?, at now: Moment)
+    {
+        let record = DecisionRecord(
+            ticket: request.ticket, traits: request.traits, at: now, verdict: verdict, explanation: explanation)
+        decisions.record(record, limit: fleet.policy.keptDecisions)
     }
 }

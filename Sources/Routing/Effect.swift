@@ -1,9 +1,10 @@
-/// Everything the router can ask for. Effects are carried out after the router's lock is free, in order.
+/// Everything the router can ask for. Effects are carried out after the router's lock is free; each
+/// owner of requests carries out its own in the order in which they were decided.
 package enum Effect: Sendable, Equatable {
     /// Run this request there.
     case grant(Ticket, Grant)
     case refuse(Ticket, Refusal)
-    /// The attempt's own answer (502, 503, 504) is the best there is: pass it on.
+    /// No other server can answer: pass on the attempt's own answer (502, 503 or 504).
     case keepAnswer(Ticket)
     /// The request's server was found dead: report `attemptFailed` if nothing has gone to the client yet,
     /// else end the answer visibly.
@@ -11,6 +12,14 @@ package enum Effect: Sendable, Equatable {
     case probeNow(BackendID)
     /// Send `clockAdvanced` at that moment or a little later.
     case wakeMe(at: Moment)
+
+    /// The request that it concerns; nil for effects that concern none.
+    package var ticket: Ticket? {
+        switch self {
+        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket
+        case .probeNow, .wakeMe: nil
+        }
+    }
 }
 
 /// Where a request runs.
@@ -23,7 +32,7 @@ package struct Grant: Sendable, Equatable {
     package var attempt: Int
     /// Nil when it did not wait.
     package var waitedMilliseconds: Double?
-    /// It finds out whether the server works again: `answerBegan` is wanted as soon as it does.
+    /// This request finds out whether the server works again: `answerBegan` has to be sent as soon as its answer begins.
     package var isTrial = false
 }
 

@@ -1,5 +1,5 @@
 /// Everything that can happen to the router.
-package enum Event: Sendable {
+package enum Event: Sendable, Codable {
     case requestArrived(Ticket, RequestTraits)
     /// The client has gone, or the request was cancelled by an administrator; waiting or running.
     case requestCancelled(Ticket)
@@ -25,13 +25,13 @@ package enum Event: Sendable {
 }
 
 /// How a granted request ended.
-package struct Outcome: Sendable {
-    package enum Ending: Sendable, Equatable {
+package struct Outcome: Sendable, Codable {
+    package enum Ending: Sendable, Equatable, Codable {
         /// The server gave a whole answer, whatever its status.
         case complete
         /// The server broke in the middle of its answer, or did not begin one in the configured time.
         case broken(String)
-        /// Nobody knows how it would have gone: the client left, or the request was refused here.
+        /// It was cut short and says nothing about the server: the client left, or the request was refused here.
         case abandoned
     }
 
@@ -44,8 +44,8 @@ package struct Outcome: Sendable {
     }
 }
 
-/// What an engine told about the work of one answer.
-package struct Timings: Sendable, Equatable {
+/// What an engine reported about the work for one answer.
+package struct Timings: Sendable, Equatable, Codable {
     /// Prompt tokens that were not cached.
     package var promptTokens: Int
     package var promptMilliseconds: Double
@@ -61,19 +61,19 @@ package struct Timings: Sendable, Equatable {
 }
 
 /// Why an attempt came to nothing.
-package enum AttemptFailure: Sendable, Equatable {
+package enum AttemptFailure: Sendable, Equatable, Codable {
     /// No connection: refused, unreachable, timed out, TLS.
     case connect(String)
     /// The connection broke, or said something that is not HTTP, before anything went to the client.
     case beforeAnswer(String)
     /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
     case answered(status: Int)
-    /// As the above, but the request's body is gone: it cannot be sent again.
+    /// Any of the above, but the request's body is gone, so it cannot be sent again.
     case notRepeatable(String)
     /// The server was found dead by its probes.
     case serverLost
 
-    package var isRepeatable: Bool {
+    var isRepeatable: Bool {
         if case .notRepeatable = self { false } else { true }
     }
 
@@ -89,7 +89,7 @@ package enum AttemptFailure: Sendable, Equatable {
 }
 
 /// What one successful probe saw.
-package struct BackendReport: Sendable, Equatable {
+package struct BackendReport: Sendable, Equatable, Codable {
     /// The server's machine (or all its slots) is busy with work of its own or of others.
     package var isBusy: Bool
     /// 0…100, when the server told.
@@ -97,7 +97,7 @@ package struct BackendReport: Sendable, Equatable {
     /// Slots the engine has and those at work; nil when it does not tell.
     package var slots: Slots?
 
-    package struct Slots: Sendable, Equatable {
+    package struct Slots: Sendable, Equatable, Codable {
         package var total: Int
         package var busy: Int
 

@@ -1,4 +1,4 @@
-/// A read-only copy of what the router knows, for pages and metrics. Stale as soon as it is taken.
+/// A read-only copy of the router's state, for pages and metrics.
 package struct FleetSnapshot: Sendable {
     package struct Server: Sendable {
         package var id: BackendID
@@ -51,7 +51,7 @@ package struct FleetSnapshot: Sendable {
 }
 
 extension Router {
-    /// - Parameter sessionLimit: at most so many sessions, the newest first.
+    /// - Parameter sessionLimit: at most this many sessions, the newest first.
     package mutating func snapshot(at now: Moment, sessionLimit: Int = 1000) -> FleetSnapshot {
         sessions.expire(ttl: fleet.policy.stickyTTL, at: now)
         return FleetSnapshot(
@@ -74,24 +74,24 @@ extension Router {
             })
     }
 
-    /// Everybody waiting (in the line's order) and running.
+    /// All requests: those that wait, in serving order, then those that run.
     package func requests() -> [FleetSnapshot.Request] {
-        let waiting = line.entries.enumerated().map { index, entry in
+        let waiting = line.inOrder.enumerated().map { index, entry in
             FleetSnapshot.Request(
-                ticket: entry.ticket, traits: entry.traits, arrivedAt: entry.arrivedAt,
-                attempts: entry.history.attempts, ahead: index)
+                ticket: entry.request.ticket, traits: entry.request.traits, arrivedAt: entry.request.arrivedAt,
+                attempts: entry.request.history.attempts, ahead: index)
         }
-        let active = running.map { ticket, request in
+        let active = running.map { ticket, running in
             FleetSnapshot.Request(
-                ticket: ticket, traits: request.traits, arrivedAt: request.arrivedAt,
-                server: indexOfBackend[request.backend].map { backends[$0].server.name }, instance: request.instance,
-                grantedAt: request.grantedAt, attempts: request.history.attempts)
+                ticket: ticket, traits: running.traits, arrivedAt: running.request.arrivedAt,
+                server: indexOfBackend[running.backend].map { backends[$0].server.name }, instance: running.instance,
+                grantedAt: running.grantedAt, attempts: running.request.history.attempts)
         }
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }
 
     /// How many are in front of that request in the line; nil when it does not wait.
-    package func ahead(of ticket: Ticket) -> Int? { line.entries.firstIndex { $0.ticket == ticket } }
+    package func ahead(of ticket: Ticket) -> Int? { line.ahead(of: ticket) }
 
     /// Requests in flight on that server, those that do not count towards its limit too.
     package func inFlight(of id: BackendID) -> Int {

@@ -1,6 +1,6 @@
 /// A point in time on some steady clock, always passed in: nothing in this module reads a clock.
-package struct Moment: Hashable, Comparable, Sendable {
-    /// Since the clock's own beginning.
+package struct Moment: Hashable, Comparable, Sendable, Codable {
+    /// Since the clock's own zero.
     package var nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
@@ -19,8 +19,8 @@ package struct Moment: Hashable, Comparable, Sendable {
     }
 }
 
-/// A length of time. `Duration` is 128 bits wide and costs a division whenever it meets a clock; this is one addition.
-package struct Interval: Hashable, Comparable, Sendable {
+/// A length of time. `Duration` has 128 bits and has to be divided to be added to a clock's reading; this takes one addition.
+package struct Interval: Hashable, Comparable, Sendable, Codable {
     package let nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }

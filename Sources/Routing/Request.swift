@@ -1,23 +1,23 @@
-/// Names one request for its whole life. The high 16 bits are the event loop that owns it.
-package struct Ticket: Hashable, Sendable {
+/// Names one request for its whole life. The high 16 bits are its owner: an event loop, for instance.
+package struct Ticket: Hashable, Sendable, Codable {
     package let rawValue: UInt64
 
     package init(rawValue: UInt64) { self.rawValue = rawValue }
 
-    package init(loop: Int, sequence: UInt64) {
-        rawValue = UInt64(loop & 0xFFFF) << 48 | sequence & 0xFFFF_FFFF_FFFF
+    package init(owner: Int, sequence: UInt64) {
+        rawValue = UInt64(owner & 0xFFFF) << 48 | sequence & 0xFFFF_FFFF_FFFF
     }
 
-    package var loop: Int { Int(rawValue >> 48) }
+    package var owner: Int { Int(rawValue >> 48) }
 }
 
 /// What the router knows about a request.
 ///
-/// Never changes, and lives in several places at once (the line, the running requests, the log of decisions): a class, so
-/// that each of them costs one reference and not a copy of every text.
-package final class RequestTraits: Sendable {
+/// Immutable, and referred to from several places (the line, the running requests, the decision log). It is a class so that
+/// each of them costs one reference instead of a copy of every string.
+package final class RequestTraits: Sendable, Codable {
     /// Which servers may take it.
-    package enum Destination: Sendable, Equatable {
+    package enum Destination: Sendable, Hashable, Codable {
         /// Those that the model's pattern, or the servers' own lists, name.
         case model(String)
         /// The fallback server: no model was named.
@@ -43,10 +43,12 @@ package final class RequestTraits: Sendable {
     package let summary: String
     /// The name of a stream that can be taken up again (llama-server's `X-Conversation-Id`).
     package let conversation: String?
+    /// The model's route. Nil, or found for an earlier fleet: the router finds it itself.
+    package let match: RouteMatch?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
-        requestID: String = "", summary: String = "", conversation: String? = nil
+        requestID: String = "", summary: String = "", conversation: String? = nil, match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -56,6 +58,7 @@ package final class RequestTraits: Sendable {
         self.requestID = requestID
         self.summary = summary
         self.conversation = conversation
+        self.match = match
     }
 
     package var model: String? {

@@ -1,55 +1,58 @@
-// What becomes of a request whose attempt failed, and of the server that failed it.
+// A failed attempt: what happens to the request, and to the server.
 
 extension Router {
     mutating func attemptFailed(
         _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
     ) {
-        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
-        var history = request.history
-        history.failed.append(request.backend)
-        history.lastFailure = "\(backends[index].server.name) \(failure.message)"
-        if request.hasFailed {
-            // It was blamed when it answered 503; that the rest of that answer broke is the same fault.
+        guard let running = running[ticket], let index = indexOfBackend[running.backend] else { return }
+        var request = running.request
+        request.history.failed.append(running.backend)
+        request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
+        if running.hasFailed {
+            // The server was blamed for its 503 already; that the rest of that answer broke is the same failure.
         } else if failure == .serverLost {
             backends[index].circuits.abandoned(ticket, request.traits.model, at: now)
         } else {
             blame(index, ticket, request.traits.model, failure.message, now, &effects)
         }
         let mayRetry =
-            history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
-            && (isMove(request, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
+            request.history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
+            && (isMove(running, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
 
         if case .answered = failure {
-            guard mayRetry, let route = route(to: request.traits.destination),
-                case .run(let choice) = pick(route, for: request.traits, history: history, at: now)
+            guard mayRetry, let list = candidates(for: request.traits),
+                case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
             else {
-                running[ticket]?.hasFailed = true
+                self.running[ticket]?.hasFailed = true
                 effects.append(.keepAnswer(ticket))
                 return
             }
-            running[ticket] = nil
-            release(request, index)
-            grant(
-                ticket, request.traits, route, choice, history, arrivedAt: request.arrivedAt, waitingSince: nil, now,
-                &effects)
+            leave(running, index)
+            grant(request, choice, explanation, now, &effects)
             return serveWaiting(now, &effects)
         }
 
-        running[ticket] = nil
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
-            effects.append(.probeNow(request.backend))
+            effects.append(.probeNow(running.backend))
         }
-        release(request, index)
-        let detail = history.lastFailure ?? ""
-        if request.isLastResort {
+        leave(running, index)
+        let detail = request.history.lastFailure ?? ""
+        if running.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
-            refuse(ticket, request.traits, refusal, now, &effects)
-        } else if mayRetry, let route = route(to: request.traits.destination) {
-            place(ticket, request.traits, route, history, arrivedAt: request.arrivedAt, now, &effects)
+            refuse(request, refusal, nil, now, &effects)
+        } else if mayRetry, let list = candidates(for: request.traits) {
+            place(request, among: list, now, &effects)
         } else {
-            refuse(ticket, request.traits, .upstreamFailed(detail: detail), now, &effects)
+            refuse(request, .upstreamFailed(detail: detail), nil, now, &effects)
         }
         serveWaiting(now, &effects)
+    }
+
+    /// Takes the request off that server. Afterwards `index` may refer to another server.
+    private mutating func leave(_ request: RunningRequest, _ index: Int) {
+        running[request.request.ticket] = nil
+        if let session = request.session { sessions.left(session) }
+        release(request, index)
     }
 
     /// Work that was there when its server began to fail is moved, not retried: it happens once, however much it is.
@@ -66,7 +69,7 @@ extension Router {
         if let trial = backends[index].circuits[model].opensForTrialAt { wake(at: trial, &effects) }
     }
 
-    /// What a request's end says about its server.
+    /// Updates the server's circuit and health by how a request ended.
     mutating func judge(
         _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ index: Int, _ now: Moment,
         _ effects: inout [Effect]
@@ -82,7 +85,7 @@ extension Router {
         }
     }
 
-    /// A trial is being answered: the server works again, however long the answer takes.
+    /// The answer to a trial has begun: the server works again, however long the answer takes.
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
             backends[index].circuits.succeeded(ticket, request.traits.model)
@@ -90,7 +93,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// A stream has fallen silent: look whether its server lives. Only the probe's word ends the stream.
+    /// A stream has fallen silent: its server is probed. Only a failed probe ends the stream.
     mutating func stalled(_ ticket: Ticket, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
             backends[index].health.trafficFailed(reason: "fell silent in the middle of a stream")

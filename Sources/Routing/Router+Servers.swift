@@ -1,4 +1,4 @@
-// What becomes known of servers: probes, a new configuration.
+// News about servers: probes and a new configuration.
 
 extension Router {
     mutating func probed(
@@ -7,13 +7,13 @@ extension Router {
         guard let index = indexOfBackend[id] else { return }
         let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
         var report = report
-        // Slots that work for us are no sign of a busy machine: the limit counts them already.
+        // Slots that work for us do not make the machine busy: the limit accounts for them already.
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
         backends[index].health.probed(report, at: now)
         if wasDown {
-            routesByModel.removeAll()
+            candidatesByModel.removeAll()
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
@@ -26,15 +26,16 @@ extension Router {
         let isNewlyDown = backends[index].health.probeFailed(
             reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
         guard isNewlyDown else { return }
-        routesByModel.removeAll()
-        // Sorted: a dictionary has no order of its own, and a replay must give the same effects.
+        candidatesByModel.removeAll()
+        // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
         let lost = running.filter { $0.value.backend == id }.map(\.key)
         for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
-        // Those who waited for this server alone have nothing to wait for.
+        // Requests that could only run on this server have nothing left to wait for.
         serveWaiting(now, &effects)
     }
 
     mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
+        fleetNumber += 1
         rebuildBackends(new)
         for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
         serveWaiting(now, &effects)
@@ -57,6 +58,6 @@ extension Router {
         }
         indexOfBackend = Dictionary(
             backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-        routesByModel.removeAll()
+        candidatesByModel.removeAll()
     }
 }

@@ -136,7 +136,7 @@ import Wire
     func slotsOnlyWhenQuiet() async throws {
         try await withEngines(Behaviour()) { engines in
             let fleet = try TestFleet([engines[0].monitored(1, name: "A", kind: .llamaServer)])
-            let ticket = Ticket(loop: 0, sequence: 1)
+            let ticket = Ticket(owner: 0, sequence: 1)
             fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .fallback, client: "c")))
             try await fleet.server("A", is: "at work") { $0.inFlight == 1 }
             fleet.watch()
@@ -156,7 +156,7 @@ import Wire
             let fleet = try TestFleet([engines[0].monitored(1, name: "A", kind: .llamaServer)])
             fleet.watch()
             try await fleet.server("A", is: "up with 2 slots") { $0.isUp && $0.limit == 2 }
-            let ticket = Ticket(loop: 0, sequence: 1)
+            let ticket = Ticket(owner: 0, sequence: 1)
             fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .fallback, client: "c")))
             try await engines[0].update { $0.fault = .status(500) }
             try await fleet.server("A", is: "failing, with its limit") { !$0.isUp && $0.limit == 2 }

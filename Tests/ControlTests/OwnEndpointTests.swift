@@ -148,7 +148,7 @@ import Wire
     func failingServer() async throws {
         try await withBalancer { balancer in
             for number in 1...5 {
-                let ticket = Ticket(loop: 0, sequence: UInt64(1_000_000 + number))
+                let ticket = Ticket(owner: 0, sequence: UInt64(1_000_000 + number))
                 balancer.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c\(number)")))
                 balancer.router.send(.finished(ticket, Outcome(.broken("reset by the engine"))))
             }

@@ -10,7 +10,7 @@ struct TicketTableTests {
     @Test("until they are removed, as a dictionary would, whatever the order")
     func randomUse() {
         var random = SplitMix64(seed: 11)
-        var table = TicketTable<Holder>(loop: 3)
+        var table = TicketTable<Holder>(owner: 3)
         var known: [(ticket: Ticket, holder: Holder)] = []
         var removed: [Ticket] = []
         for _ in 0..<20_000 {
@@ -31,12 +31,12 @@ struct TicketTableTests {
         #expect(Set(known.map(\.ticket) + removed).count == known.count + removed.count, "a ticket was given twice")
         for (ticket, holder) in known { #expect(table[ticket] === holder) }
         for ticket in removed { #expect(table[ticket] == nil) }
-        #expect(known.allSatisfy { $0.ticket.loop == 3 })
+        #expect(known.allSatisfy { $0.ticket.owner == 3 })
     }
 
     @Test("and a late one does not meet whoever has its place now")
     func lateTicket() {
-        var table = TicketTable<Holder>(loop: 0)
+        var table = TicketTable<Holder>(owner: 0)
         let old = table.insert(Holder())
         table.remove(old)
         let holder = Holder()
@@ -48,7 +48,7 @@ struct TicketTableTests {
 
     @Test("and one that was never given names nobody")
     func unknown() {
-        let table = TicketTable<Holder>(loop: 0)
+        let table = TicketTable<Holder>(owner: 0)
         #expect(table[Ticket(rawValue: 0)] == nil)
         #expect(table[Ticket(rawValue: .max)] == nil)
     }

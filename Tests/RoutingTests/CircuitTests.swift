@@ -80,6 +80,7 @@ struct CircuitTests {
         scene.pass(.seconds(1))
         let (trial, _) = scene.ask(client: "trial")
         _ = scene.happens(.requestCancelled(trial))
+        _ = scene.happens(.drain(Scene.id(2)))
         let (next, effects) = scene.ask(client: "next")
         #expect(effects.grant(of: next)?.isTrial == true)
     }
@@ -109,8 +110,9 @@ struct CircuitTests {
     @Test("that breaks streams, or answers 503, fails as well", arguments: ["broken", "answered"])
     func otherFailures(how: String) {
         var scene = Scene(two)
-        for number in 0..<5 {
-            let (ticket, _) = scene.ask(client: "c\(number)")
+        _ = scene.happens(.drain(Scene.id(2)))
+        for _ in 0..<5 {
+            let (ticket, _) = scene.ask(client: "me")
             if how == "broken" {
                 _ = scene.happens(.finished(ticket, Outcome(.broken("reset"))))
             } else {
@@ -118,8 +120,9 @@ struct CircuitTests {
                 _ = scene.finish(ticket)
             }
         }
-        let (next, effects) = scene.ask(client: "next")
-        #expect(effects.grant(of: next)?.serverName == "B")
+        _ = scene.happens(.undrain(Scene.id(2)))
+        let (next, effects) = scene.ask(client: "me")
+        #expect(effects.grant(of: next)?.serverName == "B", "although A holds the client's session")
     }
 
     @Test("with one model may be fine with the others")
@@ -191,7 +194,7 @@ struct RetryBudgetTests {
         var scene = Scene([("A", nil), ("B", nil)], policy: policy)
         let asked = (0..<50).map { scene.ask(client: "\($0)") }
         let tickets = asked.filter { $0.effects.grant(of: $0.ticket)?.serverName == "A" }.map(\.ticket)
-        #expect(tickets.count == 49)
+        #expect(tickets.count == 25)
         scene.pass(.seconds(1))
         for ticket in tickets { #expect(scene.fail(ticket).grant(of: ticket)?.serverName == "B") }
         for (ticket, _) in asked { _ = scene.finish(ticket) }

@@ -15,16 +15,24 @@ struct DecisionTests {
         scene.pass(.seconds(1))
         _ = scene.fail(ticket)
         let decisions = scene.router.decisions(requestID: "id")
-        #expect(decisions.count == 2, "the second failure made it wait: nothing was decided")
+        #expect(decisions.count == 3)
         let first = try #require(decisions.first)
         #expect(first.candidates.map(\.server) == ["A", "B", "C", "D"])
         #expect(first.candidates.map(\.isChosen) == [false, false, true, false])
         let chosen = "idle, and the instance is free"
-        #expect(first.candidates.map(\.reason) == ["full", "down", chosen, "later in order, or busier"])
-        let second = try #require(decisions.last)
+        #expect(first.candidates.map(\.reason) == ["full", "down", chosen, "busier, holds more sessions, or later in order"])
+        let second = decisions[1]
         #expect(second.candidates.map(\.reason) == ["full", "down", "failed this request before", chosen])
         guard case .granted(attempt: 2) = second.verdict else {
             Issue.record("not a second grant: \(second.verdict)")
+            return
+        }
+        let failed = "failed this request before"
+        #expect(decisions[2].candidates.map(\.reason) == ["full", "down", failed, failed])
+        #expect(decisions[2].candidates.map(\.inFlight) == [1, 0, 0, 0])
+        #expect(decisions[2].candidates.map(\.isChosen) == [false, false, false, false])
+        guard case .waits = decisions[2].verdict else {
+            Issue.record("the second failure made it wait: \(decisions[2].verdict)")
             return
         }
     }
@@ -37,7 +45,10 @@ struct DecisionTests {
         _ = scene.finish(ticket)
         _ = scene.ask(client: "me", requestID: "second")
         let first = try #require(scene.router.decisions(requestID: "first").first)
-        #expect(first.candidates.map(\.reason) == ["idle, and the instance is free", "later in order, or busier", "down"])
+        #expect(
+            first.candidates.map(\.reason) == [
+                "idle, and the instance is free", "busier, holds more sessions, or later in order", "down",
+            ])
         let second = try #require(scene.router.decisions(requestID: "second").first)
         #expect(
             second.candidates.map(\.reason) == ["holds this client's session", "does not hold this client's session", "down"])
@@ -49,7 +60,7 @@ struct DecisionTests {
         _ = scene.ask(requestID: "id")
         let decision = try #require(scene.router.decisions(requestID: "id").first)
         #expect(decision.candidates.count == 20)
-        #expect(decision.candidates[15].reason == "later in order, or busier")
+        #expect(decision.candidates[15].reason == "busier, holds more sessions, or later in order")
         #expect(decision.candidates[16].reason == "not looked at")
     }
 

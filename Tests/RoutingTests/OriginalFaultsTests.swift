@@ -59,7 +59,7 @@ struct OriginalFaultsTests {
         let (running, _) = scene.ask(client: "1")
         #expect(scene.probeFails(1).isEmpty, "nothing that runs is disturbed")
         _ = scene.finish(running)
-        let (next, effects) = scene.ask(client: "2")
+        let (next, effects) = scene.ask(client: "1")
         #expect(effects.grant(of: next)?.serverName == "A")
         _ = scene.probe(1)
         #expect(scene.probeFails(1).isEmpty, "failures that are not in a row do not add up")

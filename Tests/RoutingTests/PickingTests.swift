@@ -13,7 +13,7 @@ struct PickingTests {
         var reason: String
 
         init(_ states: [State], _ server: String, _ reason: Choice.Reason) {
-            (self.states, self.server, self.reason) = (states, server, reason.rawValue)
+            (self.states, self.server, self.reason) = (states, server, reason.text)
         }
 
         var testDescription: String { "\(states) → \(server)" }

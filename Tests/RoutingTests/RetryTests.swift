@@ -121,7 +121,7 @@ struct RetryTests {
     @Test("ignores failures and ends of requests that it does not know")
     func unknownTickets() {
         var scene = Scene()
-        let stranger = Ticket(loop: 3, sequence: 99)
+        let stranger = Ticket(owner: 3, sequence: 99)
         #expect(scene.fail(stranger).isEmpty)
         #expect(scene.finish(stranger).isEmpty)
         #expect(scene.happens(.requestCancelled(stranger)).isEmpty)

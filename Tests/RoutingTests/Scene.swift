@@ -47,7 +47,7 @@ struct Scene {
         _ destination: RequestTraits.Destination, client: String = "c", counts: Bool = true, requestID: String = ""
     ) -> (ticket: Ticket, effects: [Effect]) {
         lastTicket += 1
-        let ticket = Ticket(loop: 0, sequence: lastTicket)
+        let ticket = Ticket(owner: 0, sequence: lastTicket)
         let traits = RequestTraits(
             destination: destination, client: client, address: "10.0.0.1", counts: counts, requestID: requestID)
         return (ticket, happens(.requestArrived(ticket, traits)))

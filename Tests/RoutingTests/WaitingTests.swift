@@ -103,6 +103,57 @@ struct WaitingTests {
         #expect(scene.finish(onB).granted == [second])
     }
 
+    @Test("one that asks for no model does not hold up another one for another server")
+    func noModelNamed() {
+        var scene = Scene([("A", 1), ("B", 1)], fallback: 1)
+        let conversation = RequestTraits(destination: .model("m"), client: "0", conversation: "talk")
+        _ = scene.happens(.drain(Scene.id(1)))
+        let begun = Ticket(owner: 0, sequence: 1000)
+        #expect(scene.happens(.requestArrived(begun, conversation)).grant(of: begun)?.serverName == "B")
+        _ = scene.happens(.undrain(Scene.id(1)))
+        _ = scene.ask(client: "1")
+        let (first, _) = scene.ask(.fallback, client: "2")
+        let (second, effects) = scene.ask(.conversation("talk"), client: "3")
+        #expect(effects.granted.isEmpty)
+        #expect(scene.finish(begun).granted == [second])
+        #expect(scene.router.requests().first?.ticket == first)
+    }
+
+    @Test("the first of many for one model stands for all of them")
+    func manyForOneModel() {
+        var scene = Scene([("A", 1), ("B", 1)], policy: policy(maxWaiting: 1000), models: nil)
+        _ = scene.list(1, ["a"])
+        _ = scene.list(2, ["b"])
+        var running = [scene.ask("a", client: "0").ticket, scene.ask("b", client: "0").ticket]
+        let waiting = (0..<600).map { scene.ask($0 % 3 == 0 ? "b" : "a", client: "\($0)").ticket }
+        #expect(scene.router.line.heads.count == 2)
+        var served: [Ticket] = []
+        while let ticket = running.first {
+            running.removeFirst()
+            let granted = scene.finish(ticket).granted
+            #expect(granted.count <= 1)
+            served += granted
+            running += granted
+        }
+        #expect(Set(served) == Set(waiting))
+        #expect(
+            served.filter { waiting.firstIndex(of: $0).map { $0 % 3 == 0 } ?? false }
+                == waiting.indices.filter { $0 % 3 == 0 }.map { waiting[$0] })
+    }
+
+    @Test("one that failed somewhere does not stand for those that did not")
+    func failedElsewhere() {
+        var scene = Scene([("A", 1), ("B", 1)])
+        let (failing, _) = scene.ask(client: "1")
+        let (onB, _) = scene.ask(client: "2")
+        _ = scene.fail(failing)
+        let (fresh, effects) = scene.ask(client: "3")
+        #expect(effects.grant(of: fresh)?.serverName == "A", "which the failing one must not ask again")
+        let (next, _) = scene.ask(client: "4")
+        #expect(scene.finish(fresh).granted == [next])
+        #expect(scene.finish(onB).granted == [failing])
+    }
+
     @Test("one that needs no slot is not held up behind one that does")
     func passingBehindCounting() {
         var scene = Scene([("A", 1)])

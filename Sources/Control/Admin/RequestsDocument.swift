@@ -39,6 +39,7 @@ enum RequestsDocument {
         let verdict: JSON =
             switch record.verdict {
             case .granted(let attempt): ["granted": true, "attempt": JSON(attempt)]
+            case .waits: ["granted": false, "waits": true]
             case .refused(let refusal): ["granted": false, "refusal": .string(ErrorReply(refusal).message)]
             }
         return [
@@ -48,6 +49,9 @@ enum RequestsDocument {
                     [
                         "server": .string(candidate.server), "instance": JSON(candidate.instance),
                         "chosen": .bool(candidate.isChosen), "reason": .string(candidate.reason),
+                        "in_flight": candidate.inFlight.map { JSON($0) } ?? .null,
+                        "limit": candidate.limit.map { JSON($0) } ?? .null,
+                        "sessions": candidate.sessions.map { JSON($0) } ?? .null,
                     ]
                 }),
         ]

@@ -1,12 +1,14 @@
-/// Which backend has the resumable stream of a conversation (llama-server's `X-Conversation-Id`): only that one can go on with it.
+/// Which backend has the resumable stream of a conversation (llama-server's `X-Conversation-Id`). No other one can continue it.
 struct ConversationTable: Sendable {
-    /// More push the oldest out.
+    /// Beyond this number the oldest are evicted.
     private static let limit = 10_000
 
     private var backends: [String: BackendID] = [:]
     /// In the order of their first use, in a ring.
     private var names: [String] = []
     private var oldest = 0
+
+    var count: Int { backends.count }
 
     func backend(of name: String) -> BackendID? { backends[name] }
 

@@ -1,129 +1,146 @@
 /// Which server and instance a (client, model) used last, and until when that counts.
 ///
-/// An instance has at most one holder, the newest: a prompt cache serves one conversation. Entries are kept in order of
-/// their last use (a list linked through an array), so that expiring and forgetting the oldest cost nothing extra.
-package struct SessionTable: Sendable {
-    package struct Key: Hashable, Sendable {
-        package var client: String
-        package var model: String
+/// An instance has as many holders as the caller says that it has room for: one for each prompt cache. Entries are kept in the
+/// order of their last use (a list linked through an array), so that expiring and evicting the oldest cost nothing extra. The
+/// holders of one instance are a second list through the same array; it is as short as the instance has caches.
+struct SessionTable: Sendable {
+    struct Key: Hashable, Sendable {
+        var client: String
+        var model: String
 
-        package init(client: String, model: String) {
+        init(client: String, model: String) {
             self.client = client
             self.model = model
         }
     }
 
     /// A server's instance of a model.
-    package struct Place: Hashable, Sendable {
-        package var backend: BackendID
-        package var instance: String
+    struct Place: Hashable, Sendable {
+        var backend: BackendID
+        var instance: String
     }
 
-    package struct Entry: Sendable {
-        package var key: Key
-        package var place: Place
-        package var address: String
-        package var updatedAt: Moment
-        fileprivate var isInUse = true
+    struct Entry: Sendable {
+        var key: Key
+        var place: Place
+        var address: String
+        var updatedAt: Moment
+        /// Requests of this session that have begun and not ended.
+        fileprivate(set) var running = 0
+        /// Distinguishes this session from earlier ones with the same index. 0: the index is free.
+        fileprivate var serial: Int
         fileprivate var older: Int
         fileprivate var newer: Int
+        fileprivate var nextHolder: Int
     }
 
-    /// Where a session is kept. It may be another one's by the time it is used: `refresh` looks.
-    package struct Slot: Sendable {
+    /// Where a session is kept. The session may be gone by the time the handle is used: `ended` looks.
+    struct Handle: Sendable {
         fileprivate var index: Int
+        fileprivate var serial: Int
     }
 
     private static let none = -1
     private var entries: [Entry] = []
-    private var freeSlots: [Int] = []
+    private var freeIndices: [Int] = []
+    private var lastSerial = 0
     private var indexOfKey: [Key: Int] = [:]
-    private var indexOfPlace: [Place: Int] = [:]
+    private var firstHolder: [Place: Int] = [:]
+    private var countOfBackend: [BackendID: Int] = [:]
     private var oldest = none
     private var newest = none
 
-    package init() {}
+    init() {}
 
-    package var count: Int { indexOfKey.count }
+    var count: Int { indexOfKey.count }
+
+    /// Sessions on that server, all its instances together.
+    func count(on backend: BackendID) -> Int { countOfBackend[backend] ?? 0 }
+
+    /// How many sessions are on that instance, and when the one that would have to leave first was last used.
+    func holders(of place: Place) -> (count: Int, longestUnused: Moment?) {
+        let (count, victim) = firstToLeave(place)
+        return (count, victim.map { entries[$0].updatedAt })
+    }
 
     /// The client's session, unless its last use was longer than `ttl` ago.
-    package func slot(of key: Key, ttl: Interval, at now: Moment) -> Slot? {
+    func handle(of key: Key, ttl: Interval, at now: Moment) -> Handle? {
         guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
-        return Slot(index: index)
+        return Handle(index: index, serial: entries[index].serial)
     }
 
-    /// The place that it holds. The slot must be fresh from `slot` or `record`.
-    package func place(in slot: Slot) -> Place { entries[slot.index].place }
+    /// The place that it holds. The handle must be fresh from `handle` or `record`.
+    func place(in handle: Handle) -> Place { entries[handle.index].place }
 
     /// The place last used, unless that was longer than `ttl` ago.
-    package func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
-        slot(of: key, ttl: ttl, at: now).map { place(in: $0) }
+    func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
+        handle(of: key, ttl: ttl, at: now).map { place(in: $0) }
     }
 
-    /// Notes another use of a session that was just found.
-    package mutating func touch(_ slot: Slot, now: Moment) {
-        entries[slot.index].updatedAt = now
-        guard slot.index != newest else { return }
-        unlink(slot.index)
-        linkAsNewest(slot.index)
+    // MARK: Requests
+
+    /// Another request of a session that was just found begins.
+    mutating func began(_ handle: Handle, now: Moment) {
+        entries[handle.index].running += 1
+        touch(handle.index, now)
     }
 
-    /// Notes a use: the client holds that place from now on, whoever held it before.
-    @discardableResult
-    package mutating func record(_ key: Key, at place: Place, address: String, now: Moment, limit: Int) -> Slot {
-        if let holder = indexOfPlace[place] {
-            if entries[holder].key == key {
-                touch(Slot(index: holder), now: now)
-                return Slot(index: holder)
-            }
-            remove(holder)
-        }
-        if let index = indexOfKey[key] { remove(index) }
-        while count >= max(1, limit), oldest != Self.none { remove(oldest) }
-        let entry = Entry(
-            key: key, place: place, address: address, updatedAt: now, older: Self.none, newer: Self.none)
-        let index: Int
-        if let free = freeSlots.popLast() {
-            index = free
-            entries[index] = entry
-        } else {
-            index = entries.count
-            entries.append(entry)
-        }
-        indexOfKey[key] = index
-        indexOfPlace[place] = index
-        linkAsNewest(index)
-        return Slot(index: index)
-    }
-
-    /// Notes the end of a use. It counts unless the client has moved on or another one holds that place; an entry that
-    /// expired while the request ran is made again.
+    /// A request begins: the client holds that place from now on.
     ///
-    /// - Parameter slot: where the session was when the use began, if that is known.
-    package mutating func refresh(_ key: Key, at place: Place, in slot: Slot?, address: String, now: Moment, limit: Int) {
-        if let slot, entries[slot.index].isInUse, entries[slot.index].key == key, entries[slot.index].place == place {
-            return touch(slot, now: now)
+    /// - Parameters:
+    ///   - capacity: at most this many hold the place. The longest unused leaves; those with a running request leave last.
+    ///   - limit: at most this many sessions in all; the longest unused leave.
+    @discardableResult
+    mutating func record(
+        _ key: Key, at place: Place, capacity: Int, address: String, now: Moment, limit: Int
+    ) -> Handle {
+        let index = hold(key, place, capacity: capacity, address: address, now: now, limit: limit)
+        entries[index].running += 1
+        return Handle(index: index, serial: entries[index].serial)
+    }
+
+    /// A request ends, and its session's time starts anew. Nothing happens when the client has moved on; an entry that expired
+    /// or was evicted meanwhile is made again if there is room.
+    ///
+    /// - Parameter handle: the session when the request began.
+    mutating func ended(
+        _ key: Key, at place: Place, _ handle: Handle, capacity: Int, address: String, now: Moment, limit: Int
+    ) {
+        if entries[handle.index].serial == handle.serial {
+            entries[handle.index].running -= 1
+            return touch(handle.index, now)
         }
         if let index = indexOfKey[key] {
-            guard entries[index].place == place else { return }
-        } else {
-            guard indexOfPlace[place] == nil else { return }
+            if entries[index].place == place { touch(index, now) }
+        } else if firstToLeave(place).count < max(1, capacity) {
+            _ = hold(key, place, capacity: capacity, address: address, now: now, limit: limit)
         }
-        record(key, at: place, address: address, now: now, limit: limit)
     }
 
-    /// Drops what has not been used for `ttl`.
-    package mutating func expire(ttl: Interval, at now: Moment) {
-        while oldest != Self.none, entries[oldest].updatedAt + ttl <= now { remove(oldest) }
+    /// A request leaves without having been answered there. This does not count as a use.
+    mutating func left(_ handle: Handle) {
+        if entries[handle.index].serial == handle.serial { entries[handle.index].running -= 1 }
+    }
+
+    // MARK: Forgetting
+
+    /// Drops what has not been used for `ttl`; at most `limit` of them, so that the work is bounded.
+    mutating func expire(ttl: Interval, at now: Moment, limit: Int = .max) {
+        var dropped = 0
+        while dropped < limit, oldest != Self.none, entries[oldest].updatedAt + ttl <= now {
+            remove(oldest)
+            dropped += 1
+        }
     }
 
     /// Drops everything that points at that server.
-    package mutating func forget(_ backend: BackendID) {
+    mutating func forget(_ backend: BackendID) {
+        guard countOfBackend[backend] != nil else { return }
         for index in indexOfKey.values.filter({ entries[$0].place.backend == backend }) { remove(index) }
     }
 
     /// The newest first, at most `limit`.
-    package func newestFirst(limit: Int) -> [Entry] {
+    func newestFirst(limit: Int) -> [Entry] {
         var found: [Entry] = []
         var index = newest
         while index != Self.none, found.count < limit {
@@ -133,12 +150,94 @@ package struct SessionTable: Sendable {
         return found
     }
 
+    // MARK: Lists
+
+    private mutating func hold(
+        _ key: Key, _ place: Place, capacity: Int, address: String, now: Moment, limit: Int
+    ) -> Int {
+        if let index = indexOfKey[key] {
+            if entries[index].place == place {
+                touch(index, now)
+                return index
+            }
+            remove(index)
+        }
+        makeRoom(at: place, capacity: max(1, capacity))
+        while count >= max(1, limit), oldest != Self.none { remove(oldest) }
+        lastSerial += 1
+        let entry = Entry(
+            key: key, place: place, address: address, updatedAt: now, serial: lastSerial, older: Self.none, newer: Self.none,
+            nextHolder: firstHolder[place] ?? Self.none)
+        let index: Int
+        if let free = freeIndices.popLast() {
+            index = free
+            entries[index] = entry
+        } else {
+            index = entries.count
+            entries.append(entry)
+        }
+        indexOfKey[key] = index
+        firstHolder[place] = index
+        countOfBackend[place.backend, default: 0] += 1
+        linkAsNewest(index)
+        return index
+    }
+
+    /// Evicts holders until one more fits.
+    private mutating func makeRoom(at place: Place, capacity: Int) {
+        while true {
+            let (count, victim) = firstToLeave(place)
+            guard count >= capacity, let victim else { return }
+            remove(victim)
+        }
+    }
+
+    /// How many hold that place, and whose turn it is to leave: one without a running request, and of those the longest unused.
+    private func firstToLeave(_ place: Place) -> (count: Int, victim: Int?) {
+        guard let first = firstHolder[place] else { return (0, nil) }
+        var (count, victim, index) = (1, first, entries[first].nextHolder)
+        while index != Self.none {
+            count += 1
+            let (isIdle, victimIsIdle) = (entries[index].running == 0, entries[victim].running == 0)
+            let leavesBefore = isIdle == victimIsIdle ? entries[index].updatedAt <= entries[victim].updatedAt : isIdle
+            if leavesBefore { victim = index }
+            index = entries[index].nextHolder
+        }
+        return (count, victim)
+    }
+
+    private mutating func touch(_ index: Int, _ now: Moment) {
+        entries[index].updatedAt = now
+        guard index != newest else { return }
+        unlink(index)
+        linkAsNewest(index)
+    }
+
     private mutating func remove(_ index: Int) {
         unlink(index)
+        let place = entries[index].place
+        leaveHolders(index, of: place)
         indexOfKey[entries[index].key] = nil
-        indexOfPlace[entries[index].place] = nil
-        entries[index].isInUse = false
-        freeSlots.append(index)
+        if let count = countOfBackend[place.backend] { countOfBackend[place.backend] = count > 1 ? count - 1 : nil }
+        entries[index].serial = 0
+        freeIndices.append(index)
+    }
+
+    private mutating func leaveHolders(_ index: Int, of place: Place) {
+        let next = entries[index].nextHolder
+        var holder = firstHolder[place] ?? Self.none
+        if holder == index {
+            firstHolder[place] = next == Self.none ? nil : next
+            return
+        }
+        while holder != Self.none {
+            let following = entries[holder].nextHolder
+            if following == index {
+                entries[holder].nextHolder = next
+                return
+            }
+            holder = following
+        }
     }
 
     private mutating func unlink(_ index: Int) {

@@ -1,17 +1,17 @@
-/// An average that forgets: each sample weighs half of what it did after `halfLife` newer units of weight.
-package struct DecayingAverage: Sendable, Equatable {
+/// A decaying average: a sample's weight halves after `halfLife` newer units of weight.
+struct DecayingAverage: Sendable, Equatable {
     private var weightedSum = 0.0
     private var weight = 0.0
     private let halfLife: Double
 
     /// - Parameter halfLife: in units of the weights given to `add` (samples, tokens, seconds …).
-    package init(halfLife: Double) { self.halfLife = halfLife }
+    init(halfLife: Double) { self.halfLife = halfLife }
 
     /// Nil before the first sample.
-    package var value: Double? { weight > 0 ? weightedSum / weight : nil }
+    var value: Double? { weight > 0 ? weightedSum / weight : nil }
 
     /// Samples that are not finite, or weigh nothing, are ignored.
-    package mutating func add(_ sample: Double, weight sampleWeight: Double = 1) {
+    mutating func add(_ sample: Double, weight sampleWeight: Double = 1) {
         guard sample.isFinite, sampleWeight.isFinite, sampleWeight > 0 else { return }
         let keep = halfLife / (halfLife + sampleWeight)
         weightedSum = weightedSum * keep + sample * sampleWeight

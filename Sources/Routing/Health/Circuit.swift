@@ -5,39 +5,39 @@
 ///                                        ▲                                                    │
 ///                                        └───────────── it fails: twice the pause ────────────┘
 package struct Circuit: Sendable, Equatable {
-    package enum State: Equatable, Sendable {
-        /// Takes work. Entered at start, and when a trial was answered. `failures`: so many in a row.
+    enum State: Equatable, Sendable {
+        /// Takes requests. Entered at start, and when a trial was answered. `failures` counts failures in a row.
         case closed(failures: Int)
-        /// Takes none until that moment. Left by the next request after it, which becomes the trial.
+        /// Takes no requests until that moment. Left by the first request after it, which becomes the trial.
         case open(until: Moment, pause: Interval)
         /// One request is there to find out. Left when it is answered, fails, or is given up.
         case trying(Ticket, pause: Interval)
     }
 
-    package private(set) var state = State.closed(failures: 0)
+    private(set) var state = State.closed(failures: 0)
     /// Since when every request has failed; nil while the last one went well.
-    package private(set) var failingSince: Moment?
-    /// What the last failure was, for people.
+    private(set) var failingSince: Moment?
+    /// A description of the last failure.
     package private(set) var lastFailure = ""
 
-    package init() {}
+    init() {}
 
-    package var isClosed: Bool {
+    var isClosed: Bool {
         if case .closed = state { true } else { false }
     }
 
-    /// A trial is under way, whose end is worth waiting for.
-    package var isTrying: Bool {
+    /// A trial is in progress.
+    var isTrying: Bool {
         if case .trying = state { true } else { false }
     }
 
     /// When the next trial may begin; nil when the circuit is not open.
-    package var opensForTrialAt: Moment? {
+    var opensForTrialAt: Moment? {
         if case .open(let until, _) = state { until } else { nil }
     }
 
     /// Whether a request may go there now.
-    package func admits(at now: Moment) -> Bool {
+    func admits(at now: Moment) -> Bool {
         switch state {
         case .closed: true
         case .open(let until, _): until <= now
@@ -45,15 +45,15 @@ package struct Circuit: Sendable, Equatable {
         }
     }
 
-    /// A request goes there. True when it is the one that finds out.
-    package mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
+    /// A request goes there. True when it is the trial.
+    mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
         guard case .open(let until, let pause) = state, until <= now else { return false }
         state = .trying(ticket, pause: pause)
         return true
     }
 
     /// A request failed there. True when the circuit opens, or opens again.
-    package mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
+    mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
         lastFailure = reason
         if failingSince == nil { failingSince = now }
         let pause: Interval
@@ -74,7 +74,7 @@ package struct Circuit: Sendable, Equatable {
     }
 
     /// A request was answered there. True when that closes the circuit.
-    package mutating func succeeded(_ ticket: Ticket) -> Bool {
+    mutating func succeeded(_ ticket: Ticket) -> Bool {
         switch state {
         case .closed:
             self = Circuit()
@@ -82,13 +82,13 @@ package struct Circuit: Sendable, Equatable {
         case .trying(ticket, _):
             self = Circuit()
             return true
-        // One that was sent before the circuit opened says nothing about those that come now.
+        // A request that was sent before the circuit opened says nothing about the server's present state.
         case .open, .trying: return false
         }
     }
 
-    /// A request ended there and it is not known how it would have gone: the next one may try.
-    package mutating func abandoned(_ ticket: Ticket, at now: Moment) {
+    /// A request ended there without showing whether the server works: the next one may try.
+    mutating func abandoned(_ ticket: Ticket, at now: Moment) {
         guard case .trying(ticket, let pause) = state else { return }
         state = .open(until: now, pause: pause)
     }

@@ -1,15 +1,15 @@
 /// One backend's circuits, one for each model: a server that swaps models may fail with one of them and be fine with the others.
 /// Only models that have failed lately are in here.
-package struct CircuitTable: Sendable, Equatable {
-    /// Further models share the circuit of requests that name none: names come from outside, memory is bounded.
+struct CircuitTable: Sendable, Equatable {
+    /// Further models share the circuit of requests that name none: model names come from clients, and memory must stay bounded.
     private static let limit = 32
 
     private var circuits: [String: Circuit] = [:]
 
-    package init() {}
+    init() {}
 
     /// The circuit that a request for that model meets.
-    package subscript(model: String?) -> Circuit {
+    subscript(model: String?) -> Circuit {
         get { circuits.isEmpty ? Circuit() : circuits[key(model)] ?? Circuit() }
         set {
             let key = key(model)
@@ -17,37 +17,37 @@ package struct CircuitTable: Sendable, Equatable {
         }
     }
 
-    // What every request asks and tells: where nothing has failed lately, there is nothing to look up.
+    // Used by every request. When nothing has failed lately, there is nothing to look up.
 
     /// Whether a request for that model may go there now.
-    package func admits(_ model: String?, at now: Moment) -> Bool { circuits.isEmpty || self[model].admits(at: now) }
+    func admits(_ model: String?, at now: Moment) -> Bool { circuits.isEmpty || self[model].admits(at: now) }
 
-    /// A request for that model goes there. True when it is the one that finds out.
-    package mutating func began(_ ticket: Ticket, _ model: String?, at now: Moment) -> Bool {
+    /// A request for that model goes there. True when it is the trial.
+    mutating func began(_ ticket: Ticket, _ model: String?, at now: Moment) -> Bool {
         !circuits.isEmpty && self[model].began(ticket, at: now)
     }
 
     /// It was answered. True when that closes the circuit.
-    package mutating func succeeded(_ ticket: Ticket, _ model: String?) -> Bool {
+    mutating func succeeded(_ ticket: Ticket, _ model: String?) -> Bool {
         !circuits.isEmpty && self[model].succeeded(ticket)
     }
 
-    /// It ended, and it is not known how it would have gone.
-    package mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
+    /// It ended without showing whether the server works.
+    mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
         if !circuits.isEmpty { self[model].abandoned(ticket, at: now) }
     }
 
     /// The models (empty: none named) whose circuit is not closed, by name.
-    package var notClosed: [(model: String, circuit: Circuit)] {
+    var notClosed: [(model: String, circuit: Circuit)] {
         circuits.filter { !$0.value.isClosed }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// When the next pause ends; those that are over already, with nobody asking, do not count.
-    package func nextTrial(after now: Moment) -> Moment? {
+    /// When the next pause ends. Pauses that have ended already do not count.
+    func nextTrial(after now: Moment) -> Moment? {
         circuits.values.lazy.compactMap(\.opensForTrialAt).filter { $0 > now }.min()
     }
 
-    package mutating func removeAll() { circuits.removeAll() }
+    mutating func removeAll() { circuits.removeAll() }
 
     private func key(_ model: String?) -> String {
         let model = model ?? ""

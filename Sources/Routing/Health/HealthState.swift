@@ -1,4 +1,4 @@
-/// Is a server alive, and is its machine busy? Learnt from probes and from real traffic; time passed in.
+/// Whether a server is alive and whether its machine is busy, as learnt from probes and from real traffic.
 package struct HealthState: Sendable, Equatable {
     package enum Phase: Sendable, Equatable {
         /// No probe has come back yet. Entered at start; left by the first probe. Gets work, but behind idle servers.
@@ -10,28 +10,28 @@ package struct HealthState: Sendable, Equatable {
         case down(reason: String)
     }
 
-    package private(set) var phase = Phase.unknown
-    package private(set) var lastReport: BackendReport?
-    package private(set) var lastReportAt: Moment?
+    private(set) var phase = Phase.unknown
+    private(set) var lastReport: BackendReport?
+    private(set) var lastReportAt: Moment?
     private var consecutiveFailures = 0
     /// The newest sample is the lowest bit; set when busy.
     private var busySamples: UInt64 = 0
     private var sampleCount = 0
 
-    package init() {}
+    init() {}
 
-    package var isDown: Bool {
+    var isDown: Bool {
         if case .down = phase { true } else { false }
     }
 
     /// Busy when any of the last `window` samples was, or when none has come yet (the original's safe side).
-    package func isBusy(window: Int) -> Bool {
+    func isBusy(window: Int) -> Bool {
         guard sampleCount > 0 else { return true }
         let mask = window >= 64 ? UInt64.max : (UInt64(1) << UInt64(max(1, window))) - 1
         return busySamples & mask != 0
     }
 
-    package mutating func probed(_ report: BackendReport, at now: Moment) {
+    mutating func probed(_ report: BackendReport, at now: Moment) {
         phase = .up
         consecutiveFailures = 0
         lastReport = report
@@ -41,7 +41,7 @@ package struct HealthState: Sendable, Equatable {
     }
 
     /// True when this failure is the one that takes the server down.
-    package mutating func probeFailed(reason: String, failuresUntilDown: Int) -> Bool {
+    mutating func probeFailed(reason: String, failuresUntilDown: Int) -> Bool {
         consecutiveFailures += 1
         let wasDown = isDown
         let isDown = wasDown || consecutiveFailures >= failuresUntilDown
@@ -49,8 +49,8 @@ package struct HealthState: Sendable, Equatable {
         return isDown && !wasDown
     }
 
-    /// Real traffic failed: look closer. True when a probe is wanted at once.
-    package mutating func trafficFailed(reason: String) -> Bool {
+    /// Real traffic failed. True when the server should be probed at once.
+    mutating func trafficFailed(reason: String) -> Bool {
         switch phase {
         case .unknown, .up:
             phase = .suspect(reason: reason)

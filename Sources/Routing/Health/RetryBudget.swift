@@ -3,21 +3,21 @@
 ///
 /// What was in flight on a server when it first failed is moved without asking this budget: such work was sent in good
 /// faith, and once. The budget is for requests that are sent to servers known to fail.
-package struct RetryBudget: Sendable {
-    /// One second each; which second the newest stands for is in `newestSecond`.
+struct RetryBudget: Sendable {
+    /// One element for each second; `newestSecond` says which second the newest one is.
     private var requests = InlineArray<10, Int>(repeating: 0)
     private var retries = InlineArray<10, Int>(repeating: 0)
     private var newestSecond: Int64 = 0
 
-    package init() {}
+    init() {}
 
     /// A request that has not been tried before.
-    package mutating func requestArrived(at now: Moment) {
+    mutating func requestArrived(at now: Moment) {
         requests[slot(at: now)] += 1
     }
 
     /// Takes one retry out of the budget; false when it is used up.
-    package mutating func spend(policy: RoutingPolicy, at now: Moment) -> Bool {
+    mutating func spend(policy: RoutingPolicy, at now: Moment) -> Bool {
         let slot = slot(at: now)
         var (asked, retried) = (0, 0)
         for index in requests.indices {
@@ -29,7 +29,7 @@ package struct RetryBudget: Sendable {
         return true
     }
 
-    /// The place of this second, after those that are over have been emptied.
+    /// The index for this second, after clearing the seconds that have passed.
     private mutating func slot(at now: Moment) -> Int {
         let second = now.nanoseconds / 1_000_000_000
         if second > newestSecond {

@@ -1,50 +1,138 @@
-// The original's rule, made right: a client stays with the server that has its prompt cached; everybody else goes to
-// the first server in configured order that is idle and has a free instance, and to busier ones only after that.
+// The original's rule, corrected: a client stays with the server that has its prompt cached. Any other client goes to an idle
+// server with a free instance, else to a busier one, and among equally good ones to the one that holds the fewest sessions.
 
 extension Router {
-    /// The choice among the eligible candidates; nil when there is none.
+    /// Whether the request makes its client a holder of the instance that it runs on.
+    func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
+        list.rule == .sticky && traits.counts && !list.isFallback && traits.model != nil
+    }
+
+    /// The choice among the eligible candidates; nil when none is eligible.
     ///
-    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds the first ones idle, does not pay
-    /// for the others.
-    func stickyChoice(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> Choice? {
-        if let held = heldChoice(route, for: traits, history: history, at: now) { return held }
-        var best: (rank: Int, choice: Choice)?
-        for position in route.candidates.indices {
-            let index = route.candidates[position].index
-            guard ineligibility(of: index, for: traits, history: history, at: now) == nil else { continue }
-            let free = route.candidates[position].instances.first { !backends[index].isInUse($0) }
-            let isBusy = backends[index].health.isBusy(window: fleet.policy.busyWindow)
-            let (rank, reason): (Int, Choice.Reason) =
-                switch (isBusy, free != nil) {
-                case (false, true): (0, .idleInstance)
-                case (false, false): (1, .idleServer)
-                case (true, true): (2, .busyInstance)
-                case (true, false): (3, .busyServer)
-                }
-            if rank < best?.rank ?? .max {
-                let instance = free ?? route.candidates[position].instances.first
-                best = (rank, Choice(index: index, instance: instance, reason: reason))
-                if rank == 0 { break }
-            }
+    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds an empty one first, does not
+    /// pay for the others.
+    func stickyChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+        if let held = heldChoice(among: list, for: request, at: now) { return held }
+        let takesPlace = takesPlace(request.traits, among: list)
+        var best: Offer?
+        for position in list.candidates.indices {
+            guard ineligibility(of: list.candidates[position].index, for: request, at: now) == nil else { continue }
+            let offer = offer(of: position, in: list, takesPlace: takesPlace, against: best)
+            if let offer, best.map({ offer.isBetter(than: $0) }) ?? true { best = offer }
+            if let best, best.isUnbeatable || !takesPlace && best.isFree && !best.isBusy { break }
         }
-        return best?.choice
+        return best.map { best in
+            let candidate = list.candidates[best.position]
+            let instance = best.instance.map { candidate.instances[$0] }
+            return Choice(index: candidate.index, instance: instance, reason: best.reason, capacity: best.capacity)
+        }
     }
 
     /// The server that has the client's session, if it may take the request.
-    private func heldChoice(
-        _ route: ModelRoute, for traits: RequestTraits, history: AttemptHistory, at now: Moment
-    ) -> Choice? {
-        guard let model = traits.model,
-            let session = sessions.slot(of: .init(client: traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
+    private func heldChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+        guard let model = request.traits.model,
+            let session = sessions.handle(
+                of: .init(client: request.traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
         else { return nil }
-        let held = sessions.place(in: session)
-        guard let index = indexOfBackend[held.backend],
-            let position = route.candidates.indices.first(where: { route.candidates[$0].index == index }),
-            route.candidates[position].instances.contains(held.instance),
-            ineligibility(of: index, for: traits, history: history, at: now) == nil
+        let place = sessions.place(in: session)
+        guard let index = indexOfBackend[place.backend],
+            let candidate = list.candidates.first(where: { $0.index == index }),
+            candidate.instances.contains(place.instance),
+            ineligibility(of: index, for: request, at: now) == nil
         else { return nil }
-        return Choice(index: index, instance: held.instance, reason: .sticky, session: session)
+        let capacity = backends[index].sessionsPerInstance(of: candidate.instances.count)
+        return Choice(index: index, instance: place.instance, reason: .sticky, session: session, capacity: capacity)
+    }
+
+    /// The best instance of an eligible candidate; nil when it cannot be better than `best`.
+    private func offer(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Offer?) -> Offer? {
+        let index = list.candidates[position].index
+        let instances = list.candidates[position].instances.count
+        let server = Offer(
+            position: position, isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
+            held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
+            capacity: backends[index].sessionsPerInstance(of: instances))
+        var found: Offer?
+        for instance in 0..<instances {
+            var offer = server
+            offer.instance = instance
+            offer.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
+            offer.isFree = offer.inFlightOnInstance < offer.capacity
+            // Looking up the holders of an instance is the expensive part.
+            if instances == 1, let best, !offer.mayBeBetter(than: best) { return nil }
+            // With no sessions on the server there are none on the instance; a single instance with fewer than it can hold has
+            // room.
+            if takesPlace, offer.held >= (instances == 1 ? offer.capacity : 1) {
+                let name = list.candidates[position].instances[instance]
+                let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
+                offer.heldOnInstance = count
+                if count >= offer.capacity { offer.evicted = longestUnused }
+            }
+            if found.map({ offer.isBetterInstance(than: $0) }) ?? true { found = offer }
+        }
+        return found ?? server
+    }
+}
+
+/// What a server, with the best of its instances, has to offer to a client without a session.
+private struct Offer {
+    /// Which candidate, and which of its instances.
+    var position: Int
+    var instance: Int?
+    /// The machine has work of its own or of others.
+    var isBusy: Bool
+    /// Fewer requests run on the instance than it has slots.
+    var isFree = false
+    /// When the session that would have to be evicted was last used; nil when there is room.
+    var evicted: Moment?
+    /// Sessions and requests in flight on the whole server.
+    var held: Int
+    var inFlight: Int
+    var heldOnInstance = 0
+    var inFlightOnInstance = 0
+    /// How many sessions the instance can hold.
+    var capacity: Int
+
+    /// Compares servers. Among equal ones the first in configured order wins.
+    func isBetter(than other: Offer) -> Bool {
+        if let verdict = decided(against: other) { return verdict }
+        return (held, inFlight) < (other.held, other.inFlight)
+    }
+
+    /// Compares instances of one server.
+    func isBetterInstance(than other: Offer) -> Bool {
+        if let verdict = decided(against: other) { return verdict }
+        return (heldOnInstance, inFlightOnInstance) < (other.heldOnInstance, other.inFlightOnInstance)
+    }
+
+    /// Idle before busy, free before in use, room before eviction, and then whoever is unused longest leaves. Nil: all the same.
+    private func decided(against other: Offer) -> Bool? {
+        if isBusy != other.isBusy { return !isBusy }
+        if isFree != other.isFree { return isFree }
+        switch (evicted, other.evicted) {
+        case (nil, nil): return nil
+        case (nil, .some): return true
+        case (.some, nil): return false
+        case (let ours?, let theirs?): return ours == theirs ? nil : ours < theirs
+        }
+    }
+
+    /// Whether this one may be better, before it is known whether a session would have to leave.
+    func mayBeBetter(than other: Offer) -> Bool {
+        if isBusy != other.isBusy { return !isBusy }
+        if isFree != other.isFree { return isFree }
+        return other.evicted != nil || (held, inFlight) < (other.held, other.inFlight)
+    }
+
+    /// No other server can be better.
+    var isUnbeatable: Bool { !isBusy && isFree && held == 0 && inFlight == 0 }
+
+    var reason: Choice.Reason {
+        switch (isBusy, isFree) {
+        case (false, true): .idleInstance
+        case (false, false): .idleServer
+        case (true, true): .busyInstance
+        case (true, false): .busyServer
+        }
     }
 }

@@ -88,14 +88,15 @@ struct OriginalFaultsTests {
         var settings = settings
         settings.endpoints = [BackendEndpoint(id: id, name: "A", host: engine.host, port: engine.port)]
         let configured = settings
+        let owner = router.addOwner()
         let context = try await loop.submit {
             let context = LoopContext(
-                index: 0, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil, tls: nil,
+                index: owner, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil, tls: nil,
                 viaName: "llama-balancer")
             context.apply(configured)
             return NIOLoopBound(context, eventLoop: loop)
         }.get()
-        router.attach([context])
+        router.attach(LoopClient(eventLoop: loop, context: context), as: owner)
         let listener = try await ServerBootstrap(group: loop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

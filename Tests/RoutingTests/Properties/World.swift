@@ -51,6 +51,8 @@ struct World {
     /// Those that have arrived and have no final answer yet.
     private(set) var requests: [Ticket: Request] = [:]
     private(set) var fleet = Fleet(servers: [], routes: nil, fallback: nil)
+    /// The most slots that a server has ever told of.
+    private(set) var mostSlots: [BackendID: Int] = [:]
     private(set) var wakes: [Moment] = []
     /// The first thing that was not as it must be.
     private(set) var failure: String?
@@ -104,6 +106,7 @@ struct World {
             if servers[id]?.isDown == true { servers[id]?.circuits = [:] }
             servers[id]?.isDown = false
             servers[id]?.slots = report.slots.map(\.total)
+            mostSlots[id] = max(mostSlots[id] ?? 1, report.slots?.total ?? 1)
         case .probeFailed(let id, _):
             servers[id]?.failures += 1
             if let failures = servers[id]?.failures, failures >= fleet.policy.failuresUntilDown {
@@ -293,7 +296,7 @@ struct World {
             expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
         }
         for ticket in waiting { checkWaiting(ticket, now) }
-        let deadlines = router.line.entries.map(\.deadline)
+        let deadlines = router.line.inOrder.map(\.deadline)
         if let next = deadlines.min() {
             expect(wakes.contains { $0 <= next }, "nobody is woken for the deadline \(next)")
         }

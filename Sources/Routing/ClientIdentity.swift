@@ -1,0 +1,62 @@
+/// Who asks: whose prompt cache and whose turn in the line it is. From the most telling to the least.
+package struct ClientIdentity: Sendable, Equatable {
+    enum Source: Sendable, Equatable {
+        /// The user's name, found in a system message.
+        case username
+        case session(SessionField)
+        /// `prompt_cache_key` in the request's body.
+        case promptCacheKey
+        /// The name of the API key.
+        case key
+        /// Nothing else is known.
+        case address
+    }
+
+    /// Header fields in which clients name their sessions; the first one that is there counts.
+    package enum SessionField: String, Sendable, CaseIterable {
+        case sessionID = "X-Session-Id"
+        case conversationID = "X-Conversation-Id"
+        case claudeCode = "x-claude-code-session-id"
+        /// Codex and OpenCode.
+        case codexSession = "session_id"
+        case codexThread = "thread-id"
+    }
+
+    /// Longer names are cut: they come from clients and are kept in memory.
+    static let longestName = 256
+
+    package let name: String
+    let source: Source
+
+    /// - Parameters:
+    ///   - username: found by `sticky.username-pattern`.
+    ///   - sessionField: a header field's value. Asked for one after the other, and only when there is no user's name.
+    ///   - keyName: of the API key that let the request in.
+    package init(
+        username: String?, sessionField: (SessionField) -> String?, promptCacheKey: String?, keyName: String? = nil,
+        address: String
+    ) {
+        if let username, !username.isEmpty {
+            (name, source) = (Self.cut(username), .username)
+            return
+        }
+        for field in SessionField.allCases {
+            if let value = sessionField(field), !value.isEmpty {
+                (name, source) = (Self.cut(value), .session(field))
+                return
+            }
+        }
+        if let promptCacheKey, !promptCacheKey.isEmpty {
+            (name, source) = (Self.cut(promptCacheKey), .promptCacheKey)
+        } else if let keyName, !keyName.isEmpty {
+            (name, source) = (Self.cut(keyName), .key)
+        } else {
+            (name, source) = (address, .address)
+        }
+    }
+
+    private static func cut(_ text: String) -> String {
+        // Most names are short, and are not copied.
+        text.utf8.count <= longestName ? text : String(text.prefix(longestName))
+    }
+}

@@ -1,0 +1,83 @@
+/// A regular expression that has to match a whole model name.
+package struct ModelPattern: Sendable, Equatable, Codable {
+    package let source: String
+
+    package init(_ source: String) { self.source = source }
+
+    /// False also when the pattern does not compile; the configuration has been checked for that.
+    func matches(_ model: String) -> Bool { CompiledPattern(self).matches(model) }
+}
+
+/// `Regex` is not `Sendable`, so what is compiled stays with whoever compiled it.
+private enum CompiledPattern {
+    /// Without special characters the pattern is the name.
+    case literal(String)
+    case expression(Regex<AnyRegexOutput>)
+    case nothing
+
+    init(_ pattern: ModelPattern) {
+        if !pattern.source.contains(where: { #".*+?()[]{}|\^$"#.contains($0) }) {
+            self = .literal(pattern.source)
+        } else if let expression = try? Regex(pattern.source).matchingSemantics(.unicodeScalar) {
+            self = .expression(expression)
+        } else {
+            self = .nothing
+        }
+    }
+
+    func matches(_ model: String) -> Bool {
+        switch self {
+        case .literal(let name): name == model
+        case .expression(let expression): (try? expression.wholeMatch(in: model)) != nil
+        case .nothing: false
+        }
+    }
+}
+
+/// Which route of a fleet a model has, found before the router is asked.
+package struct RouteMatch: Sendable, Equatable, Codable {
+    /// The fleet's number (`Router.fleetNumber`): the answer is valid for this fleet only.
+    var fleetNumber: Int
+    /// The first route whose pattern matches; nil when none does.
+    var route: Int?
+}
+
+/// The patterns of a fleet's routes, with its number.
+package struct FleetPatterns: Sendable, Equatable {
+    package private(set) var fleetNumber: Int
+    fileprivate var patterns: [ModelPattern]
+}
+
+/// Finds the route of a model outside the router's lock: matching may take long, and model names come from clients.
+///
+/// Patterns are compiled once, answers are remembered. Each thread has its own.
+package struct ModelMatcher {
+    private var compiled: [CompiledPattern]
+    private var answers: [String: RouteMatch] = [:]
+    package let fleetNumber: Int
+
+    package init(_ patterns: FleetPatterns) {
+        compiled = patterns.patterns.map { CompiledPattern($0) }
+        fleetNumber = patterns.fleetNumber
+    }
+
+    /// The first route whose pattern matches the whole name.
+    package mutating func match(_ model: String) -> RouteMatch {
+        if compiled.isEmpty { return RouteMatch(fleetNumber: fleetNumber, route: nil) }
+        if let known = answers[model] { return known }
+        let match = RouteMatch(fleetNumber: fleetNumber, route: compiled.firstIndex { $0.matches(model) })
+        if answers.count >= Router.rememberedModels { answers.removeAll(keepingCapacity: true) }
+        answers[model] = match
+        return match
+    }
+
+    /// Models whose answers are remembered.
+    var rememberedModels: Int { answers.count }
+}
+
+extension Router {
+    /// What a `ModelMatcher` has to know. It changes with `fleetChanged`.
+    package var patterns: FleetPatterns {
+        FleetPatterns(fleetNumber: fleetNumber, patterns: (fleet.routes ?? []).map(\.pattern))
+    }
+}

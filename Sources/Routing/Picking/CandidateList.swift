@@ -1,0 +1,81 @@
+/// The servers that may run what a request asks for, in the order in which they are considered. Remembered for each model.
+struct CandidateList: Sendable {
+    struct Candidate: Sendable {
+        /// Index into the router's backends.
+        var index: Int
+        /// The server's name.
+        var server: String
+        /// Names to ask for: the model itself first. Empty when no model is named.
+        var instances: [String]
+    }
+
+    var candidates: [Candidate]
+    /// Nobody knows the model: it goes to the fallback server under its own name.
+    var isFallback = false
+    /// How one of them is chosen.
+    var rule = PickingRule.sticky
+}
+
+extension Router {
+    private func candidate(_ index: Int, _ instances: [String]) -> CandidateList.Candidate {
+        .init(index: index, server: backends[index].server.name, instances: instances)
+    }
+
+    /// Finds the servers for a request; nil when there is none.
+    mutating func candidates(for traits: RequestTraits) -> CandidateList? {
+        switch traits.destination {
+        case .model(let model):
+            if let known = candidatesByModel[model] { return known }
+            let found = resolve(model, traits.match)
+            if candidatesByModel.count >= Self.rememberedModels { candidatesByModel.removeAll() }
+            candidatesByModel[model] = found
+            return found
+        case .fallback: return fallbackAlone(model: nil)
+        case .conversation(let name):
+            guard let index = conversations.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved else {
+                return fallbackAlone(model: nil)
+            }
+            return CandidateList(candidates: [candidate(index, [])], rule: fleet.rule)
+        case .server(let name):
+            guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
+            return CandidateList(candidates: [candidate(index, [])], rule: fleet.rule)
+        }
+    }
+
+    private func resolve(_ model: String, _ match: RouteMatch?) -> CandidateList? {
+        guard let routes = fleet.routes else { return discover(model) ?? fallbackAlone(model: model) }
+        let route: Fleet.Route? =
+            if let match, match.fleetNumber == fleetNumber {
+                match.route.flatMap { routes.indices.contains($0) ? routes[$0] : nil }
+            } else {
+                routes.first { $0.pattern.matches(model) }
+            }
+        guard let route else { return fallbackAlone(model: model) }
+        let indices = route.servers.compactMap { indexOfBackend[$0] }.filter { !backends[$0].isRemoved }
+        guard !indices.isEmpty else { return fallbackAlone(model: model) }
+        let listing = indices.compactMap { index -> CandidateList.Candidate? in
+            if backends[index].models == nil { return candidate(index, [model]) }
+            return backends[index].instances(of: model).map { candidate(index, $0) }
+        }
+        // No server lists it. Some engines serve one model under any name, so the pattern is trusted.
+        return CandidateList(candidates: listing.isEmpty ? indices.map { candidate($0, [model]) } : listing, rule: route.rule)
+    }
+
+    /// Without routes: the servers that list the model; failing that, those alive that have not told yet.
+    private func discover(_ model: String) -> CandidateList? {
+        let present = backends.indices.filter { !backends[$0].isRemoved }
+        let listing = present.compactMap { index in
+            backends[index].instances(of: model).map { candidate(index, $0) }
+        }
+        if !listing.isEmpty { return CandidateList(candidates: listing, rule: fleet.rule) }
+        let silent = present.filter { backends[$0].models == nil && !backends[$0].health.isDown }
+        return silent.isEmpty ? nil : CandidateList(candidates: silent.map { candidate($0, [model]) }, rule: fleet.rule)
+    }
+
+    private func fallbackAlone(model: String?) -> CandidateList? {
+        guard let fallback = fleet.fallback, let index = indexOfBackend[fallback], !backends[index].isRemoved else {
+            return nil
+        }
+        return CandidateList(candidates: [candidate(index, model.map { [$0] } ?? [])], isFallback: true, rule: fleet.rule)
+    }
+}

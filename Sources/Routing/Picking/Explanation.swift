@@ -1,0 +1,51 @@
+/// Why a request was placed where it was, in codes and numbers. `ExplanationText.swift` puts it into words when somebody asks.
+struct Explanation: Sendable {
+    /// Only this many servers are explained: with hundreds of them, the explanation would cost more than the decision.
+    static let explainedServers = 16
+
+    var list: CandidateList
+    /// Nil when no server was chosen.
+    var choice: Choice?
+    /// For the first candidates, in their order. Empty when there was only one candidate and it was chosen.
+    var findings: [Finding] = []
+}
+
+/// What was found out about one candidate.
+struct Finding: Sendable {
+    enum Code: Sendable {
+        case chosen(Choice.Reason)
+        case ineligible(Ineligibility)
+        /// The client's session is elsewhere.
+        case noSession
+        /// Eligible, but another server was more suitable.
+        case passedOver
+    }
+
+    var code: Code
+    var inFlight: Int
+    var limit: Int?
+    /// Sessions held there, all models together.
+    var sessions: Int
+}
+
+extension Router {
+    func finding(_ code: Finding.Code, _ index: Int) -> Finding {
+        Finding(
+            code: code, inFlight: backends[index].inFlight, limit: backends[index].limit,
+            sessions: sessions.count(on: backends[index].id))
+    }
+
+    /// Why this one, and why not the others.
+    func explanation(of choice: Choice, among list: CandidateList, for request: PendingRequest, at now: Moment) -> Explanation {
+        var explanation = Explanation(list: list, choice: choice)
+        guard list.candidates.count > 1 else { return explanation }
+        explanation.findings = list.candidates.prefix(Explanation.explainedServers).map { candidate in
+            if candidate.index == choice.index { return finding(.chosen(choice.reason), candidate.index) }
+            if let reason = ineligibility(of: candidate.index, for: request, at: now) {
+                return finding(.ineligible(reason), candidate.index)
+            }
+            return finding(choice.reason == .sticky ? .noSession : .passedOver, candidate.index)
+        }
+        return explanation
+    }
+}

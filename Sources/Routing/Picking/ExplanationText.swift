@@ -1,0 +1,53 @@
+// Explanations in words, for whoever asks.
+
+extension Explanation {
+    var candidates: [DecisionRecord.Candidate] {
+        list.candidates.enumerated().map { position, candidate in
+            let isChosen = candidate.index == choice?.index
+            let finding = position < findings.count ? findings[position] : nil
+            let chosen = isChosen ? choice : nil
+            return DecisionRecord.Candidate(
+                server: candidate.server, instance: chosen?.instance ?? candidate.instances.first, isChosen: isChosen,
+                reason: chosen?.reason.text ?? finding?.code.text ?? "not looked at", inFlight: finding?.inFlight,
+                limit: finding?.limit, sessions: finding?.sessions)
+        }
+    }
+}
+
+extension Finding.Code {
+    var text: String {
+        switch self {
+        case .chosen(let reason): reason.text
+        case .ineligible(let reason): reason.text
+        case .noSession: "does not hold this client's session"
+        case .passedOver: "busier, holds more sessions, or later in order"
+        }
+    }
+}
+
+extension Choice.Reason {
+    var text: String {
+        switch self {
+        case .sticky: "holds this client's session"
+        case .idleInstance: "idle, and the instance is free"
+        case .idleServer: "idle, all instances in use"
+        case .busyInstance: "the machine is busy, and the instance is free"
+        case .busyServer: "the machine is busy, all instances in use"
+        case .fewestInFlight: "the fewest requests are in flight there"
+        case .onlyServer: "named by the request"
+        case .lastResort: "nobody is up; tried once all the same"
+        }
+    }
+}
+
+extension Ineligibility {
+    var text: String {
+        switch self {
+        case .failedThisRequest: "failed this request before"
+        case .down: "down"
+        case .draining: "draining"
+        case .failing: "failed several requests in a row, and is left alone for a while"
+        case .full: "full"
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// The plain rule of other load balancers: the server with the fewest requests in flight, in configured order where that is equal.
+
+extension Router {
+    /// The choice among the eligible candidates; nil when none is eligible.
+    func leastInFlightChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+        var best: (inFlight: Int, position: Int)?
+        for position in list.candidates.indices {
+            let index = list.candidates[position].index
+            guard ineligibility(of: index, for: request, at: now) == nil else { continue }
+            let inFlight = backends[index].inFlight
+            if inFlight < best?.inFlight ?? .max { best = (inFlight, position) }
+            if inFlight == 0 { break }
+        }
+        return best.map { best in
+            let candidate = list.candidates[best.position]
+            let instance = candidate.instances.min {
+                backends[candidate.index].inFlight(on: $0) < backends[candidate.index].inFlight(on: $1)
+            }
+            return Choice(index: candidate.index, instance: instance, reason: .fewestInFlight)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+// A request's way: it arrives, is placed, and ends.
+
+extension Router {
+    mutating func arrived(_ ticket: Ticket, _ traits: RequestTraits, _ now: Moment, _ effects: inout [Effect]) {
+        let request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
+        guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
+        retryBudget.requestArrived(at: now)
+        place(request, among: list, now, &effects)
+    }
+
+    /// Runs the request, puts it into the line, or refuses it.
+    mutating func place(_ request: PendingRequest, among list: CandidateList, _ now: Moment, _ effects: inout [Effect]) {
+        switch placement(of: request, among: list, at: now) {
+        case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
+        case .wait(let explanation):
+            guard line.count < fleet.policy.maxWaiting || request.history.attempts > 0 else {
+                let refusal = Refusal.queueFull(waiting: line.count, retryAfterSeconds: retryAfterSeconds)
+                return refuse(request, refusal, explanation, now, &effects)
+            }
+            note(.waits, on: request, explanation, at: now)
+            // From now on: the time that a failed attempt took does not count as waiting.
+            let deadline = now + fleet.policy.maxWait
+            var request = request
+            request.waitingSince = now
+            line.add(request, deadline: deadline)
+            wake(at: min(deadline, nextTrial(after: now) ?? deadline), &effects)
+        case .nobody(let lastResort, let explanation): resort(to: lastResort, request, explanation, now, &effects)
+        }
+    }
+
+    /// Nobody is up: the first in order is tried once, then the request is refused.
+    mutating func resort(
+        to choice: Choice?, _ request: PendingRequest, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        if let choice, request.history.attempts == 0 {
+            var explanation = explanation
+            explanation.choice = choice
+            return grant(request, choice, explanation, now, &effects)
+        }
+        let refusal: Refusal
+        if let failure = request.history.lastFailure {
+            refusal = .upstreamFailed(detail: failure)
+        } else {
+            let model = request.traits.model
+            let trial = explanation.list.candidates.compactMap { backends[$0.index].circuits[model].opensForTrialAt }.min()
+            let pause = trial.map { Int((max(0, $0.milliseconds(since: now)) / 1000).rounded(.up)) } ?? 0
+            refusal = .noServerAvailable(
+                detail: healthSummary(of: explanation.list, for: model), retryAfterSeconds: max(pause, retryAfterSeconds))
+        }
+        refuse(request, refusal, explanation, now, &effects)
+    }
+
+    mutating func grant(
+        _ request: PendingRequest, _ choice: Choice, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        var request = request
+        request.history.attempts += 1
+        note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
+        let (traits, index) = (request.traits, choice.index)
+        let id = backends[index].id
+        let isTrial = backends[index].circuits.began(request.ticket, traits.model, at: now)
+        backends[index].started(instance: choice.instance, counts: traits.counts)
+        let session = takesPlace(traits, among: explanation.list) ? beginSession(traits, choice, at: now) : nil
+        let waited = request.waitingSince.map { now.milliseconds(since: $0) }
+        request.waitingSince = nil
+        running[request.ticket] = RunningRequest(
+            request: request, backend: id, instance: choice.instance, grantedAt: now,
+            isLastResort: choice.reason == .lastResort, session: session, capacity: choice.capacity)
+        if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
+        effects.append(
+            .grant(
+                request.ticket,
+                Grant(
+                    backend: id, serverName: backends[index].server.name,
+                    model: choice.instance == traits.model ? nil : choice.instance, attempt: request.history.attempts,
+                    waitedMilliseconds: waited, isTrial: isTrial)))
+    }
+
+    mutating func refuse(
+        _ request: PendingRequest, _ refusal: Refusal, _ explanation: Explanation?, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        note(.refused(refusal), on: request, explanation, at: now)
+        effects.append(.refuse(request.ticket, refusal))
+    }
+
+    mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
+        guard let request = running.removeValue(forKey: ticket) else { return }
+        if let index = indexOfBackend[request.backend] {
+            if !backends[index].isRemoved { endSession(of: request, at: now) }
+            judge(ticket, request, outcome.ending, index, now, &effects)
+            if let timings = outcome.timings { backends[index].learn(from: timings) }
+            release(request, index)
+        }
+        if outcome.ending == .complete, request.traits.counts {
+            serviceTime.add(now.milliseconds(since: request.grantedAt) / 1000)
+        }
+        serveWaiting(now, &effects)
+    }
+
+    /// Frees the request's place on its server. Afterwards `index` may refer to another server.
+    mutating func release(_ request: RunningRequest, _ index: Int) {
+        backends[index].ended(instance: request.instance, counts: request.traits.counts)
+        if backends[index].isRemoved, backends[index].isIdleOfRequests { rebuildBackends(fleet) }
+    }
+
+    // MARK: Sessions
+
+    private mutating func beginSession(_ traits: RequestTraits, _ choice: Choice, at now: Moment) -> SessionTable.Handle? {
+        guard let model = traits.model, let instance = choice.instance else { return nil }
+        if let known = choice.session {
+            sessions.began(known, now: now)
+            return known
+        }
+        return sessions.record(
+            .init(client: traits.client, model: model), at: .init(backend: backends[choice.index].id, instance: instance),
+            capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
+    }
+
+    /// A session's time to live starts at the end of its last request, however long that took.
+    private mutating func endSession(of request: RunningRequest, at now: Moment) {
+        guard let session = request.session, let model = request.traits.model, let instance = request.instance else { return }
+        sessions.ended(
+            .init(client: request.traits.client, model: model), at: .init(backend: request.backend, instance: instance),
+            session, capacity: request.capacity, address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
+    }
+
+    // MARK: Words for those who are refused
+
+    func nothingFor(_ traits: RequestTraits) -> Refusal {
+        switch traits.destination {
+        case .model(let model): .modelNotFound(model)
+        case .fallback, .conversation: .modelNotFound("")
+        case .server(let name): .noSuchServer(name)
+        }
+    }
+
+    /// An estimate of when to ask again: the line's length times the average duration of a request, divided by the servers'
+    /// limits.
+    var retryAfterSeconds: Int {
+        let places = backends.reduce(0.0) { $0 + Double($1.limit ?? 1) }
+        let seconds = (serviceTime.value ?? 1) * Double(line.count + 1) / max(1, places)
+        return max(1, min(600, Int(seconds.rounded(.up))))
+    }
+
+    private func healthSummary(of list: CandidateList, for model: String?) -> String {
+        list.candidates.map { candidate in
+            let backend = backends[candidate.index]
+            let circuit = backend.circuits[model]
+            if case .down(let reason) = backend.health.phase { return "\(backend.server.name) is down: \(reason)" }
+            if !circuit.isClosed {
+                return "\(backend.server.name) failed several requests in a row, the last one: \(circuit.lastFailure)"
+            }
+            if case .suspect(let reason) = backend.health.phase { return "\(backend.server.name) is suspect: \(reason)" }
+            return "\(backend.server.name) is draining"
+        }.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,56 @@
+// Waiting requests: served when a server has room, refused when their time is up.
+
+extension Router {
+    /// Gives free places to those who wait, in the line's order.
+    ///
+    /// When the first of a lane has to go on waiting, so has everybody behind it, and the rest of the lane is skipped.
+    /// Granting a request never frees a place, so each lane is left after its first request that has to wait.
+    mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
+        guard line.count > 0 else { return }
+        var turns = line.heads
+        while let turn = turns.popLast(), let entry = line[turn.ticket] {
+            let request = entry.request
+            if let list = candidates(for: request.traits) {
+                switch placement(of: request, among: list, at: now) {
+                case .run(let choice, let explanation):
+                    _ = line.serve(turn.ticket)
+                    grant(request, choice, explanation, now, &effects)
+                case .wait: continue
+                case .nobody(let lastResort, let explanation):
+                    _ = line.serve(turn.ticket)
+                    resort(to: lastResort, request, explanation, now, &effects)
+                }
+            } else {
+                _ = line.remove(turn.ticket)
+                refuse(request, nothingFor(request.traits), nil, now, &effects)
+            }
+            if let next = line.head(of: entry.lane) {
+                turns.insert(next, at: turns.firstIndex { $0 < next } ?? turns.count)
+            }
+        }
+    }
+
+    mutating func clockAdvanced(_ now: Moment, _ effects: inout [Effect]) {
+        if let wakeAt, wakeAt <= now { self.wakeAt = nil }
+        for entry in line.removeExpired(at: now) {
+            let waited = Int(now.milliseconds(since: entry.request.waitingSince ?? now) / 1000)
+            let refusal = Refusal.queueTimeout(waitedSeconds: waited, retryAfterSeconds: retryAfterSeconds)
+            refuse(entry.request, refusal, nil, now, &effects)
+        }
+        // The pause of a circuit may be over, and those who wait may try it.
+        serveWaiting(now, &effects)
+        if let next = line.nextDeadline { wake(at: min(next, nextTrial(after: now) ?? next), &effects) }
+    }
+
+    /// Asks for `clockAdvanced`, unless it has been requested for that time or earlier.
+    mutating func wake(at deadline: Moment, _ effects: inout [Effect]) {
+        if let wakeAt, wakeAt <= deadline { return }
+        wakeAt = deadline
+        effects.append(.wakeMe(at: deadline))
+    }
+
+    /// When the next pause of a circuit ends, so that waiting requests may be tried there.
+    func nextTrial(after now: Moment) -> Moment? {
+        backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
+    }
+}
