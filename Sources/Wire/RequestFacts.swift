@@ -24,14 +24,8 @@ package struct RequestFacts: Equatable, Sendable {
                 let end = min(range.upperBound, range.lowerBound + budget)
                 budget -= end - range.lowerBound
                 let raw = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound..<end])
-                // A text that was cut may end inside an escape or a character: leave the tail out.
-                for cut in 0..<min(12, raw.count + 1) {
-                    if let text = JSONString.decode(raw.dropLast(cut)) {
-                        parts.append(text)
-                        break
-                    }
-                    if end == range.upperBound { break }
-                }
+                let text = end == range.upperBound ? JSONString.decode(raw) : JSONString.decodeBeginning(raw)
+                if let text { parts.append(text) }
             }
         }
         return parts.joined(separator: "\n")
