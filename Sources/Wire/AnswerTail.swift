@@ -56,7 +56,7 @@ package struct AnswerTail: Sendable {
                 index &-= 1
             }
             while index >= 7 {
-                var marks = EightBytes.quoteMarks(EightBytes.load(bytes, index &- 7))
+                var marks = EightBytes.marks(of: UInt8(ascii: "\""), EightBytes.load(bytes, index &- 7))
                 while marks != 0 {
                     let highest = 63 &- marks.leadingZeroBitCount
                     let quote = index &- 7 &+ highest &>> 3

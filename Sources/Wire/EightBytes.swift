@@ -57,10 +57,22 @@ enum EightBytes {
         ~(word | ((word & sevenBits) &+ 0x7272_7272_7272_7272)) & highBit
     }
 
-    /// Marks quotes.
+    /// Marks the bytes equal to `byte`, which must be ASCII.
     @inline(__always)
-    static func quoteMarks(_ word: UInt64) -> UInt64 {
-        ~(word | (((word & sevenBits) ^ 0x2222_2222_2222_2222) &+ sevenBits)) & highBit
+    static func marks(of byte: UInt8, _ word: UInt64) -> UInt64 {
+        ~(word | (((word & sevenBits) ^ (0x0101_0101_0101_0101 &* UInt64(byte))) &+ sevenBits)) & highBit
+    }
+
+    /// The first `byte`, which must be ASCII, from `start` on, or the end.
+    static func firstIndex(of byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        while index &+ 8 <= bytes.count {
+            let marks = marks(of: byte, load(bytes, index))
+            if marks != 0 { return index &+ first(marks) }
+            index &+= 8
+        }
+        while index < bytes.count, bytes[index] != byte { index &+= 1 }
+        return index
     }
 
     /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.

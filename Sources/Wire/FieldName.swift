@@ -104,6 +104,12 @@ package enum FieldName: UInt8, Sendable {
         return true
     }
 
+    /// Whether the bytes begin with an already lower-cased literal, in any case.
+    static func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
+        bytes.count >= lowercased.utf8CodeUnitCount
+            && equalIgnoringCase(UnsafeRawBufferPointer(rebasing: bytes[..<lowercased.utf8CodeUnitCount]), lowercased)
+    }
+
     @inline(__always)
     static func lowercase(_ byte: UInt8) -> UInt8 {
         byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
@@ -138,11 +144,7 @@ extension RawSpan {
     /// Whether these bytes begin with one of the texts, which are in lower case.
     package func hasPrefixIgnoringCase(anyOf prefixes: [StaticString]) -> Bool {
         withUnsafeBytes { bytes in
-            prefixes.contains { prefix in
-                bytes.count >= prefix.utf8CodeUnitCount
-                    && FieldName.equalIgnoringCase(
-                        UnsafeRawBufferPointer(rebasing: bytes[..<prefix.utf8CodeUnitCount]), prefix)
-            }
+            prefixes.contains { FieldName.hasPrefix(bytes, $0) }
         }
     }
 }

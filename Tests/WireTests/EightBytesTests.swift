@@ -9,7 +9,8 @@ struct EightBytesTests {
         ("control", EightBytes.controlMarks, { $0 < 0x20 || $0 == 0x7F }),
         ("target", EightBytes.targetMarks, { $0 <= 0x20 || $0 >= 0x7F || $0 == 0x23 }),
         ("line end", EightBytes.lineEndMarks, { $0 <= 0x0D }),
-        ("quote", EightBytes.quoteMarks, { $0 == 0x22 }),
+        ("quote", { EightBytes.marks(of: 0x22, $0) }, { $0 == 0x22 }),
+        ("carriage return", { EightBytes.marks(of: 0x0D, $0) }, { $0 == 0x0D }),
     ]
 
     /// What a test says, byte by byte.
@@ -96,6 +97,17 @@ struct StringTextTests {
             text[2 + position] = byte
             let isDigit = JSONString.hexadecimalValue(byte) != nil
             #expect(end(text) == (isDigit ? 6 : 0), "\(byte)")
+        }
+    }
+
+    @Test("a byte is found wherever it stands, and nowhere when it is missing", arguments: [0, 1, 7, 8, 9, 15, 16, 17, 30])
+    func firstIndex(position: Int) {
+        var bytes = [UInt8](repeating: 0x8D, count: 31)
+        #expect(bytes.withUnsafeBytes { EightBytes.firstIndex(of: 0x0D, in: $0, from: 0) } == 31)
+        bytes[position] = 0x0D
+        for start in 0...31 {
+            let found = bytes.withUnsafeBytes { EightBytes.firstIndex(of: 0x0D, in: $0, from: start) }
+            #expect(found == (start <= position ? position : 31))
         }
     }
 }
