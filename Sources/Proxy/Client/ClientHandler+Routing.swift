@@ -29,7 +29,7 @@ extension ClientHandler {
             }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: counts)
         case .multipart:
-            do { try readMultipart() } catch { return refuseMalformed(error) }
+            do { try finishScan() } catch { return refuseMalformed(error) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
         }
     }
@@ -62,17 +62,19 @@ extension ClientHandler {
     }
 
     /// Audio and image requests come as forms, or as JSON.
-    private func readMultipart() throws(RequestScanProblem) {
-        guard let field = head.first(.contentType), !hasContentEncoding else { return }
-        let contentType = string(field.value)
-        if let boundary = multipartBoundary() {
-            let body = request.body
-            let facts = try MultipartScanner.facts(body.readableBytesSpan, boundary: boundary)
+    var saysJSON: Bool {
+        guard let field = head.first(.contentType) else { return false }
+        let headBytes = request.headBytes
+        let type = headBytes.readableBytesSpan.extracting(field.value)
+        return type.hasPrefixIgnoringCase(anyOf: ["application/json"])
+    }
+
+    /// The end of a body that was read as a form or as JSON while it came.
+    func finishScan() throws(RequestScanProblem) {
+        if let facts = try form?.finish() {
             request.facts = facts
             request.isMultipart = true
-        } else if contentType.lowercased().hasPrefix("application/json") {
-            scanner.reset()
-            request.body.withSpan { _ = scanner.feed($0) }
+        } else if scansJSON {
             request.facts = try scanner.finish()
         }
     }

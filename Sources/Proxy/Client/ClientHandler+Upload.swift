@@ -33,11 +33,8 @@ extension ClientHandler {
             request.facts = scanner.facts
             return (.model(model), counts)
         case .multipart:
-            guard !hasContentEncoding, let boundary = multipartBoundary(),
-                let facts = request.body.withSpan({ MultipartScanner.factsSoFar($0, boundary: boundary) }),
-                let model = facts.model
-            else { return nil }
-            request.facts = facts
+            guard let form, !form.hasFailed, let model = form.facts.model else { return nil }
+            request.facts = form.facts
             request.isMultipart = true
             return (.model(model), true)
         }
@@ -89,9 +86,9 @@ extension ClientHandler {
     private func uploadComplete() {
         request.bodyReader = nil
         resumeReading(.upload)
-        if scansJSON {
+        if scansJSON || form != nil {
             let routedModel = request.facts.model
-            do { request.facts = try scanner.finish() } catch { return stopUpload(malformed(error)) }
+            do { try finishScan() } catch { return stopUpload(malformed(error)) }
             guard request.facts.model == routedModel else {
                 let message = "The body names a second model; it was sent on for \"\(routedModel ?? "")\"."
                 return stopUpload(.init(status: 400, code: "invalid_request", message: message))

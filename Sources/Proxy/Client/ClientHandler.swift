@@ -20,6 +20,8 @@ final class ClientHandler: ChannelInboundHandler {
     var request = RequestInHand()
     var head = HTTPHead()
     var scanner = RequestScanner()
+    /// Reads the body at hand when it is a form.
+    var form: MultipartScanner?
     /// The end of the answer at hand, for its timings.
     var tail = AnswerTail()
     /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
@@ -211,7 +213,7 @@ final class ClientHandler: ChannelInboundHandler {
         }
         let reader = BodyReader(request: head)
         guard !reader.isFinished else { return bodyComplete() }
-        if scansJSON { scanner.reset() }
+        beginScan()
         if case .length(let length) = head.framing, length > inbound.readableBytes {
             // Grown by doubling later on: a length that is only promised costs no more than this.
             request.body.reserveCapacity(min(length, 1 << 20))
@@ -230,9 +232,21 @@ final class ClientHandler: ChannelInboundHandler {
         }
     }
 
-    /// Whether the body is looked into while it comes.
+    private func beginScan() {
+        form = nil
+        if case .multipart = request.kind, !hasContentEncoding {
+            form = multipartBoundary().map { MultipartScanner(boundary: $0) }
+        }
+        if scansJSON { scanner.reset() }
+    }
+
+    /// Whether the body is read as JSON while it comes.
     var scansJSON: Bool {
-        request.kind.isModel && !hasContentEncoding
+        switch request.kind {
+        case .model: !hasContentEncoding
+        case .multipart: form == nil && !hasContentEncoding && saysJSON
+        case .own, .upstream, .passed: false
+        }
     }
 
     var hasContentEncoding: Bool { head.first(.contentEncoding) != nil }
@@ -270,7 +284,7 @@ final class ClientHandler: ChannelInboundHandler {
     /// A part of the body has come. `isWhole`: it is the body.
     private func take(_ buffer: ByteBuffer, _ range: Range<Int>, isWhole: Bool) {
         guard let slice = buffer.getSlice(at: buffer.readerIndex + range.lowerBound, length: range.count) else { return }
-        if scansJSON { scanner.feed(slice.readableBytesSpan) }
+        if scansJSON { scanner.feed(slice.readableBytesSpan) } else { form?.feed(slice.readableBytesSpan) }
         request.bodyCount += range.count
         if request.upload == .sending {
             uploadPiece(slice)
