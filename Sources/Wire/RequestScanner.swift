@@ -7,8 +7,10 @@ package struct RequestScanner: Sendable {
     package static let maximumDepth = 512
     /// A longer `model` is refused.
     package static let maximumModelLength = 1024
+    /// Bytes of a key, or of another value of interest, as they stand in the body; a longer one is passed over.
+    static let maximumCapturedLength = 8 * maximumModelLength
     /// So many system texts are remembered.
-    private static let maximumSystemTexts = 64
+    static let maximumSystemTexts = 64
 
     package private(set) var facts = RequestFacts()
 
@@ -334,7 +336,7 @@ extension RequestScanner {
     private mutating func carry(_ bytes: UnsafeRawBufferPointer, end: Int) {
         let start = max(0, stringStart + 1 - offset)
         guard start < end else { return }
-        guard carried.count + end - start <= 8 * Self.maximumModelLength else {
+        guard carried.count + end - start <= Self.maximumCapturedLength else {
             carriedTooLong = true
             return
         }
@@ -350,7 +352,7 @@ extension RequestScanner {
         captures = false
         let isWhole = stringStart >= offset && carried.isEmpty
         if !isWhole { carry(bytes, end: index) }
-        if carriedTooLong {
+        if carriedTooLong || offset + index - stringStart - 1 > Self.maximumCapturedLength {
             if isKey { setKey(.other) } else { return longValue(index) }
             return true
         }
@@ -477,7 +479,8 @@ private struct UTF8Tail: Sendable {
 }
 
 extension UInt8 {
-    fileprivate var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
+    /// White space between the tokens of a JSON document.
+    var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
 }
 
 extension UnsafeRawBufferPointer {
