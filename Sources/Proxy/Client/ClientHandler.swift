@@ -211,9 +211,9 @@ final class ClientHandler: ChannelInboundHandler {
         if case .length(let length) = head.framing, length > loop.settings.maxBody {
             return refuseBody(length: length)
         }
+        beginScan()
         let reader = BodyReader(request: head)
         guard !reader.isFinished else { return bodyComplete() }
-        beginScan()
         if case .length(let length) = head.framing, length > inbound.readableBytes {
             // Grown by doubling later on: a length that is only promised costs no more than this.
             request.body.reserveCapacity(min(length, 1 << 20))
