@@ -17,7 +17,7 @@ package struct AnswerTail: Sendable {
         if bytes.count + range.upperBound - start > 2 * Self.kept {
             bytes.removeFirst(max(0, bytes.count - Self.kept))
         }
-        span.withUnsafeBytes { bytes.append($0, start..<range.upperBound) }
+        span.withBytes { bytes.append($0, start..<range.upperBound) }
     }
 
     /// What llama-server says of its own work. Nil when the answer does not tell.
@@ -47,8 +47,8 @@ package struct AnswerTail: Sendable {
     /// Most answers have none and have to be searched whole: for quotes, from the end, and behind each for the rest at once.
     private func lastTimings() -> Int? {
         let timings: UInt64 = 0x2273_676E_696D_6974  // `timings"`, first byte lowest
-        return bytes.withUnsafeBytes { bytes in
-            func isFound(at quote: Int) -> Bool { EightBytes.load(bytes, quote &+ 1) == timings }
+        return bytes.withBytes { bytes in
+            func isFound(at quote: Int) -> Bool { bytes.loadEight(quote &+ 1) == timings }
             var index = bytes.count - 9
             // Down to a multiple of eight, byte by byte; from there on eight at a time.
             while index >= 0, index & 7 != 7 {
@@ -56,7 +56,7 @@ package struct AnswerTail: Sendable {
                 index &-= 1
             }
             while index >= 7 {
-                var marks = EightBytes.marks(of: UInt8(ascii: "\""), EightBytes.load(bytes, index &- 7))
+                var marks = EightBytes.marks(of: UInt8(ascii: "\""), bytes.loadEight(index &- 7))
                 while marks != 0 {
                     let highest = 63 &- marks.leadingZeroBitCount
                     let quote = index &- 7 &+ highest &>> 3
@@ -70,10 +70,10 @@ package struct AnswerTail: Sendable {
     }
 
     private func number(after literal: StaticString, from start: Int) -> Double? {
-        bytes.withUnsafeBytes { bytes in
+        bytes.withBytes { bytes in
             let length = literal.utf8CodeUnitCount
             var index = start
-            while index + length <= bytes.count, !matches(bytes, literal, at: index) { index += 1 }
+            while index + length <= bytes.count, !bytes.extracting(index...).hasPrefix(literal) { index += 1 }
             index += length
             while index < bytes.count, bytes[index] == 0x20 { index += 1 }
             var end = index
@@ -82,12 +82,8 @@ package struct AnswerTail: Sendable {
                     || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
             { end += 1 }
             guard index < end, end - index < 40 else { return nil }
-            return Double(String(decoding: UnsafeRawBufferPointer(rebasing: bytes[index..<end]), as: UTF8.self))
+            return Double(String(decoding: bytes.extracting(index..<end), as: UTF8.self))
         }
     }
 
-    private func matches(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString, at start: Int) -> Bool {
-        for index in 0..<literal.utf8CodeUnitCount where bytes[start + index] != literal.utf8Start[index] { return false }
-        return true
-    }
 }

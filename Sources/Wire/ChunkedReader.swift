@@ -36,10 +36,10 @@ package struct ChunkedReader: Sendable {
 
     /// The next piece of information from `bytes`, beginning at `position`, which is moved on.
     package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> Step {
-        bytes.withUnsafeBytes { next($0, &position) }
+        bytes.withBytes { next($0, &position) }
     }
 
-    private mutating func next(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> Step {
+    private mutating func next(_ bytes: Bytes, _ position: inout Int) -> Step {
         while position < bytes.count {
             if state == .finished { return .finished }
             if state == .data {

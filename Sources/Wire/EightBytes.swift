@@ -11,12 +11,6 @@ enum EightBytes {
     private static let highBit: UInt64 = 0x8080_8080_8080_8080
     private static let sevenBits: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
 
-    /// The bytes from `index` on; all eight must be there.
-    @inline(__always)
-    static func load(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
-        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-    }
-
     /// Where the first marked byte is. `marks` must not be 0.
     @inline(__always)
     static func first(_ marks: UInt64) -> Int { marks.trailingZeroBitCount &>> 3 }
@@ -64,23 +58,45 @@ enum EightBytes {
     }
 
     /// The first `byte`, which must be ASCII, from `start` on, or the end.
-    static func firstIndex(of byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+    static func firstIndex(of byte: UInt8, in bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: { marks(of: byte, $0) }, isMarked: { $0 == byte })
+    }
+
+    /// The first byte from `start` on that interrupts a JSON string's plain text, or the end.
+    static func endOfPlainText(_ bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: stringMarks) {
+            $0 < 0x20 || $0 >= 0x80 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
+        }
+    }
+
+    /// The first byte from `start` on that cannot stand in a request's target, or the end.
+    static func endOfTarget(_ bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: targetMarks) { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: "#") }
+    }
+
+    /// The first marked byte from `start` on, or the end. `isMarked` says of one byte what `marks` says of eight.
+    @inline(__always)
+    private static func firstMark(
+        in bytes: Bytes, from start: Int, marks: (UInt64) -> UInt64, isMarked: (UInt8) -> Bool
+    ) -> Int {
         var index = start
         while index &+ 8 <= bytes.count {
-            let marks = marks(of: byte, load(bytes, index))
-            if marks != 0 { return index &+ first(marks) }
+            let found = marks(bytes.loadEight(index))
+            if found != 0 { return index &+ first(found) }
             index &+= 8
         }
-        while index < bytes.count, bytes[index] != byte { index &+= 1 }
+        while index < bytes.count, !isMarked(bytes[index]) { index &+= 1 }
         return index
     }
 
     /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.
     @inline(__always)
-    static func stringMask(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
+    static func stringMask(_ bytes: Bytes, _ index: Int) -> UInt64 {
         #if arch(x86_64)
-            guard let first = bytes.baseAddress else { return 0 }
-            return string_marks_64(first + index)
+            return unsafe bytes.withMemory { memory in
+                guard let first = memory.baseAddress else { return 0 }
+                return unsafe string_marks_64(first + index)
+            }
         #else
             return stringMaskByWords(bytes, index)
         #endif
@@ -88,15 +104,15 @@ enum EightBytes {
 
     /// `stringMask` for processors without vectors that C knows here.
     @inline(__always)
-    static func stringMaskByWords(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
-        let first = stringMarks(load(bytes, index))
-        let second = stringMarks(load(bytes, index &+ 8))
-        let third = stringMarks(load(bytes, index &+ 16))
-        let fourth = stringMarks(load(bytes, index &+ 24))
-        let fifth = stringMarks(load(bytes, index &+ 32))
-        let sixth = stringMarks(load(bytes, index &+ 40))
-        let seventh = stringMarks(load(bytes, index &+ 48))
-        let eighth = stringMarks(load(bytes, index &+ 56))
+    static func stringMaskByWords(_ bytes: Bytes, _ index: Int) -> UInt64 {
+        let first = stringMarks(bytes.loadEight(index))
+        let second = stringMarks(bytes.loadEight(index &+ 8))
+        let third = stringMarks(bytes.loadEight(index &+ 16))
+        let fourth = stringMarks(bytes.loadEight(index &+ 24))
+        let fifth = stringMarks(bytes.loadEight(index &+ 32))
+        let sixth = stringMarks(bytes.loadEight(index &+ 40))
+        let seventh = stringMarks(bytes.loadEight(index &+ 48))
+        let eighth = stringMarks(bytes.loadEight(index &+ 56))
         if first | second | third | fourth | fifth | sixth | seventh | eighth == 0 { return 0 }
         let low = sideBySide(first) | sideBySide(second) &<< 8 | sideBySide(third) &<< 16 | sideBySide(fourth) &<< 24
         let high = sideBySide(fifth) | sideBySide(sixth) &<< 8 | sideBySide(seventh) &<< 16 | sideBySide(eighth) &<< 24
@@ -106,20 +122,4 @@ enum EightBytes {
     /// The eight high bits as the lowest byte.
     @inline(__always)
     private static func sideBySide(_ marks: UInt64) -> UInt64 { ((marks &>> 7) &* 0x0102_0408_1020_4080) &>> 56 }
-
-    /// The first byte from `start` on that interrupts a JSON string's plain text, or the end.
-    static func endOfPlainText(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        var index = start
-        while index &+ 8 <= bytes.count {
-            let marks = stringMarks(load(bytes, index))
-            if marks != 0 { return index &+ first(marks) }
-            index &+= 8
-        }
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
-            index &+= 1
-        }
-        return index
-    }
 }

@@ -17,7 +17,7 @@ package enum FieldName: UInt8, Sendable {
     package var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
     /// Finds the name, whatever its case. All its bytes must be token characters.
-    static func lookUp(_ bytes: UnsafeRawBufferPointer) -> FieldName {
+    static func lookUp(_ bytes: Bytes) -> FieldName {
         switch bytes.count {
         case 2:
             if isName(bytes, "te") { return .te }
@@ -80,8 +80,8 @@ package enum FieldName: UInt8, Sendable {
     /// Compares a name, of which all bytes are token characters, with a lower-cased literal of the same length: bytes that differ in
     /// the bit 0x20 alone are the two cases of a letter, or characters that no name here has.
     @inline(__always)
-    private static func isName(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
-        let name = UnsafeRawBufferPointer(start: lowercased.utf8Start, count: lowercased.utf8CodeUnitCount)
+    private static func isName(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
+        let name = Bytes(lowercased)
         let count = bytes.count
         if count < 8 {
             for index in 0..<count where bytes[index] | 0x20 != name[index] | 0x20 { return false }
@@ -90,24 +90,25 @@ package enum FieldName: UInt8, Sendable {
         let lowercase: UInt64 = 0x2020_2020_2020_2020
         var index = 0
         while index &+ 8 <= count {
-            guard EightBytes.load(bytes, index) | lowercase == EightBytes.load(name, index) | lowercase else { return false }
+            guard bytes.loadEight(index) | lowercase == name.loadEight(index) | lowercase else { return false }
             index &+= 8
         }
         // The last eight, of which some may have been compared already.
-        return EightBytes.load(bytes, count &- 8) | lowercase == EightBytes.load(name, count &- 8) | lowercase
+        return bytes.loadEight(count &- 8) | lowercase == name.loadEight(count &- 8) | lowercase
     }
 
     /// Compares with an already lower-cased literal.
-    static func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
-        guard bytes.count == lowercased.utf8CodeUnitCount else { return false }
-        for index in 0..<bytes.count where lowercase(bytes[index]) != lowercased.utf8Start[index] { return false }
+    static func equalIgnoringCase(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
+        let lowercased = Bytes(lowercased)
+        guard bytes.count == lowercased.count else { return false }
+        for index in 0..<bytes.count where lowercase(bytes[index]) != lowercased[index] { return false }
         return true
     }
 
     /// Whether the bytes begin with an already lower-cased literal, in any case.
-    static func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
+    static func hasPrefix(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
         bytes.count >= lowercased.utf8CodeUnitCount
-            && equalIgnoringCase(UnsafeRawBufferPointer(rebasing: bytes[..<lowercased.utf8CodeUnitCount]), lowercased)
+            && equalIgnoringCase(bytes.extracting(..<lowercased.utf8CodeUnitCount), lowercased)
     }
 
     @inline(__always)
@@ -143,7 +144,7 @@ package struct FieldSet: Sendable {
 extension RawSpan {
     /// Whether these bytes begin with one of the texts, which are in lower case.
     package func hasPrefixIgnoringCase(anyOf prefixes: [StaticString]) -> Bool {
-        withUnsafeBytes { bytes in
+        withBytes { bytes in
             prefixes.contains { FieldName.hasPrefix(bytes, $0) }
         }
     }

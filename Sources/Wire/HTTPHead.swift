@@ -65,15 +65,15 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     /// Parses a whole request head (with its empty line, as `HeadEndScanner` found it).
     package mutating func parseRequest(_ bytes: RawSpan) throws(HeadProblem) {
-        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: true) }) { throw problem }
+        if let problem = bytes.withBytes({ parse($0, asRequest: true) }) { throw problem }
     }
 
     /// Parses a whole answer head.
     package mutating func parseAnswer(_ bytes: RawSpan) throws(HeadProblem) {
-        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: false) }) { throw problem }
+        if let problem = bytes.withBytes({ parse($0, asRequest: false) }) { throw problem }
     }
 
-    private mutating func parse(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+    private mutating func parse(_ bytes: Bytes, asRequest: Bool) -> HeadProblem? {
         if fields.isEmpty { fields.reserveCapacity(Self.usualFields) } else { fields.removeAll(keepingCapacity: true) }
         present = FieldSet()
         framing = .unstated
@@ -91,13 +91,13 @@ package struct HTTPHead: ~Copyable, Sendable {
 // MARK: - First lines
 
 extension HTTPHead {
-    private mutating func requestLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func requestLine(_ bytes: Bytes) -> HeadProblem? {
         var index = 0
         while index < bytes.count, bytes[index].isTokenCharacter { index += 1 }
         guard index > 0, index <= 32, index < bytes.count, bytes[index] == 0x20 else { return .badRequestLine }
         method = 0..<index
         let targetStart = index + 1
-        index = endOfTarget(bytes, from: targetStart)
+        index = EightBytes.endOfTarget(bytes, from: targetStart)
         guard index < bytes.count, bytes[index] == 0x20 else {
             let isPartOfTarget = index < bytes.count && (bytes[index] >= 0x7F || bytes[index] == UInt8(ascii: "#"))
             return isPartOfTarget ? .badTarget : .badRequestLine
@@ -116,19 +116,7 @@ extension HTTPHead {
         return isForbidden ? .methodNotAllowed : nil
     }
 
-    /// The first byte from `start` on that cannot stand in a target: all but visible ASCII, and `#`.
-    private func endOfTarget(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        var index = start
-        while index &+ 8 <= bytes.count {
-            let marks = EightBytes.targetMarks(EightBytes.load(bytes, index))
-            if marks != 0 { return index &+ EightBytes.first(marks) }
-            index &+= 8
-        }
-        while index < bytes.count, bytes[index] > 0x20, bytes[index] < 0x7F, bytes[index] != UInt8(ascii: "#") { index &+= 1 }
-        return index
-    }
-
-    private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func statusLine(_ bytes: Bytes) -> HeadProblem? {
         guard let version = minorVersion(bytes, at: 0) else { return .unsupportedVersion }
         minorVersion = version
         guard bytes.count >= 14, bytes[8] == 0x20 else { return .badStatusLine }
@@ -148,15 +136,11 @@ extension HTTPHead {
         return fieldsStart <= bytes.count ? nil : .badStatusLine
     }
 
-    private func isMethod(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
-        guard method.count == name.utf8CodeUnitCount else { return false }
-        for index in 0..<method.count where bytes[index] != name.utf8Start[index] { return false }
-        return true
-    }
+    private func isMethod(_ bytes: Bytes, _ name: StaticString) -> Bool { bytes.extracting(method).equals(name) }
 
-    private func minorVersion(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
+    private func minorVersion(_ bytes: Bytes, at start: Int) -> Int? {
         guard start + 8 <= bytes.count else { return nil }
-        switch EightBytes.load(bytes, start) {
+        switch bytes.loadEight(start) {
         case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", its first byte the lowest
         case 0x302E_312F_5054_5448: return 0
         default: return nil
@@ -167,7 +151,7 @@ extension HTTPHead {
 // MARK: - Field lines
 
 extension HTTPHead {
-    private mutating func fieldLines(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func fieldLines(_ bytes: Bytes) -> HeadProblem? {
         var index = fieldsStart
         while index < bytes.count, bytes[index] != 0x0D {
             let nameStart = index
@@ -184,7 +168,7 @@ extension HTTPHead {
             while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
             guard fields.count < Self.maximumFields else { return .tooManyFields }
             index += 2
-            let known = FieldName.lookUp(UnsafeRawBufferPointer(rebasing: bytes[name]))
+            let known = FieldName.lookUp(bytes.extracting(name))
             present.insert(known)
             fields.append(Field(known: known, name: name, value: valueStart..<valueEnd, lineEnd: index))
         }
@@ -192,10 +176,10 @@ extension HTTPHead {
         return nil
     }
 
-    private func endOfFieldValue(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+    private func endOfFieldValue(_ bytes: Bytes, from start: Int) -> Int {
         var index = start
         while index &+ 8 <= bytes.count {
-            let marks = EightBytes.controlMarks(EightBytes.load(bytes, index))
+            let marks = EightBytes.controlMarks(bytes.loadEight(index))
             if marks == 0 {
                 index &+= 8
                 continue
@@ -208,12 +192,12 @@ extension HTTPHead {
         return index
     }
 
-    private mutating func checkFields(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+    private mutating func checkFields(_ bytes: Bytes, asRequest: Bool) -> HeadProblem? {
         var hosts = 0
         var length: Int?
         var transferEncodings = 0
         for field in fields {
-            let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
+            let value = bytes.extracting(field.value)
             switch field.known {
             case .contentLength:
                 guard length == nil else { return .repeatedContentLength }
@@ -240,7 +224,7 @@ extension HTTPHead {
         return asRequest && hosts == 0 && minorVersion == 1 ? .missingHost : nil
     }
 
-    private func decimal(_ value: UnsafeRawBufferPointer) -> Int? {
+    private func decimal(_ value: Bytes) -> Int? {
         guard !value.isEmpty, value.count <= 18 else { return nil }
         var number = 0
         for byte in value {
@@ -251,11 +235,11 @@ extension HTTPHead {
     }
 
     /// A registered name, an address, or an address in brackets, and an optional port; never a user or a path.
-    private func isHost(_ value: UnsafeRawBufferPointer) -> Bool {
+    private func isHost(_ value: Bytes) -> Bool {
         value.allSatisfy { $0.isHostCharacter }
     }
 
-    private mutating func readConnection(_ value: UnsafeRawBufferPointer) {
+    private mutating func readConnection(_ value: Bytes) {
         CommaList.forEach(in: value) { token in
             if FieldName.equalIgnoringCase(token, "close") {
                 saysClose = true
@@ -270,10 +254,10 @@ extension HTTPHead {
     }
 
     /// Whether `Connection` names this field, which must then not be passed on.
-    func connectionNames(_ name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Bool {
+    func connectionNames(_ name: Bytes, in bytes: Bytes) -> Bool {
         var found = false
         for field in fields where field.known == .connection {
-            CommaList.forEach(in: UnsafeRawBufferPointer(rebasing: bytes[field.value])) { token in
+            CommaList.forEach(in: bytes.extracting(field.value)) { token in
                 guard token.count == name.count else { return }
                 found = found || zip(token, name).allSatisfy { FieldName.lowercase($0) == FieldName.lowercase($1) }
             }
@@ -285,7 +269,7 @@ extension HTTPHead {
 /// A field value that is a list separated by commas.
 enum CommaList {
     /// Calls `body` with each element that is not empty, without the white space around it.
-    static func forEach(in value: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+    static func forEach(in value: Bytes, _ body: (Bytes) -> Void) {
         var start = 0
         while start <= value.count {
             var end = start
@@ -294,7 +278,7 @@ enum CommaList {
             var last = end
             while first < last, value[first] == 0x20 || value[first] == 0x09 { first += 1 }
             while last > first, value[last - 1] == 0x20 || value[last - 1] == 0x09 { last -= 1 }
-            if first < last { body(UnsafeRawBufferPointer(rebasing: value[first..<last])) }
+            if first < last { body(value.extracting(first..<last)) }
             start = end + 1
         }
     }

@@ -21,15 +21,15 @@ package struct HeadEndScanner: Sendable {
 
     /// Looks at what has come since the last call. `bytes` begins at the head's first byte every time.
     package mutating func scan(_ bytes: RawSpan, limit: Int) -> Outcome {
-        bytes.withUnsafeBytes { scan($0, limit: limit) }
+        bytes.withBytes { scan($0, limit: limit) }
     }
 
-    private mutating func scan(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Outcome {
+    private mutating func scan(_ bytes: Bytes, limit: Int) -> Outcome {
         let end = min(bytes.count, limit)
         var index = scanned
         while index < end {
             if index &+ 8 <= end {
-                let marks = EightBytes.lineEndMarks(EightBytes.load(bytes, index))
+                let marks = EightBytes.lineEndMarks(bytes.loadEight(index))
                 if marks == 0 {
                     index &+= 8
                     continue
@@ -60,7 +60,7 @@ package struct HeadEndScanner: Sendable {
 
 extension RawSpan {
     package var startsWithEmptyLine: Bool {
-        withUnsafeBytes { $0.count >= 2 && $0[0] == 0x0D && $0[1] == 0x0A }
+        withBytes { $0.count >= 2 && $0[0] == 0x0D && $0[1] == 0x0A }
     }
 }
 

@@ -12,31 +12,24 @@ extension ByteWriter {
 
     /// Copies the field lines except those, hop-by-hop ones and those that `Connection` names.
     package mutating func copyFields(of head: borrowing HTTPHead, from source: RawSpan, except excluded: FieldSet) {
-        source.withUnsafeBytes { bytes in copyFields(of: head, from: bytes, except: excluded.union(.hopByHop)) }
+        source.withBytes { bytes in copyFields(of: head, from: bytes, except: excluded.union(.hopByHop)) }
     }
 
     private mutating func copyFields(
-        of head: borrowing HTTPHead, from source: UnsafeRawBufferPointer, except excluded: FieldSet
+        of head: borrowing HTTPHead, from source: Bytes, except excluded: FieldSet
     ) {
         var runStart = head.fieldsStart
         if head.namesConnectionFields || !head.present.isDisjoint(with: excluded) {
             for field in head.fields {
                 let named =
                     head.namesConnectionFields && field.known != .host && field.known != .contentLength
-                    && head.connectionNames(UnsafeRawBufferPointer(rebasing: source[field.name]), in: source)
+                    && head.connectionNames(source.extracting(field.name), in: source)
                 if named || excluded.contains(field.known) {
-                    write(UnsafeRawBufferPointer(rebasing: source[runStart..<field.name.lowerBound]))
+                    write(source.extracting(runStart..<field.name.lowerBound))
                     runStart = field.lineEnd
                 }
             }
         }
-        write(UnsafeRawBufferPointer(rebasing: source[runStart..<head.fieldsEnd]))
-    }
-}
-
-extension [UInt8] {
-    /// Appends a part of some memory as one copy; as a sequence of bytes, raw memory would be copied one by one.
-    mutating func append(_ memory: UnsafeRawBufferPointer, _ range: Range<Int>) {
-        UnsafeRawBufferPointer(rebasing: memory[range]).withMemoryRebound(to: UInt8.self) { append(contentsOf: $0) }
+        write(source.extracting(runStart..<head.fieldsEnd))
     }
 }

@@ -6,7 +6,7 @@ package enum JSONEdit {
     /// end. Of two fields with one name the last one counts. `body` must be a valid JSON document; anything but an object
     /// is returned unchanged.
     package static func setting(_ fields: [JSON.Member], in body: [UInt8]) -> [UInt8] {
-        var edits = body.withUnsafeBytes { Self.edits(setting: fields, in: $0, from: 0, mergesObjects: true) }
+        var edits = body.withBytes { Self.edits(setting: fields, in: $0, from: 0, mergesObjects: true) }
         guard !edits.isEmpty else { return body }
         edits.sort { $0.range.lowerBound < $1.range.lowerBound }
         var output: [UInt8] = []
@@ -28,7 +28,7 @@ package enum JSONEdit {
 
     /// What has to be changed in the object that begins at `start`; nothing when none begins there.
     private static func edits(
-        setting fields: [JSON.Member], in body: UnsafeRawBufferPointer, from start: Int, mergesObjects: Bool
+        setting fields: [JSON.Member], in body: Bytes, from start: Int, mergesObjects: Bool
     ) -> [Edit] {
         var last: [JSON.Member] = []
         for (index, field) in fields.enumerated() where !fields[(index + 1)...].contains(where: { $0.name == field.name }) {
@@ -59,7 +59,7 @@ package enum JSONEdit {
 
 /// Finds the values of a few members of an object in a valid document.
 private struct ObjectWalk {
-    private let body: UnsafeRawBufferPointer
+    private let body: Bytes
     private let names: [[UInt8]]
     private var index: Int
     /// For each name the value of the last member that has it, because with duplicates that is the one that counts.
@@ -69,7 +69,7 @@ private struct ObjectWalk {
     /// Where a further member would be written: right before the closing brace.
     private(set) var end = 0
 
-    init(_ body: UnsafeRawBufferPointer, from start: Int, names: [String]) {
+    init(_ body: Bytes, from start: Int, names: [String]) {
         self.body = body
         self.names = names.map { Array($0.utf8) }
         index = start
@@ -101,7 +101,7 @@ private struct ObjectWalk {
     }
 
     private func position(of name: Range<Int>) -> Int? {
-        let raw = UnsafeRawBufferPointer(rebasing: body[name])
+        let raw = body.extracting(name)
         if !raw.contains(UInt8(ascii: "\\")) { return names.firstIndex { $0.elementsEqual(raw) } }
         guard let decoded = JSONString.decode(raw) else { return nil }
         return names.firstIndex { $0.elementsEqual(decoded.utf8) }

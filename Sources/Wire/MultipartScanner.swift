@@ -46,7 +46,7 @@ package struct MultipartScanner: Sendable {
     /// Looks at the next piece. False as soon as the body cannot be a form with this boundary any more.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
-        bytes.withUnsafeBytes { feed($0) }
+        bytes.withBytes { feed($0) }
     }
 
     /// The body has ended. Throws when it was no form with this boundary.
@@ -67,7 +67,7 @@ package struct MultipartScanner: Sendable {
 // MARK: - The walk
 
 extension MultipartScanner {
-    private mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    private mutating func feed(_ bytes: Bytes) -> Bool {
         var index = 0
         while problem == nil, index < bytes.count {
             switch state {
@@ -99,7 +99,7 @@ extension MultipartScanner {
         var isWhole = false
     }
 
-    private func search(_ bytes: UnsafeRawBufferPointer, from start: Int, matched: Int) -> Search {
+    private func search(_ bytes: Bytes, from start: Int, matched: Int) -> Search {
         var search = Search(end: start, matched: matched)
         while search.end < bytes.count {
             if search.matched == 0 {
@@ -177,7 +177,7 @@ extension MultipartScanner {
     private static let bareLineEnd = "a line in the head of a part does not end with CR LF"
 
     /// Keeps a piece of the `model` field's content, which ends with the delimiter when that `isWhole`.
-    private mutating func keepModel(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, isWhole: Bool) {
+    private mutating func keepModel(_ bytes: Bytes, _ range: Range<Int>, isWhole: Bool) {
         guard kept.count + range.count <= RequestScanner.maximumModelLength + delimiter.count else {
             return fail("the value of `model` is longer than \(RequestScanner.maximumModelLength) bytes", at: range.lowerBound)
         }
@@ -217,22 +217,22 @@ extension MultipartScanner {
 private enum ContentDisposition {
     /// Whether the line is `Content-Disposition: …; name=FIELD` and the part is no file.
     static func isField(_ name: StaticString, _ line: [UInt8]) -> Bool {
-        line.withUnsafeBytes { isField(name, $0) }
+        line.withBytes { isField(name, $0) }
     }
 
-    private static func isField(_ name: StaticString, _ line: UnsafeRawBufferPointer) -> Bool {
+    private static func isField(_ name: StaticString, _ line: Bytes) -> Bool {
         let fieldName: StaticString = "content-disposition:"
         guard FieldName.hasPrefix(line, fieldName) else { return false }
         var hasName = false
         var start = fieldName.utf8CodeUnitCount
         while start < line.count {
             let end = endOfParameter(line, from: start)
-            let parameter = trimmed(UnsafeRawBufferPointer(rebasing: line[start..<end]))
+            let parameter = trimmed(line.extracting(start..<end))
             // `filename*` as well.
             if FieldName.hasPrefix(parameter, "filename") { return false }
             // `name` may be written in any case, the name itself not: `Model` is another field.
             if FieldName.hasPrefix(parameter, "name=") {
-                hasName = hasName || isValue(name, UnsafeRawBufferPointer(rebasing: parameter.dropFirst(5)))
+                hasName = hasName || isValue(name, parameter.extracting(5...))
             }
             start = end + 1
         }
@@ -240,7 +240,7 @@ private enum ContentDisposition {
     }
 
     /// The next semicolon outside of quotes, or the line's end.
-    private static func endOfParameter(_ line: UnsafeRawBufferPointer, from start: Int) -> Int {
+    private static func endOfParameter(_ line: Bytes, from start: Int) -> Int {
         var isQuoted = false
         var index = start
         while index < line.count {
@@ -255,20 +255,20 @@ private enum ContentDisposition {
         return line.count
     }
 
-    private static func isValue(_ name: StaticString, _ value: UnsafeRawBufferPointer) -> Bool {
+    private static func isValue(_ name: StaticString, _ value: Bytes) -> Bool {
         var value = value
         let quote = UInt8(ascii: "\"")
         if value.count >= 2, value.first == quote, value.last == quote {
-            value = UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast())
+            value = value.extracting(1..<(value.count - 1))
         }
-        return value.elementsEqual(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        return value.equals(name)
     }
 
-    private static func trimmed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    private static func trimmed(_ bytes: Bytes) -> Bytes {
         let isSpace: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x09 }
         let start = bytes.firstIndex { !isSpace($0) } ?? bytes.count
         let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? start
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+        return bytes.extracting(start..<end)
     }
 }
 

@@ -19,11 +19,11 @@ package struct RequestFacts: Equatable, Sendable {
     package func systemText(in body: RawSpan, limit: Int) -> String {
         var budget = limit
         var parts: [String] = []
-        body.withUnsafeBytes { bytes in
+        body.withBytes { bytes in
             for range in systemTexts where budget > 0 && range.upperBound <= bytes.count {
                 let end = min(range.upperBound, range.lowerBound + budget)
                 budget -= end - range.lowerBound
-                let raw = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound..<end])
+                let raw = bytes.extracting(range.lowerBound..<end)
                 let text = end == range.upperBound ? JSONString.decode(raw) : JSONString.decodeBeginning(raw)
                 if let text { parts.append(text) }
             }

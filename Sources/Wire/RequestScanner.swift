@@ -69,7 +69,7 @@ package struct RequestScanner: Sendable {
     /// Looks at the next piece. False as soon as the body cannot be valid JSON any more.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
-        bytes.withUnsafeBytes { feed($0) }
+        bytes.withBytes { feed($0) }
     }
 
     /// The body has ended.
@@ -104,7 +104,7 @@ package struct RequestScanner: Sendable {
     private enum Key: UInt8, Sendable {
         case other, model, stream, user, promptCacheKey, messages, system, role, content, text
 
-        init(_ raw: UnsafeRawBufferPointer) {
+        init(_ raw: Bytes) {
             switch raw.count {
             case 4 where raw.equals("role"): self = .role
             case 4 where raw.equals("text"): self = .text
@@ -137,7 +137,7 @@ package struct RequestScanner: Sendable {
 // MARK: - The walk
 
 extension RequestScanner {
-    private mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    private mutating func feed(_ bytes: Bytes) -> Bool {
         if problem != nil { return false }
         var index = 0
         while index < bytes.count {
@@ -157,7 +157,7 @@ extension RequestScanner {
     }
 
     /// Consumes one byte; false when the grammar forbids it.
-    private mutating func step(_ byte: UInt8, _ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    private mutating func step(_ byte: UInt8, _ bytes: Bytes, _ index: Int) -> Bool {
         switch state {
         case .string:
             if !utf8.isComplete { return utf8.take(byte) }
@@ -186,10 +186,10 @@ extension RequestScanner {
             if unicodeDigits == 4 { state = .string }
             return JSONString.hexadecimalValue(byte) != nil
         case .literal:
-            let text = literal.text
-            guard byte == text.utf8Start[literalIndex] else { return false }
+            let text = Bytes(literal.text)
+            guard byte == text[literalIndex] else { return false }
             literalIndex += 1
-            if literalIndex == text.utf8CodeUnitCount { literalEnded() }
+            if literalIndex == text.count { literalEnded() }
             return true
         case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done:
             return byte.isJSONSpace ? true : structure(byte, index)
@@ -333,7 +333,7 @@ extension RequestScanner {
     }
 
     /// Keeps the part of a captured string that lies in this piece.
-    private mutating func carry(_ bytes: UnsafeRawBufferPointer, end: Int) {
+    private mutating func carry(_ bytes: Bytes, end: Int) {
         let start = max(0, stringStart + 1 - offset)
         guard start < end else { return }
         guard carried.count + end - start <= Self.maximumCapturedLength else {
@@ -343,7 +343,7 @@ extension RequestScanner {
         carried.append(bytes, start..<end)
     }
 
-    private mutating func stringEnded(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    private mutating func stringEnded(_ bytes: Bytes, _ index: Int) -> Bool {
         state = isKey ? .colon : depth == 0 ? .done : .afterValue
         guard captures else {
             if !isKey { noteSystemText(end: offset + index) }
@@ -357,18 +357,18 @@ extension RequestScanner {
             return true
         }
         if isWhole {
-            return captured(UnsafeRawBufferPointer(rebasing: bytes[(stringStart + 1 - offset)..<index]), index)
+            return captured(bytes.extracting((stringStart + 1 - offset)..<index), index)
         }
         let kept = carried
-        return kept.withUnsafeBytes { captured($0, index) }
+        return kept.withBytes { captured($0, index) }
     }
 
-    private mutating func captured(_ raw: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    private mutating func captured(_ raw: Bytes, _ index: Int) -> Bool {
         let hasEscapes = raw.contains(UInt8(ascii: "\\"))
         if isKey {
             if hasEscapes {
                 let decoded = Array((JSONString.decode(raw) ?? "").utf8)
-                decoded.withUnsafeBytes { setKey(Key($0)) }
+                decoded.withBytes { setKey(Key($0)) }
             } else {
                 setKey(Key(raw))
             }
@@ -481,12 +481,4 @@ private struct UTF8Tail: Sendable {
 extension UInt8 {
     /// White space between the tokens of a JSON document.
     var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
-}
-
-extension UnsafeRawBufferPointer {
-    fileprivate func equals(_ literal: StaticString) -> Bool {
-        guard count == literal.utf8CodeUnitCount else { return false }
-        for index in 0..<count where self[index] != literal.utf8Start[index] { return false }
-        return true
-    }
 }

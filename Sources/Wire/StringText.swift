@@ -5,12 +5,12 @@ enum StringText {
 
     /// The first byte from `start` on that the caller has to look at itself: the closing quote, something that is not allowed, or
     /// an escape or a character of which these bytes have only a part. Their count when there is none.
-    static func end(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+    static func end(_ bytes: Bytes, from start: Int) -> Int {
         var index = start
         // Most strings are short: names and roles.
         let nearby = min(bytes.count, start &+ 32)
         while index &+ 8 <= nearby {
-            let marks = EightBytes.stringMarks(EightBytes.load(bytes, index))
+            let marks = EightBytes.stringMarks(bytes.loadEight(index))
             if marks == 0 {
                 index &+= 8
                 continue
@@ -44,14 +44,14 @@ enum StringText {
 
     /// Behind the escape or the characters beyond ASCII at `index`; nil when the caller has to look.
     @inline(__always)
-    private static func passed(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passed(_ bytes: Bytes, _ index: Int) -> Int? {
         let byte = bytes[index]
         if byte == backslash { return passedEscape(bytes, index) }
         return byte >= 0x80 ? passedCharacters(bytes, index) : nil
     }
 
     @inline(__always)
-    private static func passedEscape(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passedEscape(_ bytes: Bytes, _ index: Int) -> Int? {
         guard index &+ 1 < bytes.count else { return nil }
         switch bytes[index &+ 1] {
         case UInt8(ascii: "n"), quote, backslash, UInt8(ascii: "t"), UInt8(ascii: "/"), UInt8(ascii: "r"), UInt8(ascii: "b"),
@@ -65,10 +65,10 @@ enum StringText {
 
     /// Behind the `\u` escapes that follow each other from `index` on: text in which everything beyond ASCII is escaped has rows of
     /// them. Nil when already the first is malformed or cut off.
-    private static func passedUnicodeEscapes(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passedUnicodeEscapes(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next &+ 6 <= bytes.count, bytes[next] == backslash, bytes[next &+ 1] == UInt8(ascii: "u") {
-            let digits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: next &+ 2, as: UInt32.self))
+            let digits = bytes.loadFour(next &+ 2)
             guard areHexadecimal(digits) else { break }
             next &+= 6
         }
@@ -87,12 +87,12 @@ enum StringText {
     }
 
     /// Behind the whole and well-formed characters beyond ASCII that begin at `index`; nil when already the first is not one.
-    private static func passedCharacters(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passedCharacters(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next < bytes.count, bytes[next] >= 0x80 {
             // The shapes that nearly all text has, four bytes at once; what follows knows the exceptions.
             if next &+ 4 <= bytes.count {
-                let four = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: next, as: UInt32.self))
+                let four = bytes.loadFour(next)
                 let lead = four & 0xFF
                 if four & 0xC0_C0F0 == 0x80_80E0, lead != 0xE0, lead != 0xED {
                     next &+= 3
@@ -112,7 +112,7 @@ enum StringText {
 
     /// Bytes of the character of two or more bytes at `index` (RFC 3629 section 4); 0 when it is malformed or cut off.
     @inline(__always)
-    private static func characterLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
+    private static func characterLength(_ bytes: Bytes, _ index: Int) -> Int {
         func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
             range.contains(bytes[index &+ offset])
         }
