@@ -14,7 +14,7 @@ package enum FieldName: UInt8, Sendable {
     case balancerServer, balancerModel, balancerQueued, balancerAttempts
 
     /// True for fields that end at this hop whatever `Connection` says.
-    package var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
+    var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
     /// Finds the name, whatever its case. All its bytes must be token characters.
     static func lookUp(_ bytes: Bytes) -> FieldName {

@@ -4,7 +4,7 @@
 /// a connection allocates its field list once. What two parsers could read differently is refused.
 package struct HTTPHead: ~Copyable, Sendable {
     /// More header fields than this are refused.
-    package static let maximumFields = 200
+    static let maximumFields = 200
 
     /// Room that is made at once.
     private static let usualFields = 12
@@ -34,16 +34,16 @@ package struct HTTPHead: ~Copyable, Sendable {
     package private(set) var minorVersion = 1
     package private(set) var framing = Framing.unstated
     /// Tokens of `Connection`.
-    package private(set) var saysClose = false
-    package private(set) var saysKeepAlive = false
+    private(set) var saysClose = false
+    private(set) var saysKeepAlive = false
     package private(set) var saysUpgrade = false
     /// `Connection` names a field besides `close`, `keep-alive` and `upgrade`: those must be removed as well.
-    package private(set) var namesConnectionFields = false
+    private(set) var namesConnectionFields = false
     package private(set) var expectsContinue = false
     /// The first byte after the request or status line.
     package private(set) var fieldsStart = 0
     /// The first byte of the empty line.
-    package private(set) var fieldsEnd = 0
+    private(set) var fieldsEnd = 0
 
     // Requests only.
     package private(set) var method = 0..<0
@@ -264,43 +264,4 @@ extension HTTPHead {
         }
         return found
     }
-}
-
-/// A field value that is a list separated by commas.
-enum CommaList {
-    /// Calls `body` with each element that is not empty, without the white space around it.
-    static func forEach(in value: Bytes, _ body: (Bytes) -> Void) {
-        var start = 0
-        while start <= value.count {
-            var end = start
-            while end < value.count, value[end] != UInt8(ascii: ",") { end += 1 }
-            var first = start
-            var last = end
-            while first < last, value[first] == 0x20 || value[first] == 0x09 { first += 1 }
-            while last > first, value[last - 1] == 0x20 || value[last - 1] == 0x09 { last -= 1 }
-            if first < last { body(value.extracting(first..<last)) }
-            start = end + 1
-        }
-    }
-}
-
-extension UInt8 {
-    var isDigit: Bool { self >= UInt8(ascii: "0") && self <= UInt8(ascii: "9") }
-
-    /// RFC 9110 `tchar`: letters, digits and !#$%&'*+-.^_`|~, one bit each.
-    @inline(__always)
-    var isTokenCharacter: Bool {
-        let bits: UInt64 = self < 64 ? 0x03FF_6CFA_0000_0000 : self < 128 ? 0x57FF_FFFF_C7FF_FFFE : 0
-        return bits &>> UInt64(self & 63) & 1 == 1
-    }
-
-    /// Letters, digits and `.-_:[]%~`.
-    @inline(__always)
-    var isHostCharacter: Bool {
-        let bits: UInt64 = self < 64 ? 0x07FF_6020_0000_0000 : self < 128 ? 0x47FF_FFFE_AFFF_FFFE : 0
-        return bits &>> UInt64(self & 63) & 1 == 1
-    }
-
-    /// Visible characters, space, tab and bytes above ASCII.
-    var isFieldValueCharacter: Bool { self >= 0x20 && self != 0x7F || self == 0x09 }
 }

@@ -2,7 +2,7 @@
 package enum JSONString {
     /// Resolves escapes. Nil when an escape or the UTF-8 is malformed. A lone surrogate becomes U+FFFD, as in the engines' parsers
     /// that accept it.
-    package static func decode(_ raw: some Collection<UInt8>) -> String? {
+    static func decode(_ raw: some Collection<UInt8>) -> String? {
         var output: [UInt8] = []
         return unescape(raw, into: &output) == .whole ? String(validating: output, as: UTF8.self) : nil
     }

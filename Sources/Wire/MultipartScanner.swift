@@ -3,9 +3,9 @@
 /// Bytes may come in pieces of any size; each is looked at once. Nothing is copied but the head line or the `model` value at hand.
 package struct MultipartScanner: Sendable {
     /// A form of more parts is refused.
-    package static let maximumParts = 1000
+    static let maximumParts = 1000
     /// Bytes of a part's head, from the boundary to the empty line; a longer one is refused.
-    package static let maximumHeadLength = 4096
+    static let maximumHeadLength = 4096
 
     /// What is known so far. Of several `model` fields the last one counts.
     package private(set) var facts = RequestFacts()

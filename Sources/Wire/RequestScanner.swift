@@ -4,9 +4,9 @@
 /// Only the top level counts: the same key deeper down, inside a string, or spelled with escapes is told apart.
 package struct RequestScanner: Sendable {
     /// Deeper nesting is refused (engines' own parsers give up earlier or later; nobody sends this).
-    package static let maximumDepth = 512
+    static let maximumDepth = 512
     /// A longer `model` is refused.
-    package static let maximumModelLength = 1024
+    static let maximumModelLength = 1024
     /// Bytes of a key, or of another value of interest, as they stand in the body; a longer one is passed over.
     static let maximumCapturedLength = 8 * maximumModelLength
     /// So many system texts are remembered.
@@ -440,45 +440,4 @@ extension RequestScanner {
         default: break
         }
     }
-}
-
-/// The bytes that must still follow a first byte of a UTF-8 sequence.
-private struct UTF8Tail: Sendable {
-    private var remaining = 0
-    private var lowest: UInt8 = 0x80
-    private var highest: UInt8 = 0xBF
-
-    var isComplete: Bool { remaining == 0 }
-
-    /// Takes a first byte of two or more (RFC 3629 section 4); false when no sequence begins so.
-    mutating func begin(_ byte: UInt8) -> Bool {
-        lowest = 0x80
-        highest = 0xBF
-        switch byte {
-        case 0xC2...0xDF: remaining = 1
-        case 0xE0...0xEF:
-            remaining = 2
-            if byte == 0xE0 { lowest = 0xA0 }
-            if byte == 0xED { highest = 0x9F }
-        case 0xF0...0xF4:
-            remaining = 3
-            if byte == 0xF0 { lowest = 0x90 }
-            if byte == 0xF4 { highest = 0x8F }
-        default: return false
-        }
-        return true
-    }
-
-    mutating func take(_ byte: UInt8) -> Bool {
-        guard byte >= lowest, byte <= highest else { return false }
-        lowest = 0x80
-        highest = 0xBF
-        remaining -= 1
-        return true
-    }
-}
-
-extension UInt8 {
-    /// White space between the tokens of a JSON document.
-    var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
 }

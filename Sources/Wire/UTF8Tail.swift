@@ -1,0 +1,35 @@
+/// The bytes that must still follow a first byte of a UTF-8 sequence.
+struct UTF8Tail: Sendable {
+    private var remaining = 0
+    private var lowest: UInt8 = 0x80
+    private var highest: UInt8 = 0xBF
+
+    var isComplete: Bool { remaining == 0 }
+
+    /// Takes a first byte of two or more (RFC 3629 section 4); false when no sequence begins so.
+    mutating func begin(_ byte: UInt8) -> Bool {
+        lowest = 0x80
+        highest = 0xBF
+        switch byte {
+        case 0xC2...0xDF: remaining = 1
+        case 0xE0...0xEF:
+            remaining = 2
+            if byte == 0xE0 { lowest = 0xA0 }
+            if byte == 0xED { highest = 0x9F }
+        case 0xF0...0xF4:
+            remaining = 3
+            if byte == 0xF0 { lowest = 0x90 }
+            if byte == 0xF4 { highest = 0x8F }
+        default: return false
+        }
+        return true
+    }
+
+    mutating func take(_ byte: UInt8) -> Bool {
+        guard byte >= lowest, byte <= highest else { return false }
+        lowest = 0x80
+        highest = 0xBF
+        remaining -= 1
+        return true
+    }
+}
