@@ -1,4 +1,4 @@
-// Forms: however a form is cut into pieces, the scanner says the same; and the model lies inside the form.
+// Forms: the result does not depend on the pieces in which a form arrives, and the model lies inside the form.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

@@ -1,4 +1,4 @@
-/// The API family a client speaks: decides the shape of errors and keep-alives.
+/// The family of APIs that a client speaks. It decides the form of errors and keep-alives.
 package enum APIDialect: Sendable, Equatable {
     case openAI, anthropic, ollama
 }

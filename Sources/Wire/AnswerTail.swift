@@ -1,8 +1,9 @@
-/// The last bytes of an answer, in which engines tell what the work was: `timings` (llama-server) and `usage`.
+/// The last bytes of an answer, where llama-server reports its `timings`.
 ///
-/// A stream is only copied here, never parsed as it passes; the numbers are looked for once, at its end.
+/// Events of a stream are not parsed as they pass. Their last bytes are kept here and searched once, at the end of the answer.
 package struct AnswerTail: Sendable {
-    /// Bytes: the last event of llama-server's streams and `[DONE]` have some 800. Every stream in flight may keep twice that.
+    /// Bytes that are searched. The last event of llama-server's streams and `[DONE]` have some 800. A stream may hold twice as
+    /// many, so that not every append has to move them.
     static let kept = 1536
 
     private var bytes: [UInt8] = []
@@ -20,7 +21,7 @@ package struct AnswerTail: Sendable {
         span.withBytes { bytes.append($0, start..<range.upperBound) }
     }
 
-    /// What llama-server says of its own work. Nil when the answer does not tell.
+    /// What llama-server reports about one request.
     package struct EngineTimings: Sendable, Equatable {
         package var cachedTokens: Int?
         package var promptTokens: Int
@@ -29,6 +30,7 @@ package struct AnswerTail: Sendable {
         package var predictedMilliseconds: Double
     }
 
+    /// The last timings in the answer; nil when they are missing or incomplete.
     package func timings() -> EngineTimings? {
         guard let start = lastTimings() else { return nil }
         guard let promptTokens = number(after: "\"prompt_n\":", from: start),
@@ -42,15 +44,16 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    /// Where the last `"timings"` begins (every event may have one). Inside an answer's text the quote after the word is escaped.
+    /// Where the last `"timings"` begins; every event may have one. Inside generated text the quotes would be escaped.
     ///
-    /// Most answers have none and have to be searched whole: for quotes, from the end, and behind each for the rest at once.
+    /// Most answers have none, and all kept bytes have to be searched: backwards for quotes, eight bytes at a time. The eight
+    /// bytes behind each quote are compared at once.
     private func lastTimings() -> Int? {
         let timings: UInt64 = 0x2273_676E_696D_6974  // `timings"`, first byte lowest
         return bytes.withBytes { bytes in
             func isFound(at quote: Int) -> Bool { bytes.loadEight(quote &+ 1) == timings }
             var index = bytes.count - 9
-            // Down to a multiple of eight, byte by byte; from there on eight at a time.
+            // Byte by byte until the rest can be searched eight bytes at a time.
             while index >= 0, index & 7 != 7 {
                 if bytes[index] == UInt8(ascii: "\""), isFound(at: index) { return index }
                 index &-= 1

@@ -1,7 +1,7 @@
-/// Bytes to send or to log, written one after the other into memory that is kept and used again.
+/// A buffer for bytes to send or to log. Its memory is kept and used again.
 ///
-/// It has one owner and cannot be copied: no reference counts, no copy on write. On the hot path an array's checks for those cost
-/// several times what the copying itself costs (docs/performance.md).
+/// It has one owner and cannot be copied, so it needs no reference counts and no copy on write. On the hot path an array's checks
+/// for those cost several times as much as copying the bytes (docs/performance.md).
 @safe
 package struct ByteWriter: ~Copyable {
     private var memory: UnsafeMutableRawPointer
@@ -23,7 +23,7 @@ package struct ByteWriter: ~Copyable {
     /// A copy of what has been written.
     package var bytes: [UInt8] { unsafe Array(UnsafeRawBufferPointer(start: memory, count: count)) }
 
-    /// Forgets what has been written, and keeps the memory.
+    /// Removes what has been written and keeps the memory.
     package mutating func reset() { count = 0 }
 
     @inline(__always)
@@ -55,11 +55,11 @@ package struct ByteWriter: ~Copyable {
         writeDecimal(number.magnitude, digits: 1)
     }
 
-    /// The number with zeros in front where it has fewer digits.
+    /// A decimal number, with leading zeros when it has fewer digits than `least`.
     package mutating func writeDecimal(_ number: UInt, digits least: Int) {
         var length = 1
         var bound: UInt = 10
-        // The largest of them has 20 digits, and its bound would not fit.
+        // The largest number has 20 digits, and the bound for that would overflow.
         while number >= bound, length < 19 {
             length &+= 1
             bound &*= 10
@@ -85,7 +85,7 @@ package struct ByteWriter: ~Copyable {
         }
     }
 
-    /// Makes room at the end, counts it as written, and tells where it begins.
+    /// Makes room at the end, counts it as written, and returns its beginning.
     @inline(__always)
     private mutating func grow(by length: Int) -> UnsafeMutableRawPointer {
         let start = count
@@ -97,7 +97,7 @@ package struct ByteWriter: ~Copyable {
     private mutating func enlarge() {
         let larger = max(count, 2 * capacity)
         let new = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
-        // What is behind the old capacity has not been written yet.
+        // `count` already includes what will be written next; only the old memory has been written.
         unsafe new.copyMemory(from: memory, byteCount: capacity)
         unsafe memory.deallocate()
         unsafe memory = new
@@ -108,7 +108,7 @@ package struct ByteWriter: ~Copyable {
 // MARK: - JSON
 
 extension ByteWriter {
-    /// A string with its quotes; control characters, quotes and backslashes are escaped.
+    /// A JSON string with its quotes. Control characters, quotes and backslashes are escaped.
     package mutating func writeJSON(_ text: String) {
         write("\"")
         let done: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { utf8 in

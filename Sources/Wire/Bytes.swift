@@ -1,7 +1,7 @@
-/// Bytes that somebody else owns, borrowed for the length of a call.
+/// Borrowed bytes, valid for the duration of a call.
 ///
-/// All unsafe access to received bytes is here. As with `UnsafeRawBufferPointer`, bounds are checked in debug builds only: who
-/// reads has compared the index with `count`.
+/// All unsafe access to received bytes is here. As with `UnsafeRawBufferPointer`, bounds are checked in debug builds only:
+/// callers compare an index with `count` before they read.
 @safe
 struct Bytes: RandomAccessCollection {
     private let memory: UnsafeRawBufferPointer
@@ -67,7 +67,7 @@ extension [UInt8] {
         unsafe try withUnsafeBytes { unsafe try body(Bytes($0)) }
     }
 
-    /// Appends a part of some bytes as one copy; as a sequence they would be copied one by one.
+    /// Appends a range of the bytes in one copy. Appending them as a sequence would copy them one by one.
     mutating func append(_ bytes: Bytes, _ range: Range<Int>) {
         unsafe bytes.extracting(range).withMemory { memory in
             unsafe memory.withMemoryRebound(to: UInt8.self) { unsafe append(contentsOf: $0) }

@@ -1,6 +1,6 @@
-/// A field value that is a list separated by commas.
+/// A field value that is a comma-separated list.
 enum CommaList {
-    /// Calls `body` with each element that is not empty, without the white space around it.
+    /// Calls `body` with each element, without the white space around it. Empty elements are skipped.
     static func forEach(in value: Bytes, _ body: (Bytes) -> Void) {
         var start = 0
         while start <= value.count {

@@ -2,20 +2,20 @@
     internal import CBytes
 #endif
 
-/// Looking at eight bytes at a time, in one register.
+/// Tests of eight bytes at a time, in one register.
 ///
-/// Each test gives a word in which the high bit of every byte that needs a look is set; the first byte is the lowest. After
-/// Hacker's Delight, section 6-1; every addition stays inside its byte, so no byte disturbs its neighbour. (The standard library's
-/// vectors compare through code that is not specialised and are a hundred times slower: docs/performance.md.)
+/// Each test returns a word in which the high bit of every byte that it looks for is set; the first byte is the lowest. See
+/// Hacker's Delight, section 6-1: no addition carries into the next byte, so bytes do not affect each other. The standard
+/// library's vectors were a hundred times slower (docs/performance.md).
 enum EightBytes {
     private static let highBit: UInt64 = 0x8080_8080_8080_8080
     private static let sevenBits: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
 
-    /// Where the first marked byte is. `marks` must not be 0.
+    /// The index of the first marked byte. `marks` must not be 0.
     @inline(__always)
     static func first(_ marks: UInt64) -> Int { marks.trailingZeroBitCount &>> 3 }
 
-    /// Marks what ends or interrupts the plain text of a JSON string: quotes, backslashes, control characters, bytes beyond ASCII.
+    /// Marks the bytes that end plain text in a JSON string: quotes, backslashes, control characters and bytes above ASCII.
     @inline(__always)
     static func stringMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -25,7 +25,7 @@ enum EightBytes {
         return (word | ~(isNoQuote & isNoBackslash & isNoControl)) & highBit
     }
 
-    /// Marks control characters and DEL, the tab among them.
+    /// Marks control characters, including the tab, and DEL.
     @inline(__always)
     static func controlMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -34,7 +34,7 @@ enum EightBytes {
         return ~(word | isNoControl & isNoDelete) & highBit
     }
 
-    /// Marks what cannot stand in a request's target: all but visible ASCII, and `#`.
+    /// Marks the bytes that a request target cannot have: everything except visible ASCII, and `#`.
     @inline(__always)
     static func targetMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -44,7 +44,7 @@ enum EightBytes {
         return (word | ~(isVisible & isNoDelete & isNoHash)) & highBit
     }
 
-    /// Marks bytes up to 0x0D: line feeds, carriage returns, NUL, and some that are harmless.
+    /// Marks bytes up to 0x0D: LF, CR, NUL, and some others that a caller has to skip.
     @inline(__always)
     static func lineEndMarks(_ word: UInt64) -> UInt64 {
         // `|` and `&+` have the same precedence in Swift.
@@ -62,19 +62,19 @@ enum EightBytes {
         firstMark(in: bytes, from: start, marks: { marks(of: byte, $0) }, isMarked: { $0 == byte })
     }
 
-    /// The first byte from `start` on that interrupts a JSON string's plain text, or the end.
+    /// The first byte from `start` on that ends plain text in a JSON string, or the end.
     static func endOfPlainText(_ bytes: Bytes, from start: Int) -> Int {
         firstMark(in: bytes, from: start, marks: stringMarks) {
             $0 < 0x20 || $0 >= 0x80 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
         }
     }
 
-    /// The first byte from `start` on that cannot stand in a request's target, or the end.
+    /// The first byte from `start` on that a request target cannot have, or the end.
     static func endOfTarget(_ bytes: Bytes, from start: Int) -> Int {
         firstMark(in: bytes, from: start, marks: targetMarks) { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: "#") }
     }
 
-    /// The first marked byte from `start` on, or the end. `isMarked` says of one byte what `marks` says of eight.
+    /// The first marked byte from `start` on, or the end. `isMarked` is the same test as `marks`, for one byte.
     @inline(__always)
     private static func firstMark(
         in bytes: Bytes, from start: Int, marks: (UInt64) -> UInt64, isMarked: (UInt8) -> Bool
@@ -89,7 +89,7 @@ enum EightBytes {
         return index
     }
 
-    /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.
+    /// `stringMarks` of the 64 bytes from `index` on as one bit for each byte, the first one lowest. All of them must be there.
     @inline(__always)
     static func stringMask(_ bytes: Bytes, _ index: Int) -> UInt64 {
         #if arch(x86_64)
@@ -102,7 +102,7 @@ enum EightBytes {
         #endif
     }
 
-    /// `stringMask` for processors without vectors that C knows here.
+    /// `stringMask` for processors other than x86-64.
     @inline(__always)
     static func stringMaskByWords(_ bytes: Bytes, _ index: Int) -> UInt64 {
         let first = stringMarks(bytes.loadEight(index))
@@ -119,7 +119,7 @@ enum EightBytes {
         return low | high &<< 32
     }
 
-    /// The eight high bits as the lowest byte.
+    /// The eight high bits, moved together into the lowest byte.
     @inline(__always)
     private static func sideBySide(_ marks: UInt64) -> UInt64 { ((marks &>> 7) &* 0x0102_0408_1020_4080) &>> 56 }
 }

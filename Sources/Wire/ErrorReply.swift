@@ -1,4 +1,4 @@
-/// A refusal of our own, told in the client's API (CONTRACT section 6).
+/// An error that the balancer itself answers, in the form of the client's API (CONTRACT section 6).
 package struct ErrorReply: Sendable, Equatable {
     package var status: Int
     package var code: String
@@ -13,6 +13,7 @@ package struct ErrorReply: Sendable, Equatable {
         self.retryAfterSeconds = retryAfterSeconds
     }
 
+    /// The body of the answer.
     package func json(_ dialect: APIDialect) -> JSON {
         switch dialect {
         case .openAI:
@@ -39,7 +40,7 @@ package struct ErrorReply: Sendable, Equatable {
         }
     }
 
-    /// The error as an event inside a stream that has already begun.
+    /// The error as an event of a stream that has already begun.
     package func streamEvent(_ dialect: APIDialect) -> [UInt8] {
         switch dialect {
         case .openAI: Array("data: ".utf8) + json(dialect).bytes + Array("\n\n".utf8)

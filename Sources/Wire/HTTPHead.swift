@@ -1,12 +1,13 @@
-/// The parsed shape of one HTTP/1 head: ranges into the received bytes, and the few facts that framing needs.
+/// One parsed HTTP/1 head: ranges into the received bytes, and the facts that body framing needs.
 ///
-/// Nothing is copied, not even this value by accident. It is meant to be reused (`parseRequest` again on the same variable), so that
-/// a connection allocates its field list once. What two parsers could read differently is refused.
+/// Parsing copies no bytes. A value is meant to be reused: calling `parseRequest` again on the same variable keeps the memory of
+/// its field list, so a connection allocates that list once. It is not copyable, so it cannot be copied by accident. A head that
+/// two parsers could read differently is refused.
 package struct HTTPHead: ~Copyable, Sendable {
-    /// More header fields than this are refused.
+    /// A head with more fields is refused.
     static let maximumFields = 200
 
-    /// Room that is made at once.
+    /// Fields for which memory is reserved at first.
     private static let usualFields = 12
 
     /// One header line, as offsets into the head's bytes.
@@ -21,23 +22,23 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     /// How the message says that its body ends.
     package enum Framing: Equatable, Sendable {
-        /// Nothing was said: no body for a request, until the connection closes for an answer.
+        /// Neither `Content-Length` nor `Transfer-Encoding`: a request then has no body, and an answer's body ends with the connection.
         case unstated
         case length(Int)
         case chunked
     }
 
     package private(set) var fields: [Field] = []
-    /// The known names among them.
+    /// The known names among `fields`.
     package private(set) var present = FieldSet()
     /// `1` for HTTP/1.1, `0` for HTTP/1.0.
     package private(set) var minorVersion = 1
     package private(set) var framing = Framing.unstated
-    /// Tokens of `Connection`.
+    /// `Connection` has this token.
     private(set) var saysClose = false
     private(set) var saysKeepAlive = false
     package private(set) var saysUpgrade = false
-    /// `Connection` names a field besides `close`, `keep-alive` and `upgrade`: those must be removed as well.
+    /// `Connection` has other tokens than `close`, `keep-alive` and `upgrade`: names of fields that must not be passed on.
     private(set) var namesConnectionFields = false
     package private(set) var expectsContinue = false
     /// The first byte after the request or status line.
@@ -53,7 +54,7 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     package init() {}
 
-    /// Whether the sender wants the connection to live on after this message.
+    /// Whether the sender wants the connection kept open after this message.
     package var isPersistent: Bool { minorVersion == 1 ? !saysClose : saysKeepAlive && !saysClose }
 
     /// The first field of that name.
@@ -110,8 +111,8 @@ extension HTTPHead {
         minorVersion = version
         fieldsStart = index + 11
         guard bytes.count >= fieldsStart, bytes[index + 9] == 0x0D else { return .badRequestLine }
-        // A TRACE would show its sender the fields that were added for the server, its key among them; CONNECT is for forward
-        // proxies.
+        // The answer to a TRACE would show the client the fields that were added for the server, such as its key. CONNECT is for
+        // forward proxies.
         let isForbidden = isMethod(bytes, "TRACE") || isMethod(bytes, "CONNECT")
         return isForbidden ? .methodNotAllowed : nil
     }
@@ -141,7 +142,7 @@ extension HTTPHead {
     private func minorVersion(_ bytes: Bytes, at start: Int) -> Int? {
         guard start + 8 <= bytes.count else { return nil }
         switch bytes.loadEight(start) {
-        case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", its first byte the lowest
+        case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", first byte lowest
         case 0x302E_312F_5054_5448: return 0
         default: return nil
         }
@@ -234,7 +235,7 @@ extension HTTPHead {
         return number
     }
 
-    /// A registered name, an address, or an address in brackets, and an optional port; never a user or a path.
+    /// Whether the value has only characters of a host name or address and a port: no user, no path.
     private func isHost(_ value: Bytes) -> Bool {
         value.allSatisfy { $0.isHostCharacter }
     }

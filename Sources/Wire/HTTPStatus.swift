@@ -1,5 +1,6 @@
-/// The words that go with a status code.
+/// The reason phrases of status codes.
 package enum HTTPStatus {
+    /// The phrase for a code that this program answers with; `Status` for any other.
     package static func reason(_ status: Int) -> StaticString {
         switch status {
         case 100: "Continue"

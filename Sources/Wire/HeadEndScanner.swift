@@ -1,4 +1,4 @@
-/// Finds the empty line that ends an HTTP/1 head, across reads, looking at every byte once.
+/// Finds the empty line that ends an HTTP/1 head. The head may arrive in several reads; every byte is looked at once.
 ///
 /// Bytes that parsers disagree about (a line feed without its carriage return, a lone carriage return, NUL)
 /// are refused here, before anything is interpreted.
@@ -19,7 +19,8 @@ package struct HeadEndScanner: Sendable {
     /// True while no byte of the head has been looked at.
     package var isAtStart: Bool { scanned == 0 }
 
-    /// Looks at what has come since the last call. `bytes` begins at the head's first byte every time.
+    /// Looks at the bytes that have arrived since the last call. `bytes` always begins at the head's first byte, and `limit` is
+    /// the most bytes that a head may have.
     package mutating func scan(_ bytes: RawSpan, limit: Int) -> Outcome {
         bytes.withBytes { scan($0, limit: limit) }
     }

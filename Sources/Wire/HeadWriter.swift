@@ -1,6 +1,6 @@
-/// Building a head to send out of the received one: lines that pass are copied as they came, in runs; ours are added.
+/// Writing a head to send from the received one: runs of field lines are copied as they are, and our own fields are added.
 extension ByteWriter {
-    /// `name: value` and the line's end. The caller vouches that neither holds a CR, LF or NUL.
+    /// Writes `name: value` and the end of the line. The caller guarantees that neither has a CR, LF or NUL.
     package mutating func writeField(_ name: StaticString, _ value: String) {
         write(name)
         write(": ")
@@ -8,9 +8,10 @@ extension ByteWriter {
         write("\r\n")
     }
 
+    /// Writes the empty line.
     package mutating func endHead() { write("\r\n") }
 
-    /// Copies the field lines except those, hop-by-hop ones and those that `Connection` names.
+    /// Copies the field lines, except for `excluded` fields, hop-by-hop fields and fields that `Connection` names.
     package mutating func copyFields(of head: borrowing HTTPHead, from source: RawSpan, except excluded: FieldSet) {
         source.withBytes { bytes in copyFields(of: head, from: bytes, except: excluded.union(.hopByHop)) }
     }

@@ -1,13 +1,13 @@
 /// The text inside a JSON string's quotes.
 package enum JSONString {
-    /// Resolves escapes. Nil when an escape or the UTF-8 is malformed. A lone surrogate becomes U+FFFD, as in the engines' parsers
-    /// that accept it.
+    /// Resolves escapes. Returns nil when an escape or the UTF-8 is malformed. A lone surrogate becomes U+FFFD, as in the parsers
+    /// of those engines that accept one.
     static func decode(_ raw: some Collection<UInt8>) -> String? {
         var output: [UInt8] = []
         return unescape(raw, into: &output) == .whole ? String(validating: output, as: UTF8.self) : nil
     }
 
-    /// The same for contents that were cut off anywhere: an escape or a character of which the end is missing is left out.
+    /// The same for text that was cut off anywhere. An incomplete escape or character at the end is left out.
     static func decodeBeginning(_ raw: some Collection<UInt8>) -> String? {
         var output: [UInt8] = []
         guard unescape(raw, into: &output) != .malformed else { return nil }

@@ -1,6 +1,7 @@
 /// Finds the `model` field of a `multipart/form-data` body (uploads of audio and images) while the body arrives.
 ///
-/// Bytes may come in pieces of any size; each is looked at once. Nothing is copied but the head line or the `model` value at hand.
+/// Bytes may come in pieces of any size; each is looked at once. Nothing is copied but the head line or the `model` value at
+/// hand.
 package struct MultipartScanner: Sendable {
     /// A form of more parts is refused.
     static let maximumParts = 1000

@@ -1,21 +1,21 @@
-/// What routing wants to know of a request body.
+/// What routing needs to know about a request body.
 package struct RequestFacts: Equatable, Sendable {
-    /// The top-level `model`, decoded. With duplicates the last one counts, as in the engines' parsers.
+    /// The top-level `model`, decoded. Of several the last one counts, as in the engines' parsers.
     package var model: String?
-    /// Where the value of `model` lies in the body, quotes included.
+    /// The bytes of the value of `model` in the body; in JSON including its quotes.
     package var modelRange: Range<Int>?
-    /// Top-level `stream`; nil when it is not said (Ollama then streams, OpenAI does not).
+    /// The top-level `stream`; nil when the body has none. Ollama then streams, OpenAI does not.
     package var stream: Bool?
     package var user: String?
     package var promptCacheKey: String?
-    /// The texts of system messages, as ranges of raw string contents (escapes unresolved), in order.
+    /// The ranges of the texts of system messages in the body, in order. Escapes in them are not resolved.
     package var systemTexts: [Range<Int>] = []
     /// In bytes.
     package var bodyLength = 0
 
     package init() {}
 
-    /// The decoded system texts joined by newlines, looking at no more than `limit` bytes of the body.
+    /// The decoded system texts, joined by newlines. At most `limit` bytes of the body are decoded.
     package func systemText(in body: RawSpan, limit: Int) -> String {
         var budget = limit
         var parts: [String] = []
@@ -32,9 +32,9 @@ package struct RequestFacts: Equatable, Sendable {
     }
 }
 
-/// Why a body is not the JSON it claims to be.
+/// Why a body is not the JSON document or form that it claims to be.
 package struct RequestScanProblem: Error, Equatable, Sendable {
     package let message: String
-    /// The byte of the body at which it was noticed.
+    /// The offset in the body at which the problem was found.
     package let offset: Int
 }

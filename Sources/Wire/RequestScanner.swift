@@ -1,22 +1,23 @@
-/// One pass over the raw bytes of a JSON request body: validates it and picks out what routing needs.
+/// Validates a JSON request body and finds what routing needs, in one pass over its bytes.
 ///
-/// Bytes may come in pieces of any size. No tree is built and nothing is copied but the few short values of interest.
-/// Only the top level counts: the same key deeper down, inside a string, or spelled with escapes is told apart.
+/// The body may arrive in pieces of any size. No tree is built, and only the few short values of interest are copied. Only keys
+/// at the top level count: the same key in a nested object or inside a string does not, and a key that is written with escapes
+/// does.
 package struct RequestScanner: Sendable {
-    /// Deeper nesting is refused (engines' own parsers give up earlier or later; nobody sends this).
+    /// Levels of nesting. A deeper body is refused.
     static let maximumDepth = 512
-    /// A longer `model` is refused.
+    /// Bytes of `model`. A longer one is refused.
     static let maximumModelLength = 1024
-    /// Bytes of a key, or of another value of interest, as they stand in the body; a longer one is passed over.
+    /// Bytes of a key or another value of interest, as they stand in the body. A longer one is ignored.
     static let maximumCapturedLength = 8 * maximumModelLength
-    /// So many system texts are remembered.
+    /// System texts that are remembered. Further ones are ignored.
     static let maximumSystemTexts = 64
 
     package private(set) var facts = RequestFacts()
 
     private var state = State.value
     private var depth = 0
-    /// One bit a level: set when that level is an object.
+    /// One bit for each level: set for an object, clear for an array.
     private var levels = InlineArray<8, UInt64>(repeating: 0)
     /// Bytes of the body before the piece at hand.
     private var offset = 0
@@ -29,15 +30,15 @@ package struct RequestScanner: Sendable {
     private var unicodeDigits = 0
     private var utf8 = UTF8Tail()
 
-    // What the string at hand is, and its first bytes.
+    // The current string.
     private var isKey = false
     private var captures = false
     private var stringStart = 0
-    /// Raw contents of the captured string that came in earlier pieces.
+    /// What earlier pieces contained of the captured string, with escapes unresolved.
     private var carried: [UInt8] = []
     private var carriedTooLong = false
 
-    // Where we are, as far as it matters.
+    // The keys on the way to the current value, as far as they matter.
     private var topKey = Key.other
     private var messageKey = Key.other
     private var partKey = Key.other
@@ -47,9 +48,9 @@ package struct RequestScanner: Sendable {
 
     package init() {}
 
-    /// Ready for the next body; keeps its buffers.
+    /// Prepares for the next body and keeps allocated memory.
     package mutating func reset() {
-        // Whatever else there is was set by the last body where it began, and is by the next one.
+        // The other properties are set before they are used.
         facts = RequestFacts()
         state = .value
         depth = 0
@@ -66,13 +67,13 @@ package struct RequestScanner: Sendable {
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
-    /// Looks at the next piece. False as soon as the body cannot be valid JSON any more.
+    /// Reads the next piece. Returns false as soon as the body cannot be valid JSON any more.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
         bytes.withBytes { feed($0) }
     }
 
-    /// The body has ended.
+    /// The body has ended. Returns what was found; throws when the body was no valid JSON document or one that is refused.
     package mutating func finish() throws(RequestScanProblem) -> RequestFacts {
         if let problem { throw problem }
         if state.canEndNumber, depth == 0 { state = .done }
@@ -156,7 +157,7 @@ extension RequestScanner {
         return true
     }
 
-    /// Consumes one byte; false when the grammar forbids it.
+    /// Reads one byte. Returns false when the grammar does not allow it here.
     private mutating func step(_ byte: UInt8, _ bytes: Bytes, _ index: Int) -> Bool {
         switch state {
         case .string:
@@ -311,7 +312,7 @@ extension RequestScanner {
 // MARK: - Strings of interest
 
 extension RequestScanner {
-    /// Whether the text of the string value that begins now is of interest.
+    /// Whether the string value that begins now has to be captured.
     private var wantsValue: Bool {
         switch depth {
         case 1:
@@ -332,7 +333,7 @@ extension RequestScanner {
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
-    /// Keeps the part of a captured string that lies in this piece.
+    /// Keeps this piece's part of the captured string.
     private mutating func carry(_ bytes: Bytes, end: Int) {
         let start = max(0, stringStart + 1 - offset)
         guard start < end else { return }
@@ -406,7 +407,7 @@ extension RequestScanner {
         }
     }
 
-    /// A value of this top-level key begins: an earlier one with the same name counts no more.
+    /// A value of this top-level key begins, so an earlier value of the same key no longer counts.
     private mutating func forget(_ key: Key) {
         switch key {
         case .model:
@@ -427,7 +428,7 @@ extension RequestScanner {
         state = depth == 0 ? .done : .afterValue
     }
 
-    /// Remembers where the string that just ended lies, if it is (or may be) the text of a system message.
+    /// Remembers the range of the string that has just ended if it is, or may turn out to be, the text of a system message.
     private mutating func noteSystemText(end: Int) {
         let range = (stringStart + 1)..<end
         switch (depth, topKey) {

@@ -1,4 +1,4 @@
-/// The bytes that must still follow a first byte of a UTF-8 sequence.
+/// The bytes of a UTF-8 sequence that must still follow its first byte.
 struct UTF8Tail: Sendable {
     private var remaining = 0
     private var lowest: UInt8 = 0x80
@@ -6,7 +6,8 @@ struct UTF8Tail: Sendable {
 
     var isComplete: Bool { remaining == 0 }
 
-    /// Takes a first byte of two or more (RFC 3629 section 4); false when no sequence begins so.
+    /// Takes the first byte of a sequence of two or more bytes (RFC 3629 section 4). Returns false when no sequence begins with
+    /// it.
     mutating func begin(_ byte: UInt8) -> Bool {
         lowest = 0x80
         highest = 0xBF
@@ -25,6 +26,7 @@ struct UTF8Tail: Sendable {
         return true
     }
 
+    /// Takes the next byte of the sequence. Returns false when it does not belong there.
     mutating func take(_ byte: UInt8) -> Bool {
         guard byte >= lowest, byte <= highest else { return false }
         lowest = 0x80
