@@ -33,7 +33,7 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let pure: [Target] = [
     .target(name: "Routing", swiftSettings: fast),
     .target(name: "CBytes"),
-    .target(name: "Wire", dependencies: ["CBytes"], swiftSettings: fast),
+    .target(name: "Wire", dependencies: ["CBytes"], swiftSettings: fast + [.strictMemorySafety()]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
 ]

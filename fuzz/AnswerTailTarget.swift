@@ -1,11 +1,10 @@
-// The end of an answer or event stream, in which timings are looked for: cut anywhere, it finds the same, and no number in it
-// is a trap.
+// The end of an answer in which timings are looked for: the result does not depend on the pieces, and no number traps.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
     let whole = tail(bytes, pieces: [bytes.count]).timings()
-    // Longer than what is kept, the pieces decide how much is: only that it does not trap counts then.
+    // When there is more than what is kept, the sizes of the pieces decide how much is searched.
     let byteByByte = tail(bytes, pieces: [1]).timings()
     if count <= AnswerTail.kept { check(byteByByte == whole, "one byte at a time it finds something else") }
     _ = ErrorReply(status: count, code: "x", message: String(decoding: bytes, as: UTF8.self)).streamEvent(.anthropic)

@@ -1,4 +1,4 @@
-// Bodies in chunked coding: content, end and refusal are the same however the bytes come.
+// Bodies in chunked coding: content, end and refusal do not depend on the pieces in which the bytes arrive.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

@@ -1,5 +1,5 @@
-// Heads of requests and answers: the end is found at the same place however the bytes come; all ranges lie inside; and a head
-// that is written out of an accepted one is accepted, without what ends at this hop.
+// Heads of requests and answers: where a head ends does not depend on the reads, all ranges lie inside, and a head that is
+// written from an accepted one is accepted and has no hop-by-hop fields.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

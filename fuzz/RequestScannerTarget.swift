@@ -1,5 +1,5 @@
-// The scanner of request bodies: however a body is cut into pieces, it says the same; and what it accepts, the tree parser of
-// the control plane accepts as well, with the same model.
+// The scanner of request bodies: its result does not depend on the pieces in which a body arrives. The tree parser of the control
+// plane accepts what it accepts and finds the same model.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -11,7 +11,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     check(facts.bodyLength == count, "the length is wrong")
     if let range = facts.modelRange { check(range.upperBound <= count && !range.isEmpty, "the model lies outside") }
     for range in facts.systemTexts { check(range.upperBound <= count, "a system text lies outside") }
-    guard let tree = try? JSON(parsing: bytes) else { return 0 }  // the tree has tighter limits of depth
+    guard let tree = try? JSON(parsing: bytes) else { return 0 }  // the tree allows fewer levels
     if let model = facts.model { check(tree["model"]?.stringValue == model, "another model than the tree's") }
     return 0
 }

@@ -1,7 +1,7 @@
-/// Stops the fuzzer with the input at hand when something does not hold.
+/// Stops the fuzzer with the current input when the condition does not hold.
 func check(_ condition: Bool, _ message: @autoclosure () -> String) { precondition(condition, message()) }
 
-/// Hands `bytes` out in pieces of those sizes, over and over.
+/// Calls `body` with pieces of `bytes`, whose sizes are repeated until the end.
 func forEachPiece(of bytes: [UInt8], _ sizes: [Int], _ body: (RawSpan) -> Void) {
     var start = 0
     var index = 0

@@ -1,8 +1,9 @@
-/// The last bytes of an answer, in which engines tell what the work was: `timings` (llama-server) and `usage`.
+/// The last bytes of an answer, where llama-server reports its `timings`.
 ///
-/// A stream is only copied here, never parsed as it passes; the numbers are looked for once, at its end.
+/// Events of a stream are not parsed as they pass. Their last bytes are kept here and searched once, at the end of the answer.
 package struct AnswerTail: Sendable {
-    /// Bytes: the last event of llama-server's streams and `[DONE]` have some 800. Every stream in flight may keep twice that.
+    /// Bytes that are searched. The last event of llama-server's streams and `[DONE]` have some 800. A stream may hold twice as
+    /// many, so that not every append has to move them.
     static let kept = 1536
 
     private var bytes: [UInt8] = []
@@ -17,10 +18,10 @@ package struct AnswerTail: Sendable {
         if bytes.count + range.upperBound - start > 2 * Self.kept {
             bytes.removeFirst(max(0, bytes.count - Self.kept))
         }
-        span.withUnsafeBytes { bytes.append($0, start..<range.upperBound) }
+        span.withBytes { bytes.append($0, start..<range.upperBound) }
     }
 
-    /// What llama-server says of its own work. Nil when the answer does not tell.
+    /// What llama-server reports about one request.
     package struct EngineTimings: Sendable, Equatable {
         package var cachedTokens: Int?
         package var promptTokens: Int
@@ -29,6 +30,7 @@ package struct AnswerTail: Sendable {
         package var predictedMilliseconds: Double
     }
 
+    /// The last timings in the answer; nil when they are missing or incomplete.
     package func timings() -> EngineTimings? {
         guard let start = lastTimings() else { return nil }
         guard let promptTokens = number(after: "\"prompt_n\":", from: start),
@@ -42,21 +44,22 @@ package struct AnswerTail: Sendable {
             predictedTokens: Int(exactly: predictedTokens) ?? 0, predictedMilliseconds: predictedMilliseconds)
     }
 
-    /// Where the last `"timings"` begins (every event may have one). Inside an answer's text the quote after the word is escaped.
+    /// Where the last `"timings"` begins; every event may have one. Inside generated text the quotes would be escaped.
     ///
-    /// Most answers have none and have to be searched whole: for quotes, from the end, and behind each for the rest at once.
+    /// Most answers have none, and all kept bytes have to be searched: backwards for quotes, eight bytes at a time. The eight
+    /// bytes behind each quote are compared at once.
     private func lastTimings() -> Int? {
         let timings: UInt64 = 0x2273_676E_696D_6974  // `timings"`, first byte lowest
-        return bytes.withUnsafeBytes { bytes in
-            func isFound(at quote: Int) -> Bool { EightBytes.load(bytes, quote &+ 1) == timings }
+        return bytes.withBytes { bytes in
+            func isFound(at quote: Int) -> Bool { bytes.loadEight(quote &+ 1) == timings }
             var index = bytes.count - 9
-            // Down to a multiple of eight, byte by byte; from there on eight at a time.
+            // Byte by byte until the rest can be searched eight bytes at a time.
             while index >= 0, index & 7 != 7 {
                 if bytes[index] == UInt8(ascii: "\""), isFound(at: index) { return index }
                 index &-= 1
             }
             while index >= 7 {
-                var marks = EightBytes.quoteMarks(EightBytes.load(bytes, index &- 7))
+                var marks = EightBytes.marks(of: UInt8(ascii: "\""), bytes.loadEight(index &- 7))
                 while marks != 0 {
                     let highest = 63 &- marks.leadingZeroBitCount
                     let quote = index &- 7 &+ highest &>> 3
@@ -70,10 +73,10 @@ package struct AnswerTail: Sendable {
     }
 
     private func number(after literal: StaticString, from start: Int) -> Double? {
-        bytes.withUnsafeBytes { bytes in
+        bytes.withBytes { bytes in
             let length = literal.utf8CodeUnitCount
             var index = start
-            while index + length <= bytes.count, !matches(bytes, literal, at: index) { index += 1 }
+            while index + length <= bytes.count, !bytes.extracting(index...).hasPrefix(literal) { index += 1 }
             index += length
             while index < bytes.count, bytes[index] == 0x20 { index += 1 }
             var end = index
@@ -82,12 +85,8 @@ package struct AnswerTail: Sendable {
                     || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
             { end += 1 }
             guard index < end, end - index < 40 else { return nil }
-            return Double(String(decoding: UnsafeRawBufferPointer(rebasing: bytes[index..<end]), as: UTF8.self))
+            return Double(String(decoding: bytes.extracting(index..<end), as: UTF8.self))
         }
     }
 
-    private func matches(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString, at start: Int) -> Bool {
-        for index in 0..<literal.utf8CodeUnitCount where bytes[start + index] != literal.utf8Start[index] { return false }
-        return true
-    }
 }

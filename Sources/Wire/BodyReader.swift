@@ -1,4 +1,4 @@
-/// Where does this body end? One value for the ways HTTP/1 knows.
+/// Finds the end of a body, whichever way HTTP/1 frames it.
 package struct BodyReader: Sendable {
     package enum Framing: Sendable {
         case length(remaining: Int)
@@ -10,7 +10,7 @@ package struct BodyReader: Sendable {
     package private(set) var framing: Framing
     package private(set) var isFinished: Bool
 
-    /// The body that follows a request head: none unless its head says so.
+    /// The body that follows a request head. Without a length or chunked coding there is none.
     package init(request head: borrowing HTTPHead) {
         switch head.framing {
         case .unstated: framing = .length(remaining: 0)
@@ -21,7 +21,9 @@ package struct BodyReader: Sendable {
         if case .length(remaining: 0) = framing { isFinished = true }
     }
 
-    /// The body that follows an answer head (RFC 9112 section 6.3). `toHead`: the request's method was HEAD.
+    /// The body that follows an answer head (RFC 9112 section 6.3).
+    ///
+    /// - Parameter toHead: the method of the request was HEAD.
     package init(answer head: borrowing HTTPHead, toHead: Bool) {
         isFinished = toHead || head.status == 204 || head.status == 304 || head.status < 200
         switch head.framing {
@@ -43,7 +45,7 @@ package struct BodyReader: Sendable {
         return true
     }
 
-    /// True where bytes of our own could be put between those of the body without breaking its framing.
+    /// True when bytes of our own can be inserted here without breaking the body's framing.
     package var isBetweenChunks: Bool {
         switch framing {
         case .chunked(let reader): reader.isBetweenChunks
@@ -52,7 +54,7 @@ package struct BodyReader: Sendable {
         }
     }
 
-    /// The next piece of information from `bytes`, beginning at `position`, which is moved on.
+    /// Reads on from `position`, and moves it behind what has been read.
     package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> ChunkedReader.Step {
         if isFinished { return .finished }
         let count: Int
@@ -75,12 +77,13 @@ package struct BodyReader: Sendable {
 
     /// What `read` found in one span.
     package struct Progress: Sendable {
-        /// Bytes that belong to this body, framing included, from the position given.
+        /// Bytes that belong to this body, framing included, from `start` on.
         package var consumed = 0
         package var isMalformed = false
     }
 
-    /// Reads body bytes of `bytes` from `start` on and hands each range of content to `content`, in order.
+    /// Reads `bytes` from `start` to the end of the body or of the bytes, and calls `content` with each range of content, in
+    /// order.
     package mutating func read(_ bytes: RawSpan, from start: Int, content: (Range<Int>) -> Void) -> Progress {
         var position = start
         while true {
@@ -92,7 +95,7 @@ package struct BodyReader: Sendable {
         }
     }
 
-    /// The connection ended: true when that is this body's proper end.
+    /// The connection has ended. Returns true when the body is complete.
     package mutating func connectionEnded() -> Bool {
         if case .untilClose = framing { isFinished = true }
         return isFinished

@@ -1,7 +1,8 @@
-/// Bytes to send or to log, written one after the other into memory that is kept and used again.
+/// A buffer for bytes to send or to log. Its memory is kept and used again.
 ///
-/// It has one owner and cannot be copied: no reference counts, no copy on write. On the hot path an array's checks for those cost
-/// several times what the copying itself costs (docs/performance.md).
+/// It has one owner and cannot be copied, so it needs no reference counts and no copy on write. On the hot path an array's checks
+/// for those cost several times as much as copying the bytes (docs/performance.md).
+@safe
 package struct ByteWriter: ~Copyable {
     private var memory: UnsafeMutableRawPointer
     private var capacity: Int
@@ -9,45 +10,43 @@ package struct ByteWriter: ~Copyable {
 
     package init() {
         capacity = 512
-        memory = .allocate(byteCount: capacity, alignment: 8)
+        unsafe memory = .allocate(byteCount: capacity, alignment: 8)
     }
 
-    deinit { memory.deallocate() }
+    deinit { unsafe memory.deallocate() }
 
     /// What has been written.
     package borrowing func withSpan<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
-        try body(UnsafeRawBufferPointer(start: memory, count: count).bytes)
+        unsafe try body(UnsafeRawBufferPointer(start: memory, count: count).bytes)
     }
 
     /// A copy of what has been written.
-    package var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: memory, count: count)) }
+    package var bytes: [UInt8] { unsafe Array(UnsafeRawBufferPointer(start: memory, count: count)) }
 
-    /// Forgets what has been written, and keeps the memory.
+    /// Removes what has been written and keeps the memory.
     package mutating func reset() { count = 0 }
 
     @inline(__always)
     package mutating func write(_ byte: UInt8) {
-        let place = grow(by: 1)
-        place.storeBytes(of: byte, as: UInt8.self)
+        unsafe grow(by: 1).storeBytes(of: byte, as: UInt8.self)
     }
 
     @inline(__always)
     package mutating func write(_ literal: StaticString) {
         let length = literal.utf8CodeUnitCount
-        grow(by: length).copyMemory(from: literal.utf8Start, byteCount: length)
+        unsafe grow(by: length).copyMemory(from: literal.utf8Start, byteCount: length)
     }
 
-    package mutating func write(_ raw: [UInt8]) { raw.withUnsafeBytes { write($0) } }
+    package mutating func write(_ raw: [UInt8]) { raw.withBytes { write($0) } }
 
     package mutating func write(_ text: String) {
-        if text.utf8.withContiguousStorageIfAvailable({ write(UnsafeRawBufferPointer($0)) }) == nil {
-            for byte in text.utf8 { write(byte) }
-        }
+        let done: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { unsafe write(Bytes(UnsafeRawBufferPointer($0))) }
+        if done == nil { for byte in text.utf8 { write(byte) } }
     }
 
     /// Bytes of a received message.
     package mutating func write(_ source: RawSpan, _ range: Range<Int>) {
-        source.withUnsafeBytes { write(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        source.withBytes { write($0.extracting(range)) }
     }
 
     /// A decimal number.
@@ -56,49 +55,52 @@ package struct ByteWriter: ~Copyable {
         writeDecimal(number.magnitude, digits: 1)
     }
 
-    /// The number with zeros in front where it has fewer digits.
+    /// A decimal number, with leading zeros when it has fewer digits than `least`.
     package mutating func writeDecimal(_ number: UInt, digits least: Int) {
         var length = 1
         var bound: UInt = 10
-        // The largest of them has 20 digits, and its bound would not fit.
+        // The largest number has 20 digits, and the bound for that would overflow.
         while number >= bound, length < 19 {
             length &+= 1
             bound &*= 10
         }
         if number >= bound { length = 20 }
         length = max(least, length)
-        let place = grow(by: length)
+        let place = unsafe grow(by: length)
         var rest = number
         var index = length
         while index > 0 {
             index &-= 1
-            place.storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: index, as: UInt8.self)
+            unsafe place.storeBytes(
+                of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: index, as: UInt8.self)
             rest /= 10
         }
     }
 
     @inline(__always)
-    package mutating func write(_ raw: UnsafeRawBufferPointer) {
-        guard let start = raw.baseAddress else { return }
-        grow(by: raw.count).copyMemory(from: start, byteCount: raw.count)
+    mutating func write(_ bytes: Bytes) {
+        unsafe bytes.withMemory { source in
+            guard let start = source.baseAddress else { return }
+            unsafe grow(by: source.count).copyMemory(from: start, byteCount: source.count)
+        }
     }
 
-    /// Makes room at the end, counts it as written, and tells where it begins.
+    /// Makes room at the end, counts it as written, and returns its beginning.
     @inline(__always)
     private mutating func grow(by length: Int) -> UnsafeMutableRawPointer {
         let start = count
         count += length
         if _slowPath(count > capacity) { enlarge() }
-        return memory + start
+        return unsafe memory + start
     }
 
     private mutating func enlarge() {
         let larger = max(count, 2 * capacity)
         let new = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
-        // What is behind the old capacity has not been written yet.
-        new.copyMemory(from: memory, byteCount: capacity)
-        memory.deallocate()
-        memory = new
+        // `count` already includes what will be written next; only the old memory has been written.
+        unsafe new.copyMemory(from: memory, byteCount: capacity)
+        unsafe memory.deallocate()
+        unsafe memory = new
         capacity = larger
     }
 }
@@ -106,14 +108,14 @@ package struct ByteWriter: ~Copyable {
 // MARK: - JSON
 
 extension ByteWriter {
-    /// A string with its quotes; control characters, quotes and backslashes are escaped.
+    /// A JSON string with its quotes. Control characters, quotes and backslashes are escaped.
     package mutating func writeJSON(_ text: String) {
         write("\"")
-        let done: Void? = text.utf8.withContiguousStorageIfAvailable { utf8 in
-            let raw = UnsafeRawBufferPointer(utf8)
+        let done: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { utf8 in
+            let raw = unsafe Bytes(UnsafeRawBufferPointer(utf8))
             let plain = EightBytes.endOfPlainText(raw, from: 0)
-            write(UnsafeRawBufferPointer(rebasing: raw[..<plain]))
-            for byte in raw[plain...] { writeEscaped(byte) }
+            write(raw.extracting(..<plain))
+            for byte in raw.extracting(plain...) { writeEscaped(byte) }
         }
         if done == nil { for byte in text.utf8 { writeEscaped(byte) } }
         write("\"")

@@ -1,11 +1,11 @@
-/// Walks through a body in chunked transfer coding (RFC 9112 section 7.1), across reads; strict.
+/// Reads a body in chunked transfer coding (RFC 9112 section 7.1) strictly, piece by piece.
 ///
-/// It copies nothing: it says which of the bytes just received are content, and where the body ends.
+/// It copies nothing: it tells which of the received bytes are content, and where the body ends.
 package struct ChunkedReader: Sendable {
     package enum Step: Equatable, Sendable {
         /// These bytes of the span are body content.
         case content(Range<Int>)
-        /// Everything was looked at; the body goes on.
+        /// All bytes have been read, and the body goes on.
         case needMore
         /// The body ended right before the current position.
         case finished
@@ -20,7 +20,7 @@ package struct ChunkedReader: Sendable {
         case finished
     }
 
-    /// Chunk extensions and trailers together may not be longer than this.
+    /// Most bytes of chunk extensions and trailers together.
     private static let overheadLimit = 16 * 1024
 
     private var state = State.sizeStart
@@ -30,16 +30,16 @@ package struct ChunkedReader: Sendable {
 
     package init() {}
 
-    /// True where a new chunk may begin: nothing of the next one has been seen.
+    /// True between two chunks, when no byte of the next one has been read.
     package var isBetweenChunks: Bool { state == .sizeStart }
     package var isFinished: Bool { state == .finished }
 
-    /// The next piece of information from `bytes`, beginning at `position`, which is moved on.
+    /// Reads on from `position`, and moves it behind what has been read.
     package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> Step {
-        bytes.withUnsafeBytes { next($0, &position) }
+        bytes.withBytes { next($0, &position) }
     }
 
-    private mutating func next(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> Step {
+    private mutating func next(_ bytes: Bytes, _ position: inout Int) -> Step {
         while position < bytes.count {
             if state == .finished { return .finished }
             if state == .data {
@@ -111,7 +111,7 @@ package struct ChunkedReader: Sendable {
         switch byte {
         case 0x0D: state = .sizeLineFeed
         case UInt8(ascii: ";"): state = .lineExtension
-        // White space after the size is passed over by some parsers and refused by others: refused.
+        // Some parsers skip white space after the size and others refuse it, so it is refused.
         default: return false
         }
         return true

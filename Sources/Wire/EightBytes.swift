@@ -2,26 +2,20 @@
     internal import CBytes
 #endif
 
-/// Looking at eight bytes at a time, in one register.
+/// Tests of eight bytes at a time, in one register.
 ///
-/// Each test gives a word in which the high bit of every byte that needs a look is set; the first byte is the lowest. After
-/// Hacker's Delight, section 6-1; every addition stays inside its byte, so no byte disturbs its neighbour. (The standard library's
-/// vectors compare through code that is not specialised and are a hundred times slower: docs/performance.md.)
+/// Each test returns a word in which the high bit of every byte that it looks for is set; the first byte is the lowest. See
+/// Hacker's Delight, section 6-1: no addition carries into the next byte, so bytes do not affect each other. The standard
+/// library's vectors were a hundred times slower (docs/performance.md).
 enum EightBytes {
     private static let highBit: UInt64 = 0x8080_8080_8080_8080
     private static let sevenBits: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
 
-    /// The bytes from `index` on; all eight must be there.
-    @inline(__always)
-    static func load(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
-        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-    }
-
-    /// Where the first marked byte is. `marks` must not be 0.
+    /// The index of the first marked byte. `marks` must not be 0.
     @inline(__always)
     static func first(_ marks: UInt64) -> Int { marks.trailingZeroBitCount &>> 3 }
 
-    /// Marks what ends or interrupts the plain text of a JSON string: quotes, backslashes, control characters, bytes beyond ASCII.
+    /// Marks the bytes that end plain text in a JSON string: quotes, backslashes, control characters and bytes above ASCII.
     @inline(__always)
     static func stringMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -31,7 +25,7 @@ enum EightBytes {
         return (word | ~(isNoQuote & isNoBackslash & isNoControl)) & highBit
     }
 
-    /// Marks control characters and DEL, the tab among them.
+    /// Marks control characters, including the tab, and DEL.
     @inline(__always)
     static func controlMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -40,7 +34,7 @@ enum EightBytes {
         return ~(word | isNoControl & isNoDelete) & highBit
     }
 
-    /// Marks what cannot stand in a request's target: all but visible ASCII, and `#`.
+    /// Marks the bytes that a request target cannot have: everything except visible ASCII, and `#`.
     @inline(__always)
     static func targetMarks(_ word: UInt64) -> UInt64 {
         let low = word & sevenBits
@@ -50,64 +44,82 @@ enum EightBytes {
         return (word | ~(isVisible & isNoDelete & isNoHash)) & highBit
     }
 
-    /// Marks bytes up to 0x0D: line feeds, carriage returns, NUL, and some that are harmless.
+    /// Marks bytes up to 0x0D: LF, CR, NUL, and some others that a caller has to skip.
     @inline(__always)
     static func lineEndMarks(_ word: UInt64) -> UInt64 {
         // `|` and `&+` have the same precedence in Swift.
         ~(word | ((word & sevenBits) &+ 0x7272_7272_7272_7272)) & highBit
     }
 
-    /// Marks quotes.
+    /// Marks the bytes equal to `byte`, which must be ASCII.
     @inline(__always)
-    static func quoteMarks(_ word: UInt64) -> UInt64 {
-        ~(word | (((word & sevenBits) ^ 0x2222_2222_2222_2222) &+ sevenBits)) & highBit
+    static func marks(of byte: UInt8, _ word: UInt64) -> UInt64 {
+        ~(word | (((word & sevenBits) ^ (0x0101_0101_0101_0101 &* UInt64(byte))) &+ sevenBits)) & highBit
     }
 
-    /// `stringMarks` of 64 bytes, which must all be there: one bit each, in their order.
+    /// The first `byte`, which must be ASCII, from `start` on, or the end.
+    static func firstIndex(of byte: UInt8, in bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: { marks(of: byte, $0) }, isMarked: { $0 == byte })
+    }
+
+    /// The first byte from `start` on that ends plain text in a JSON string, or the end.
+    static func endOfPlainText(_ bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: stringMarks) {
+            $0 < 0x20 || $0 >= 0x80 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
+        }
+    }
+
+    /// The first byte from `start` on that a request target cannot have, or the end.
+    static func endOfTarget(_ bytes: Bytes, from start: Int) -> Int {
+        firstMark(in: bytes, from: start, marks: targetMarks) { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: "#") }
+    }
+
+    /// The first marked byte from `start` on, or the end. `isMarked` is the same test as `marks`, for one byte.
     @inline(__always)
-    static func stringMask(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
+    private static func firstMark(
+        in bytes: Bytes, from start: Int, marks: (UInt64) -> UInt64, isMarked: (UInt8) -> Bool
+    ) -> Int {
+        var index = start
+        while index &+ 8 <= bytes.count {
+            let found = marks(bytes.loadEight(index))
+            if found != 0 { return index &+ first(found) }
+            index &+= 8
+        }
+        while index < bytes.count, !isMarked(bytes[index]) { index &+= 1 }
+        return index
+    }
+
+    /// `stringMarks` of the 64 bytes from `index` on as one bit for each byte, the first one lowest. All of them must be there.
+    @inline(__always)
+    static func stringMask(_ bytes: Bytes, _ index: Int) -> UInt64 {
         #if arch(x86_64)
-            guard let first = bytes.baseAddress else { return 0 }
-            return string_marks_64(first + index)
+            return unsafe bytes.withMemory { memory in
+                guard let first = memory.baseAddress else { return 0 }
+                return unsafe string_marks_64(first + index)
+            }
         #else
             return stringMaskByWords(bytes, index)
         #endif
     }
 
-    /// `stringMask` for processors without vectors that C knows here.
+    /// `stringMask` for processors other than x86-64.
     @inline(__always)
-    static func stringMaskByWords(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt64 {
-        let first = stringMarks(load(bytes, index))
-        let second = stringMarks(load(bytes, index &+ 8))
-        let third = stringMarks(load(bytes, index &+ 16))
-        let fourth = stringMarks(load(bytes, index &+ 24))
-        let fifth = stringMarks(load(bytes, index &+ 32))
-        let sixth = stringMarks(load(bytes, index &+ 40))
-        let seventh = stringMarks(load(bytes, index &+ 48))
-        let eighth = stringMarks(load(bytes, index &+ 56))
+    static func stringMaskByWords(_ bytes: Bytes, _ index: Int) -> UInt64 {
+        let first = stringMarks(bytes.loadEight(index))
+        let second = stringMarks(bytes.loadEight(index &+ 8))
+        let third = stringMarks(bytes.loadEight(index &+ 16))
+        let fourth = stringMarks(bytes.loadEight(index &+ 24))
+        let fifth = stringMarks(bytes.loadEight(index &+ 32))
+        let sixth = stringMarks(bytes.loadEight(index &+ 40))
+        let seventh = stringMarks(bytes.loadEight(index &+ 48))
+        let eighth = stringMarks(bytes.loadEight(index &+ 56))
         if first | second | third | fourth | fifth | sixth | seventh | eighth == 0 { return 0 }
         let low = sideBySide(first) | sideBySide(second) &<< 8 | sideBySide(third) &<< 16 | sideBySide(fourth) &<< 24
         let high = sideBySide(fifth) | sideBySide(sixth) &<< 8 | sideBySide(seventh) &<< 16 | sideBySide(eighth) &<< 24
         return low | high &<< 32
     }
 
-    /// The eight high bits as the lowest byte.
+    /// The eight high bits, moved together into the lowest byte.
     @inline(__always)
     private static func sideBySide(_ marks: UInt64) -> UInt64 { ((marks &>> 7) &* 0x0102_0408_1020_4080) &>> 56 }
-
-    /// The first byte from `start` on that interrupts a JSON string's plain text, or the end.
-    static func endOfPlainText(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        var index = start
-        while index &+ 8 <= bytes.count {
-            let marks = stringMarks(load(bytes, index))
-            if marks != 0 { return index &+ first(marks) }
-            index &+= 8
-        }
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
-            index &+= 1
-        }
-        return index
-    }
 }

@@ -9,7 +9,7 @@ package struct FieldFilter: Sendable {
     /// Adds a field by its name, in any case.
     package mutating func insert(_ name: String) {
         let bytes = name.utf8.map(FieldName.lowercase)
-        let field = bytes.withUnsafeBytes(FieldName.lookUp)
+        let field = bytes.withBytes(FieldName.lookUp)
         if field == .other { others.append(bytes) } else { known.insert(field) }
     }
 
@@ -22,7 +22,7 @@ package struct FieldFilter: Sendable {
 
     /// Whether a field of a received head is left out.
     @inline(__always)
-    func contains(_ field: HTTPHead.Field, in source: UnsafeRawBufferPointer) -> Bool {
+    func contains(_ field: HTTPHead.Field, in source: Bytes) -> Bool {
         if known.contains(field.known) { return true }
         guard field.known == .other else { return false }
         return others.contains { other in

@@ -1,9 +1,9 @@
-/// The header fields that this proxy looks at; everything else is `other` and is passed on unread.
+/// The header fields that this proxy looks at. All others are `other` and are passed on unread.
 package enum FieldName: UInt8, Sendable {
     case other
     // Framing and connection control
     case host, contentLength, transferEncoding, connection, expect, upgrade
-    // Other hop-by-hop fields (RFC 9110 section 7.6.1, and those older proxies remove)
+    // Other hop-by-hop fields (RFC 9110 section 7.6.1, and those that older proxies remove)
     case keepAlive, proxyConnection, te, trailer, proxyAuthenticate, proxyAuthorization
     // Fields that are rewritten or read
     case authorization, apiKey, contentType, contentEncoding, accelBuffering, origin
@@ -15,11 +15,11 @@ package enum FieldName: UInt8, Sendable {
     // Our own answer fields: an engine cannot set them
     case balancerServer, balancerModel, balancerQueued, balancerAttempts
 
-    /// True for fields that end at this hop whatever `Connection` says.
-    package var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
+    /// True for fields that are never passed on, whether `Connection` names them or not.
+    var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
-    /// Finds the name, whatever its case. All its bytes must be token characters.
-    static func lookUp(_ bytes: UnsafeRawBufferPointer) -> FieldName {
+    /// Finds the name, in upper or lower case. All its bytes must be token characters.
+    static func lookUp(_ bytes: Bytes) -> FieldName {
         switch bytes.count {
         case 2:
             if isName(bytes, "te") { return .te }
@@ -82,11 +82,12 @@ package enum FieldName: UInt8, Sendable {
         return .other
     }
 
-    /// Compares a name, of which all bytes are token characters, with a lower-cased literal of the same length: bytes that differ in
-    /// the bit 0x20 alone are the two cases of a letter, or characters that no name here has.
+    /// Compares a name with a lower-case literal of the same length, ignoring case. All bytes of the name must be token
+    /// characters: among those, two that differ only in the bit 0x20 are the two cases of a letter, or characters that no name
+    /// here has.
     @inline(__always)
-    private static func isName(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
-        let name = UnsafeRawBufferPointer(start: lowercased.utf8Start, count: lowercased.utf8CodeUnitCount)
+    private static func isName(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
+        let name = Bytes(lowercased)
         let count = bytes.count
         if count < 8 {
             for index in 0..<count where bytes[index] | 0x20 != name[index] | 0x20 { return false }
@@ -95,18 +96,25 @@ package enum FieldName: UInt8, Sendable {
         let lowercase: UInt64 = 0x2020_2020_2020_2020
         var index = 0
         while index &+ 8 <= count {
-            guard EightBytes.load(bytes, index) | lowercase == EightBytes.load(name, index) | lowercase else { return false }
+            guard bytes.loadEight(index) | lowercase == name.loadEight(index) | lowercase else { return false }
             index &+= 8
         }
-        // The last eight, of which some may have been compared already.
-        return EightBytes.load(bytes, count &- 8) | lowercase == EightBytes.load(name, count &- 8) | lowercase
+        // The last eight bytes overlap with the ones before unless the length is a multiple of eight.
+        return bytes.loadEight(count &- 8) | lowercase == name.loadEight(count &- 8) | lowercase
     }
 
-    /// Compares with an already lower-cased literal.
-    static func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ lowercased: StaticString) -> Bool {
-        guard bytes.count == lowercased.utf8CodeUnitCount else { return false }
-        for index in 0..<bytes.count where lowercase(bytes[index]) != lowercased.utf8Start[index] { return false }
+    /// Whether the bytes are the lower-case literal, ignoring their case.
+    static func equalIgnoringCase(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
+        let lowercased = Bytes(lowercased)
+        guard bytes.count == lowercased.count else { return false }
+        for index in 0..<bytes.count where lowercase(bytes[index]) != lowercased[index] { return false }
         return true
+    }
+
+    /// Whether the bytes begin with the lower-case literal, ignoring their case.
+    static func hasPrefix(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
+        bytes.count >= lowercased.utf8CodeUnitCount
+            && equalIgnoringCase(bytes.extracting(..<lowercased.utf8CodeUnitCount), lowercased)
     }
 
     @inline(__always)
@@ -115,7 +123,7 @@ package enum FieldName: UInt8, Sendable {
     }
 }
 
-/// Some of the known fields, one bit each.
+/// A set of known fields, one bit for each.
 package struct FieldSet: Sendable {
     private var bits: UInt64 = 0
 
@@ -133,21 +141,17 @@ package struct FieldSet: Sendable {
 
     package func isDisjoint(with other: FieldSet) -> Bool { bits & other.bits == 0 }
 
-    /// Fields that end at this hop whatever `Connection` says.
+    /// Fields that are never passed on, whether `Connection` names them or not.
     package static let hopByHop = FieldSet(
         .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade, .proxyAuthenticate,
         .proxyAuthorization)
 }
 
 extension RawSpan {
-    /// Whether these bytes begin with one of the texts, which are in lower case.
+    /// Whether these bytes begin with one of the lower-case texts, ignoring their own case.
     package func hasPrefixIgnoringCase(anyOf prefixes: [StaticString]) -> Bool {
-        withUnsafeBytes { bytes in
-            prefixes.contains { prefix in
-                bytes.count >= prefix.utf8CodeUnitCount
-                    && FieldName.equalIgnoringCase(
-                        UnsafeRawBufferPointer(rebasing: bytes[..<prefix.utf8CodeUnitCount]), prefix)
-            }
+        withBytes { bytes in
+            prefixes.contains { FieldName.hasPrefix(bytes, $0) }
         }
     }
 }

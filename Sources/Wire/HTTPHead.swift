@@ -1,12 +1,13 @@
-/// The parsed shape of one HTTP/1 head: ranges into the received bytes, and the few facts that framing needs.
+/// One parsed HTTP/1 head: ranges into the received bytes, and the facts that body framing needs.
 ///
-/// Nothing is copied, not even this value by accident. It is meant to be reused (`parseRequest` again on the same variable), so that
-/// a connection allocates its field list once. What two parsers could read differently is refused.
+/// Parsing copies no bytes. A value is meant to be reused: calling `parseRequest` again on the same variable keeps the memory of
+/// its field list, so a connection allocates that list once. It is not copyable, so it cannot be copied by accident. A head that
+/// two parsers could read differently is refused.
 package struct HTTPHead: ~Copyable, Sendable {
-    /// More header fields than this are refused.
-    package static let maximumFields = 200
+    /// A head with more fields is refused.
+    static let maximumFields = 200
 
-    /// Room that is made at once.
+    /// Fields for which memory is reserved at first.
     private static let usualFields = 12
 
     /// One header line, as offsets into the head's bytes.
@@ -21,29 +22,29 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     /// How the message says that its body ends.
     package enum Framing: Equatable, Sendable {
-        /// Nothing was said: no body for a request, until the connection closes for an answer.
+        /// Neither `Content-Length` nor `Transfer-Encoding`: a request then has no body, and an answer's body ends with the connection.
         case unstated
         case length(Int)
         case chunked
     }
 
     package private(set) var fields: [Field] = []
-    /// The known names among them.
+    /// The known names among `fields`.
     package private(set) var present = FieldSet()
     /// `1` for HTTP/1.1, `0` for HTTP/1.0.
     package private(set) var minorVersion = 1
     package private(set) var framing = Framing.unstated
-    /// Tokens of `Connection`.
-    package private(set) var saysClose = false
-    package private(set) var saysKeepAlive = false
+    /// `Connection` has this token.
+    private(set) var saysClose = false
+    private(set) var saysKeepAlive = false
     package private(set) var saysUpgrade = false
-    /// `Connection` names a field besides `close`, `keep-alive` and `upgrade`: those must be removed as well.
-    package private(set) var namesConnectionFields = false
+    /// `Connection` has other tokens than `close`, `keep-alive` and `upgrade`: names of fields that must not be passed on.
+    private(set) var namesConnectionFields = false
     package private(set) var expectsContinue = false
     /// The first byte after the request or status line.
     package private(set) var fieldsStart = 0
     /// The first byte of the empty line.
-    package private(set) var fieldsEnd = 0
+    private(set) var fieldsEnd = 0
 
     // Requests only.
     package private(set) var method = 0..<0
@@ -53,7 +54,7 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     package init() {}
 
-    /// Whether the sender wants the connection to live on after this message.
+    /// Whether the sender wants the connection kept open after this message.
     package var isPersistent: Bool { minorVersion == 1 ? !saysClose : saysKeepAlive && !saysClose }
 
     /// The first field of that name.
@@ -65,15 +66,15 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     /// Parses a whole request head (with its empty line, as `HeadEndScanner` found it).
     package mutating func parseRequest(_ bytes: RawSpan) throws(HeadProblem) {
-        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: true) }) { throw problem }
+        if let problem = bytes.withBytes({ parse($0, asRequest: true) }) { throw problem }
     }
 
     /// Parses a whole answer head.
     package mutating func parseAnswer(_ bytes: RawSpan) throws(HeadProblem) {
-        if let problem = bytes.withUnsafeBytes({ parse($0, asRequest: false) }) { throw problem }
+        if let problem = bytes.withBytes({ parse($0, asRequest: false) }) { throw problem }
     }
 
-    private mutating func parse(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+    private mutating func parse(_ bytes: Bytes, asRequest: Bool) -> HeadProblem? {
         if fields.isEmpty { fields.reserveCapacity(Self.usualFields) } else { fields.removeAll(keepingCapacity: true) }
         present = FieldSet()
         framing = .unstated
@@ -91,13 +92,13 @@ package struct HTTPHead: ~Copyable, Sendable {
 // MARK: - First lines
 
 extension HTTPHead {
-    private mutating func requestLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func requestLine(_ bytes: Bytes) -> HeadProblem? {
         var index = 0
         while index < bytes.count, bytes[index].isTokenCharacter { index += 1 }
         guard index > 0, index <= 32, index < bytes.count, bytes[index] == 0x20 else { return .badRequestLine }
         method = 0..<index
         let targetStart = index + 1
-        index = endOfTarget(bytes, from: targetStart)
+        index = EightBytes.endOfTarget(bytes, from: targetStart)
         guard index < bytes.count, bytes[index] == 0x20 else {
             let isPartOfTarget = index < bytes.count && (bytes[index] >= 0x7F || bytes[index] == UInt8(ascii: "#"))
             return isPartOfTarget ? .badTarget : .badRequestLine
@@ -110,25 +111,13 @@ extension HTTPHead {
         minorVersion = version
         fieldsStart = index + 11
         guard bytes.count >= fieldsStart, bytes[index + 9] == 0x0D else { return .badRequestLine }
-        // A TRACE would show its sender the fields that were added for the server, its key among them; CONNECT is for forward
-        // proxies.
+        // The answer to a TRACE would show the client the fields that were added for the server, such as its key. CONNECT is for
+        // forward proxies.
         let isForbidden = isMethod(bytes, "TRACE") || isMethod(bytes, "CONNECT")
         return isForbidden ? .methodNotAllowed : nil
     }
 
-    /// The first byte from `start` on that cannot stand in a target: all but visible ASCII, and `#`.
-    private func endOfTarget(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        var index = start
-        while index &+ 8 <= bytes.count {
-            let marks = EightBytes.targetMarks(EightBytes.load(bytes, index))
-            if marks != 0 { return index &+ EightBytes.first(marks) }
-            index &+= 8
-        }
-        while index < bytes.count, bytes[index] > 0x20, bytes[index] < 0x7F, bytes[index] != UInt8(ascii: "#") { index &+= 1 }
-        return index
-    }
-
-    private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func statusLine(_ bytes: Bytes) -> HeadProblem? {
         guard let version = minorVersion(bytes, at: 0) else { return .unsupportedVersion }
         minorVersion = version
         guard bytes.count >= 14, bytes[8] == 0x20 else { return .badStatusLine }
@@ -148,16 +137,12 @@ extension HTTPHead {
         return fieldsStart <= bytes.count ? nil : .badStatusLine
     }
 
-    private func isMethod(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
-        guard method.count == name.utf8CodeUnitCount else { return false }
-        for index in 0..<method.count where bytes[index] != name.utf8Start[index] { return false }
-        return true
-    }
+    private func isMethod(_ bytes: Bytes, _ name: StaticString) -> Bool { bytes.extracting(method).equals(name) }
 
-    private func minorVersion(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
+    private func minorVersion(_ bytes: Bytes, at start: Int) -> Int? {
         guard start + 8 <= bytes.count else { return nil }
-        switch EightBytes.load(bytes, start) {
-        case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", its first byte the lowest
+        switch bytes.loadEight(start) {
+        case 0x312E_312F_5054_5448: return 1  // "HTTP/1.1", first byte lowest
         case 0x302E_312F_5054_5448: return 0
         default: return nil
         }
@@ -167,7 +152,7 @@ extension HTTPHead {
 // MARK: - Field lines
 
 extension HTTPHead {
-    private mutating func fieldLines(_ bytes: UnsafeRawBufferPointer) -> HeadProblem? {
+    private mutating func fieldLines(_ bytes: Bytes) -> HeadProblem? {
         var index = fieldsStart
         while index < bytes.count, bytes[index] != 0x0D {
             let nameStart = index
@@ -184,7 +169,7 @@ extension HTTPHead {
             while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
             guard fields.count < Self.maximumFields else { return .tooManyFields }
             index += 2
-            let known = FieldName.lookUp(UnsafeRawBufferPointer(rebasing: bytes[name]))
+            let known = FieldName.lookUp(bytes.extracting(name))
             present.insert(known)
             fields.append(Field(known: known, name: name, value: valueStart..<valueEnd, lineEnd: index))
         }
@@ -192,10 +177,10 @@ extension HTTPHead {
         return nil
     }
 
-    private func endOfFieldValue(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+    private func endOfFieldValue(_ bytes: Bytes, from start: Int) -> Int {
         var index = start
         while index &+ 8 <= bytes.count {
-            let marks = EightBytes.controlMarks(EightBytes.load(bytes, index))
+            let marks = EightBytes.controlMarks(bytes.loadEight(index))
             if marks == 0 {
                 index &+= 8
                 continue
@@ -208,12 +193,12 @@ extension HTTPHead {
         return index
     }
 
-    private mutating func checkFields(_ bytes: UnsafeRawBufferPointer, asRequest: Bool) -> HeadProblem? {
+    private mutating func checkFields(_ bytes: Bytes, asRequest: Bool) -> HeadProblem? {
         var hosts = 0
         var length: Int?
         var transferEncodings = 0
         for field in fields {
-            let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
+            let value = bytes.extracting(field.value)
             switch field.known {
             case .contentLength:
                 guard length == nil else { return .repeatedContentLength }
@@ -240,7 +225,7 @@ extension HTTPHead {
         return asRequest && hosts == 0 && minorVersion == 1 ? .missingHost : nil
     }
 
-    private func decimal(_ value: UnsafeRawBufferPointer) -> Int? {
+    private func decimal(_ value: Bytes) -> Int? {
         guard !value.isEmpty, value.count <= 18 else { return nil }
         var number = 0
         for byte in value {
@@ -250,12 +235,12 @@ extension HTTPHead {
         return number
     }
 
-    /// A registered name, an address, or an address in brackets, and an optional port; never a user or a path.
-    private func isHost(_ value: UnsafeRawBufferPointer) -> Bool {
+    /// Whether the value has only characters of a host name or address and a port: no user, no path.
+    private func isHost(_ value: Bytes) -> Bool {
         value.allSatisfy { $0.isHostCharacter }
     }
 
-    private mutating func readConnection(_ value: UnsafeRawBufferPointer) {
+    private mutating func readConnection(_ value: Bytes) {
         CommaList.forEach(in: value) { token in
             if FieldName.equalIgnoringCase(token, "close") {
                 saysClose = true
@@ -270,53 +255,14 @@ extension HTTPHead {
     }
 
     /// Whether `Connection` names this field, which must then not be passed on.
-    func connectionNames(_ name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Bool {
+    func connectionNames(_ name: Bytes, in bytes: Bytes) -> Bool {
         var found = false
         for field in fields where field.known == .connection {
-            CommaList.forEach(in: UnsafeRawBufferPointer(rebasing: bytes[field.value])) { token in
+            CommaList.forEach(in: bytes.extracting(field.value)) { token in
                 guard token.count == name.count else { return }
                 found = found || zip(token, name).allSatisfy { FieldName.lowercase($0) == FieldName.lowercase($1) }
             }
         }
         return found
     }
-}
-
-/// A field value that is a list separated by commas.
-enum CommaList {
-    /// Calls `body` with each element that is not empty, without the white space around it.
-    static func forEach(in value: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
-        var start = 0
-        while start <= value.count {
-            var end = start
-            while end < value.count, value[end] != UInt8(ascii: ",") { end += 1 }
-            var first = start
-            var last = end
-            while first < last, value[first] == 0x20 || value[first] == 0x09 { first += 1 }
-            while last > first, value[last - 1] == 0x20 || value[last - 1] == 0x09 { last -= 1 }
-            if first < last { body(UnsafeRawBufferPointer(rebasing: value[first..<last])) }
-            start = end + 1
-        }
-    }
-}
-
-extension UInt8 {
-    var isDigit: Bool { self >= UInt8(ascii: "0") && self <= UInt8(ascii: "9") }
-
-    /// RFC 9110 `tchar`: letters, digits and !#$%&'*+-.^_`|~, one bit each.
-    @inline(__always)
-    var isTokenCharacter: Bool {
-        let bits: UInt64 = self < 64 ? 0x03FF_6CFA_0000_0000 : self < 128 ? 0x57FF_FFFF_C7FF_FFFE : 0
-        return bits &>> UInt64(self & 63) & 1 == 1
-    }
-
-    /// Letters, digits and `.-_:[]%~`.
-    @inline(__always)
-    var isHostCharacter: Bool {
-        let bits: UInt64 = self < 64 ? 0x07FF_6020_0000_0000 : self < 128 ? 0x47FF_FFFE_AFFF_FFFE : 0
-        return bits &>> UInt64(self & 63) & 1 == 1
-    }
-
-    /// Visible characters, space, tab and bytes above ASCII.
-    var isFieldValueCharacter: Bool { self >= 0x20 && self != 0x7F || self == 0x09 }
 }

@@ -1,7 +1,7 @@
 /// A JSON document as an ordered tree, for the control plane: engine reports, own endpoints, model rules.
 ///
-/// Never used for a body that is only passed on: that path reads raw bytes (`RequestScanner`).
-/// Numbers keep their text, objects their order and their duplicates, so a document can be passed on unharmed.
+/// Bodies that are passed on are never read into a tree; `RequestScanner` reads their bytes. Numbers keep their text, and objects
+/// keep their order and duplicates, so that a document can be written again unchanged.
 package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
@@ -32,7 +32,7 @@ package enum JSON: Equatable, Sendable {
 
     package init(_ value: Int) { self = .number(String(value)) }
 
-    /// A number; what JSON cannot write (not a number, infinity) becomes null.
+    /// A number. NaN and infinity, which JSON cannot express, become null.
     package init(_ value: Double) { self = value.isFinite ? .number(String(value)) : .null }
 
     /// A string, or null when there is none.
@@ -44,7 +44,7 @@ package enum JSON: Equatable, Sendable {
         self = try reader.document()
     }
 
-    /// The last member of that name (the one that counts, as in every parser the engines use).
+    /// The last member of that name, which is the one that counts, as in every parser that the engines use.
     package subscript(name: String) -> JSON? { objectValue?.last { $0.name == name }?.value }
 
     package subscript(index: Int) -> JSON? {

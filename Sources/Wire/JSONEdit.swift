@@ -1,35 +1,18 @@
 /// Changes fields at the top level of a JSON object without touching any other byte.
+///
+/// The body is walked over once and no tree is built: the client decides how large it is and what is in it.
 package enum JSONEdit {
     /// Sets each field: an existing one is replaced (two objects are merged one level deep), a new one is added at the
     /// end. Of two fields with one name the last one counts. `body` must be a valid JSON document; anything but an object
     /// is returned unchanged.
     package static func setting(_ fields: [JSON.Member], in body: [UInt8]) -> [UInt8] {
-        guard let members = topLevelMembers(body) else { return body }
-        var edits: [(range: Range<Int>, bytes: [UInt8])] = []
-        var added: [JSON.Member] = []
-        for (index, field) in fields.enumerated() where !fields[(index + 1)...].contains(where: { $0.name == field.name }) {
-            // With duplicates the last one counts: that is the one to change.
-            guard let known = members.values.last(where: { $0.name == field.name }) else {
-                added.append(field)
-                continue
-            }
-            let old = try? JSON(parsing: Array(body[known.value]))
-            edits.append((known.value, merged(old, with: field.value).bytes))
-        }
-        if !added.isEmpty {
-            var text: [UInt8] = []
-            for (index, field) in added.enumerated() {
-                if index > 0 || !members.values.isEmpty { text.append(UInt8(ascii: ",")) }
-                text += JSON.string(field.name).bytes
-                text.append(UInt8(ascii: ":"))
-                text += field.value.bytes
-            }
-            edits.append((members.end..<members.end, text))
-        }
+        var edits = body.withBytes { Self.edits(setting: fields, in: $0, from: 0, mergesObjects: true) }
+        guard !edits.isEmpty else { return body }
+        edits.sort { $0.range.lowerBound < $1.range.lowerBound }
         var output: [UInt8] = []
         output.reserveCapacity(body.count + edits.reduce(0) { $0 + $1.bytes.count })
         var position = 0
-        for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+        for edit in edits {
             output.append(contentsOf: body[position..<edit.range.lowerBound])
             output.append(contentsOf: edit.bytes)
             position = edit.range.upperBound
@@ -38,86 +21,134 @@ package enum JSONEdit {
         return output
     }
 
-    private static func merged(_ old: JSON?, with new: JSON) -> JSON {
-        guard case .object(var members) = old, case .object(let additions) = new else { return new }
-        for addition in additions {
-            members.removeAll { $0.name == addition.name }
-            members.append(addition)
-        }
-        return .object(members)
+    private struct Edit {
+        var range: Range<Int>
+        var bytes: [UInt8]
     }
 
-    private struct Members {
-        var values: [(name: String, value: Range<Int>)] = []
-        /// Where a further member would be written: right before the closing brace.
-        var end = 0
-    }
-
-    /// Walks over a valid document; nil when it is no object.
-    private static func topLevelMembers(_ body: [UInt8]) -> Members? {
-        var members = Members()
-        var index = 0
-        func skipSpace() {
-            while index < body.count, [0x20, 0x09, 0x0A, 0x0D].contains(body[index]) { index += 1 }
+    /// What has to be changed in the object that begins at `start`; nothing when none begins there.
+    private static func edits(
+        setting fields: [JSON.Member], in body: Bytes, from start: Int, mergesObjects: Bool
+    ) -> [Edit] {
+        var last: [JSON.Member] = []
+        for (index, field) in fields.enumerated() where !fields[(index + 1)...].contains(where: { $0.name == field.name }) {
+            last.append(field)
         }
-        func skipString() {
-            index += 1
-            while index < body.count, body[index] != UInt8(ascii: "\"") {
-                index += body[index] == UInt8(ascii: "\\") ? 2 : 1
-            }
-            index += 1
-        }
-        func skipValue() {
-            var depth = 0
-            while index < body.count {
-                switch body[index] {
-                case UInt8(ascii: "\""):
-                    skipString()
-                    if depth == 0 { return }
-                    continue
-                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-                case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                    if depth == 0 { return }
-                    depth -= 1
-                    if depth == 0 {
-                        index += 1
-                        return
-                    }
-                case UInt8(ascii: ",") where depth == 0, 0x20 where depth == 0, 0x09 where depth == 0,
-                    0x0A where depth == 0, 0x0D where depth == 0:
-                    return
-                default: break
+        var walk = ObjectWalk(body, from: start, names: last.map(\.name))
+        guard walk.run() else { return [] }
+        var edits: [Edit] = []
+        var added: [UInt8] = []
+        for (field, value) in zip(last, walk.values) {
+            if let value {
+                if mergesObjects, case .object(let members) = field.value, body[value.lowerBound] == UInt8(ascii: "{") {
+                    edits += Self.edits(setting: members, in: body, from: value.lowerBound, mergesObjects: false)
+                } else {
+                    edits.append(Edit(range: value, bytes: field.value.bytes))
                 }
-                index += 1
+            } else {
+                if !added.isEmpty || !walk.isEmpty { added.append(UInt8(ascii: ",")) }
+                added += JSON.string(field.name).bytes
+                added.append(UInt8(ascii: ":"))
+                added += field.value.bytes
             }
         }
+        if !added.isEmpty { edits.append(Edit(range: walk.end..<walk.end, bytes: added)) }
+        return edits
+    }
+}
+
+/// Finds the values of a few members of an object in a valid document.
+private struct ObjectWalk {
+    private let body: Bytes
+    private let names: [[UInt8]]
+    private var index: Int
+    /// For each name the value of the last member that has it, because with duplicates that is the one that counts.
+    private(set) var values: [Range<Int>?]
+    /// The object has no members at all.
+    private(set) var isEmpty = true
+    /// Where a further member would be written: right before the closing brace.
+    private(set) var end = 0
+
+    init(_ body: Bytes, from start: Int, names: [String]) {
+        self.body = body
+        self.names = names.map { Array($0.utf8) }
+        index = start
+        values = Array(repeating: nil, count: names.count)
+    }
+
+    /// False when no object begins here or it does not end.
+    mutating func run() -> Bool {
         skipSpace()
-        guard index < body.count, body[index] == UInt8(ascii: "{") else { return nil }
-        index += 1
+        guard take(UInt8(ascii: "{")) else { return false }
         while true {
             skipSpace()
-            guard index < body.count else { return nil }
+            guard index < body.count else { return false }
             if body[index] == UInt8(ascii: "}") {
-                members.end = index
-                return members
+                end = index
+                return true
             }
-            if body[index] == UInt8(ascii: ",") {
-                index += 1
-                continue
-            }
-            let nameStart = index + 1
-            guard body[index] == UInt8(ascii: "\"") else { return nil }
-            skipString()
-            guard index <= body.count, let name = JSONString.decode(body[nameStart..<max(nameStart, index - 1)]) else {
-                return nil
-            }
+            if take(UInt8(ascii: ",")) { continue }
+            guard let name = string() else { return false }
+            isEmpty = false
             skipSpace()
             index += 1  // the colon
             skipSpace()
-            let valueStart = index
+            let start = index
             skipValue()
-            guard index > valueStart, index <= body.count else { return nil }
-            members.values.append((name, valueStart..<index))
+            guard index > start, index <= body.count else { return false }
+            if let wanted = position(of: name) { values[wanted] = start..<index }
+        }
+    }
+
+    private func position(of name: Range<Int>) -> Int? {
+        let raw = body.extracting(name)
+        if !raw.contains(UInt8(ascii: "\\")) { return names.firstIndex { $0.elementsEqual(raw) } }
+        guard let decoded = JSONString.decode(raw) else { return nil }
+        return names.firstIndex { $0.elementsEqual(decoded.utf8) }
+    }
+
+    private mutating func take(_ byte: UInt8) -> Bool {
+        guard index < body.count, body[index] == byte else { return false }
+        index += 1
+        return true
+    }
+
+    private mutating func skipSpace() {
+        while index < body.count, body[index].isJSONSpace { index += 1 }
+    }
+
+    /// The text of the string that begins here, which is passed over; nil when there is none or it does not end.
+    private mutating func string() -> Range<Int>? {
+        guard take(UInt8(ascii: "\"")) else { return nil }
+        let start = index
+        while true {
+            index = StringText.end(body, from: index)
+            guard index < body.count else { return nil }
+            if take(UInt8(ascii: "\"")) { return start..<(index - 1) }
+            index += body[index] == UInt8(ascii: "\\") ? 2 : 1
+        }
+    }
+
+    private mutating func skipValue() {
+        var depth = 0
+        while index < body.count {
+            switch body[index] {
+            case UInt8(ascii: "\""):
+                guard string() != nil, depth > 0 else { return }
+                continue
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if depth == 0 { return }
+                depth -= 1
+                if depth == 0 {
+                    index += 1
+                    return
+                }
+            case UInt8(ascii: ",") where depth == 0: return
+            case let byte where depth == 0 && byte.isJSONSpace: return
+            default: break
+            }
+            index += 1
         }
     }
 }

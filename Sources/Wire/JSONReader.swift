@@ -1,4 +1,4 @@
-/// Reads one JSON document of the control plane into a tree; strict (RFC 8259), at most 128 levels deep.
+/// Reads one JSON document of the control plane into a tree. It is strict (RFC 8259) and accepts at most 128 levels.
 struct JSONReader {
     static let maximumDepth = 128
 

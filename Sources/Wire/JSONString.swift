@@ -1,9 +1,27 @@
 /// The text inside a JSON string's quotes.
 package enum JSONString {
-    /// Resolves escapes. Nil when an escape or the UTF-8 is malformed; a lone surrogate becomes U+FFFD,
-    /// as in the engines' parsers that accept it.
-    package static func decode(_ raw: some Collection<UInt8>) -> String? {
+    /// Resolves escapes. Returns nil when an escape or the UTF-8 is malformed. A lone surrogate becomes U+FFFD, as in the parsers
+    /// of those engines that accept one.
+    static func decode(_ raw: some Collection<UInt8>) -> String? {
         var output: [UInt8] = []
+        return unescape(raw, into: &output) == .whole ? String(validating: output, as: UTF8.self) : nil
+    }
+
+    /// The same for text that was cut off anywhere. An incomplete escape or character at the end is left out.
+    static func decodeBeginning(_ raw: some Collection<UInt8>) -> String? {
+        var output: [UInt8] = []
+        guard unescape(raw, into: &output) != .malformed else { return nil }
+        for missing in 0..<4 {
+            if let text = String(validating: output.dropLast(missing), as: UTF8.self) { return text }
+        }
+        return nil
+    }
+
+    private enum Escapes {
+        case whole, cutOff, malformed
+    }
+
+    private static func unescape(_ raw: some Collection<UInt8>, into output: inout [UInt8]) -> Escapes {
         output.reserveCapacity(raw.count)
         var iterator = raw.makeIterator()
         var pendingHigh: UInt32?
@@ -13,11 +31,12 @@ package enum JSONString {
                 output.append(byte)
                 continue
             }
-            guard let kind = iterator.next() else { return nil }
+            guard let kind = iterator.next() else { return .cutOff }
             if kind == UInt8(ascii: "u") {
                 var unit: UInt32 = 0
                 for _ in 0..<4 {
-                    guard let digit = iterator.next(), let value = hexadecimalValue(digit) else { return nil }
+                    guard let digit = iterator.next() else { return .cutOff }
+                    guard let value = hexadecimalValue(digit) else { return .malformed }
                     unit = unit << 4 | UInt32(value)
                 }
                 if let high = pendingHigh, (0xDC00...0xDFFF).contains(unit) {
@@ -37,11 +56,11 @@ package enum JSONString {
             case UInt8(ascii: "n"): output.append(0x0A)
             case UInt8(ascii: "r"): output.append(0x0D)
             case UInt8(ascii: "t"): output.append(0x09)
-            default: return nil
+            default: return .malformed
             }
         }
         flush(&pendingHigh, &output)
-        return String(validating: output, as: UTF8.self)
+        return .whole
     }
 
     /// The value of one hexadecimal digit.

@@ -28,11 +28,11 @@ package struct PrometheusText: Sendable {
         }
     }
 
-    /// How often a measured value fell between which bounds.
+    /// How many measured values lie between which bounds.
     package struct Histogram: Sendable {
         /// In ascending order, without infinity. A value belongs to the first bound that it does not exceed.
         package var upperBounds: [Double]
-        /// How many values belong to each bound (not cumulative), and last those above all bounds: one more than bounds.
+        /// How many values belong to each bound (not cumulative), and as the last number how many exceed all bounds.
         package var counts: [Int]
         /// The sum of all values, in the metric's unit.
         package var sum: Double
@@ -159,7 +159,7 @@ private func isMetricName(_ name: String) -> Bool {
     isName(name, also: UInt8(ascii: ":"))
 }
 
-/// `[a-zA-Z_][a-zA-Z0-9_]*`, but for names that begin with two underscores: those are Prometheus' own.
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, except names that begin with two underscores: those are reserved for Prometheus.
 private func isLabelName(_ name: String) -> Bool {
     isName(name, also: nil) && !name.hasPrefix("__")
 }
@@ -176,7 +176,7 @@ private func isName(_ name: String, also extra: UInt8?) -> Bool {
     }
 }
 
-/// With backslashes before backslashes and line feeds, and before quotes in label values.
+/// Backslashes and line feeds are escaped, and in label values quotes too.
 private func escaped(_ text: String, quotes: Bool) -> String {
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {

@@ -1,46 +1,40 @@
-/// What routing wants to know of a request body.
+/// What routing needs to know about a request body.
 package struct RequestFacts: Equatable, Sendable {
-    /// The top-level `model`, decoded. With duplicates the last one counts, as in the engines' parsers.
+    /// The top-level `model`, decoded. Of several the last one counts, as in the engines' parsers.
     package var model: String?
-    /// Where the value of `model` lies in the body, quotes included.
+    /// The bytes of the value of `model` in the body; in JSON including its quotes.
     package var modelRange: Range<Int>?
-    /// Top-level `stream`; nil when it is not said (Ollama then streams, OpenAI does not).
+    /// The top-level `stream`; nil when the body has none. Ollama then streams, OpenAI does not.
     package var stream: Bool?
     package var user: String?
     package var promptCacheKey: String?
-    /// The texts of system messages, as ranges of raw string contents (escapes unresolved), in order.
+    /// The ranges of the texts of system messages in the body, in order. Escapes in them are not resolved.
     package var systemTexts: [Range<Int>] = []
     /// In bytes.
     package var bodyLength = 0
 
     package init() {}
 
-    /// The decoded system texts joined by newlines, looking at no more than `limit` bytes of the body.
+    /// The decoded system texts, joined by newlines. At most `limit` bytes of the body are decoded.
     package func systemText(in body: RawSpan, limit: Int) -> String {
         var budget = limit
         var parts: [String] = []
-        body.withUnsafeBytes { bytes in
+        body.withBytes { bytes in
             for range in systemTexts where budget > 0 && range.upperBound <= bytes.count {
                 let end = min(range.upperBound, range.lowerBound + budget)
                 budget -= end - range.lowerBound
-                let raw = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound..<end])
-                // A text that was cut may end inside an escape or a character: leave the tail out.
-                for cut in 0..<min(12, raw.count + 1) {
-                    if let text = JSONString.decode(raw.dropLast(cut)) {
-                        parts.append(text)
-                        break
-                    }
-                    if end == range.upperBound { break }
-                }
+                let raw = bytes.extracting(range.lowerBound..<end)
+                let text = end == range.upperBound ? JSONString.decode(raw) : JSONString.decodeBeginning(raw)
+                if let text { parts.append(text) }
             }
         }
         return parts.joined(separator: "\n")
     }
 }
 
-/// Why a body is not the JSON it claims to be.
+/// Why a body is not the JSON document or form that it claims to be.
 package struct RequestScanProblem: Error, Equatable, Sendable {
     package let message: String
-    /// The byte of the body at which it was noticed.
+    /// The offset in the body at which the problem was found.
     package let offset: Int
 }

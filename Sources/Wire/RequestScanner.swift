@@ -1,20 +1,23 @@
-/// One pass over the raw bytes of a JSON request body: validates it and picks out what routing needs.
+/// Validates a JSON request body and finds what routing needs, in one pass over its bytes.
 ///
-/// Bytes may come in pieces of any size. No tree is built and nothing is copied but the few short values of interest.
-/// Only the top level counts: the same key deeper down, inside a string, or spelled with escapes is told apart.
+/// The body may arrive in pieces of any size. No tree is built, and only the few short values of interest are copied. Only keys
+/// at the top level count: the same key in a nested object or inside a string does not, and a key that is written with escapes
+/// does.
 package struct RequestScanner: Sendable {
-    /// Deeper nesting is refused (engines' own parsers give up earlier or later; nobody sends this).
-    package static let maximumDepth = 512
-    /// A longer `model` is refused.
-    package static let maximumModelLength = 1024
-    /// So many system texts are remembered.
-    private static let maximumSystemTexts = 64
+    /// Levels of nesting. A deeper body is refused.
+    static let maximumDepth = 512
+    /// Bytes of `model`. A longer one is refused.
+    static let maximumModelLength = 1024
+    /// Bytes of a key or another value of interest, as they stand in the body. A longer one is ignored.
+    static let maximumCapturedLength = 8 * maximumModelLength
+    /// System texts that are remembered. Further ones are ignored.
+    static let maximumSystemTexts = 64
 
     package private(set) var facts = RequestFacts()
 
     private var state = State.value
     private var depth = 0
-    /// One bit a level: set when that level is an object.
+    /// One bit for each level: set for an object, clear for an array.
     private var levels = InlineArray<8, UInt64>(repeating: 0)
     /// Bytes of the body before the piece at hand.
     private var offset = 0
@@ -27,15 +30,15 @@ package struct RequestScanner: Sendable {
     private var unicodeDigits = 0
     private var utf8 = UTF8Tail()
 
-    // What the string at hand is, and its first bytes.
+    // The current string.
     private var isKey = false
     private var captures = false
     private var stringStart = 0
-    /// Raw contents of the captured string that came in earlier pieces.
+    /// What earlier pieces contained of the captured string, with escapes unresolved.
     private var carried: [UInt8] = []
     private var carriedTooLong = false
 
-    // Where we are, as far as it matters.
+    // The keys on the way to the current value, as far as they matter.
     private var topKey = Key.other
     private var messageKey = Key.other
     private var partKey = Key.other
@@ -45,9 +48,9 @@ package struct RequestScanner: Sendable {
 
     package init() {}
 
-    /// Ready for the next body; keeps its buffers.
+    /// Prepares for the next body and keeps allocated memory.
     package mutating func reset() {
-        // Whatever else there is was set by the last body where it began, and is by the next one.
+        // The other properties are set before they are used.
         facts = RequestFacts()
         state = .value
         depth = 0
@@ -64,13 +67,13 @@ package struct RequestScanner: Sendable {
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
-    /// Looks at the next piece. False as soon as the body cannot be valid JSON any more.
+    /// Reads the next piece. Returns false as soon as the body cannot be valid JSON any more.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
-        bytes.withUnsafeBytes { feed($0) }
+        bytes.withBytes { feed($0) }
     }
 
-    /// The body has ended.
+    /// The body has ended. Returns what was found; throws when the body was no valid JSON document or one that is refused.
     package mutating func finish() throws(RequestScanProblem) -> RequestFacts {
         if let problem { throw problem }
         if state.canEndNumber, depth == 0 { state = .done }
@@ -102,7 +105,7 @@ package struct RequestScanner: Sendable {
     private enum Key: UInt8, Sendable {
         case other, model, stream, user, promptCacheKey, messages, system, role, content, text
 
-        init(_ raw: UnsafeRawBufferPointer) {
+        init(_ raw: Bytes) {
             switch raw.count {
             case 4 where raw.equals("role"): self = .role
             case 4 where raw.equals("text"): self = .text
@@ -135,7 +138,7 @@ package struct RequestScanner: Sendable {
 // MARK: - The walk
 
 extension RequestScanner {
-    private mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    private mutating func feed(_ bytes: Bytes) -> Bool {
         if problem != nil { return false }
         var index = 0
         while index < bytes.count {
@@ -154,8 +157,8 @@ extension RequestScanner {
         return true
     }
 
-    /// Consumes one byte; false when the grammar forbids it.
-    private mutating func step(_ byte: UInt8, _ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    /// Reads one byte. Returns false when the grammar does not allow it here.
+    private mutating func step(_ byte: UInt8, _ bytes: Bytes, _ index: Int) -> Bool {
         switch state {
         case .string:
             if !utf8.isComplete { return utf8.take(byte) }
@@ -184,10 +187,10 @@ extension RequestScanner {
             if unicodeDigits == 4 { state = .string }
             return JSONString.hexadecimalValue(byte) != nil
         case .literal:
-            let text = literal.text
-            guard byte == text.utf8Start[literalIndex] else { return false }
+            let text = Bytes(literal.text)
+            guard byte == text[literalIndex] else { return false }
             literalIndex += 1
-            if literalIndex == text.utf8CodeUnitCount { literalEnded() }
+            if literalIndex == text.count { literalEnded() }
             return true
         case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done:
             return byte.isJSONSpace ? true : structure(byte, index)
@@ -309,7 +312,7 @@ extension RequestScanner {
 // MARK: - Strings of interest
 
 extension RequestScanner {
-    /// Whether the text of the string value that begins now is of interest.
+    /// Whether the string value that begins now has to be captured.
     private var wantsValue: Bool {
         switch depth {
         case 1:
@@ -330,18 +333,18 @@ extension RequestScanner {
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
-    /// Keeps the part of a captured string that lies in this piece.
-    private mutating func carry(_ bytes: UnsafeRawBufferPointer, end: Int) {
+    /// Keeps this piece's part of the captured string.
+    private mutating func carry(_ bytes: Bytes, end: Int) {
         let start = max(0, stringStart + 1 - offset)
         guard start < end else { return }
-        guard carried.count + end - start <= 8 * Self.maximumModelLength else {
+        guard carried.count + end - start <= Self.maximumCapturedLength else {
             carriedTooLong = true
             return
         }
         carried.append(bytes, start..<end)
     }
 
-    private mutating func stringEnded(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    private mutating func stringEnded(_ bytes: Bytes, _ index: Int) -> Bool {
         state = isKey ? .colon : depth == 0 ? .done : .afterValue
         guard captures else {
             if !isKey { noteSystemText(end: offset + index) }
@@ -350,23 +353,23 @@ extension RequestScanner {
         captures = false
         let isWhole = stringStart >= offset && carried.isEmpty
         if !isWhole { carry(bytes, end: index) }
-        if carriedTooLong {
+        if carriedTooLong || offset + index - stringStart - 1 > Self.maximumCapturedLength {
             if isKey { setKey(.other) } else { return longValue(index) }
             return true
         }
         if isWhole {
-            return captured(UnsafeRawBufferPointer(rebasing: bytes[(stringStart + 1 - offset)..<index]), index)
+            return captured(bytes.extracting((stringStart + 1 - offset)..<index), index)
         }
         let kept = carried
-        return kept.withUnsafeBytes { captured($0, index) }
+        return kept.withBytes { captured($0, index) }
     }
 
-    private mutating func captured(_ raw: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    private mutating func captured(_ raw: Bytes, _ index: Int) -> Bool {
         let hasEscapes = raw.contains(UInt8(ascii: "\\"))
         if isKey {
             if hasEscapes {
                 let decoded = Array((JSONString.decode(raw) ?? "").utf8)
-                decoded.withUnsafeBytes { setKey(Key($0)) }
+                decoded.withBytes { setKey(Key($0)) }
             } else {
                 setKey(Key(raw))
             }
@@ -404,7 +407,7 @@ extension RequestScanner {
         }
     }
 
-    /// A value of this top-level key begins: an earlier one with the same name counts no more.
+    /// A value of this top-level key begins, so an earlier value of the same key no longer counts.
     private mutating func forget(_ key: Key) {
         switch key {
         case .model:
@@ -425,7 +428,7 @@ extension RequestScanner {
         state = depth == 0 ? .done : .afterValue
     }
 
-    /// Remembers where the string that just ended lies, if it is (or may be) the text of a system message.
+    /// Remembers the range of the string that has just ended if it is, or may turn out to be, the text of a system message.
     private mutating func noteSystemText(end: Int) {
         let range = (stringStart + 1)..<end
         switch (depth, topKey) {
@@ -437,53 +440,5 @@ extension RequestScanner {
             if messageTexts.count + facts.systemTexts.count < Self.maximumSystemTexts { messageTexts.append(range) }
         default: break
         }
-    }
-}
-
-/// The bytes that must still follow a first byte of a UTF-8 sequence.
-private struct UTF8Tail: Sendable {
-    private var remaining = 0
-    private var lowest: UInt8 = 0x80
-    private var highest: UInt8 = 0xBF
-
-    var isComplete: Bool { remaining == 0 }
-
-    /// Takes a first byte of two or more (RFC 3629 section 4); false when no sequence begins so.
-    mutating func begin(_ byte: UInt8) -> Bool {
-        lowest = 0x80
-        highest = 0xBF
-        switch byte {
-        case 0xC2...0xDF: remaining = 1
-        case 0xE0...0xEF:
-            remaining = 2
-            if byte == 0xE0 { lowest = 0xA0 }
-            if byte == 0xED { highest = 0x9F }
-        case 0xF0...0xF4:
-            remaining = 3
-            if byte == 0xF0 { lowest = 0x90 }
-            if byte == 0xF4 { highest = 0x8F }
-        default: return false
-        }
-        return true
-    }
-
-    mutating func take(_ byte: UInt8) -> Bool {
-        guard byte >= lowest, byte <= highest else { return false }
-        lowest = 0x80
-        highest = 0xBF
-        remaining -= 1
-        return true
-    }
-}
-
-extension UInt8 {
-    fileprivate var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
-}
-
-extension UnsafeRawBufferPointer {
-    fileprivate func equals(_ literal: StaticString) -> Bool {
-        guard count == literal.utf8CodeUnitCount else { return false }
-        for index in 0..<count where self[index] != literal.utf8Start[index] { return false }
-        return true
     }
 }

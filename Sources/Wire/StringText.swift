@@ -1,16 +1,16 @@
-/// Passes over the text of a JSON string, which is most of every request body.
+/// Skips the text of a JSON string. Most of a request body is such text.
 enum StringText {
     private static let quote = UInt8(ascii: "\"")
     private static let backslash = UInt8(ascii: "\\")
 
-    /// The first byte from `start` on that the caller has to look at itself: the closing quote, something that is not allowed, or
-    /// an escape or a character of which these bytes have only a part. Their count when there is none.
-    static func end(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+    /// The first byte from `start` on that the caller has to look at: the closing quote, a byte that is not allowed, or an escape
+    /// or character that these bytes do not contain whole. Returns the end when there is none.
+    static func end(_ bytes: Bytes, from start: Int) -> Int {
         var index = start
-        // Most strings are short: names and roles.
+        // Most strings are short, such as keys and roles.
         let nearby = min(bytes.count, start &+ 32)
         while index &+ 8 <= nearby {
-            let marks = EightBytes.stringMarks(EightBytes.load(bytes, index))
+            let marks = EightBytes.stringMarks(bytes.loadEight(index))
             if marks == 0 {
                 index &+= 8
                 continue
@@ -42,16 +42,16 @@ enum StringText {
         return index
     }
 
-    /// Behind the escape or the characters beyond ASCII at `index`; nil when the caller has to look.
+    /// The index behind the escape or the characters above ASCII at `index`; nil when the caller has to look at it.
     @inline(__always)
-    private static func passed(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passed(_ bytes: Bytes, _ index: Int) -> Int? {
         let byte = bytes[index]
         if byte == backslash { return passedEscape(bytes, index) }
         return byte >= 0x80 ? passedCharacters(bytes, index) : nil
     }
 
     @inline(__always)
-    private static func passedEscape(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    private static func passedEscape(_ bytes: Bytes, _ index: Int) -> Int? {
         guard index &+ 1 < bytes.count else { return nil }
         switch bytes[index &+ 1] {
         case UInt8(ascii: "n"), quote, backslash, UInt8(ascii: "t"), UInt8(ascii: "/"), UInt8(ascii: "r"), UInt8(ascii: "b"),
@@ -63,20 +63,20 @@ enum StringText {
         }
     }
 
-    /// Behind the `\u` escapes that follow each other from `index` on: text in which everything beyond ASCII is escaped has rows of
-    /// them. Nil when already the first is malformed or cut off.
-    private static func passedUnicodeEscapes(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    /// The index behind the run of `\u` escapes at `index`; nil when the first one is malformed or cut off. Text in which every
+    /// character above ASCII is escaped has long runs of them.
+    private static func passedUnicodeEscapes(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next &+ 6 <= bytes.count, bytes[next] == backslash, bytes[next &+ 1] == UInt8(ascii: "u") {
-            let digits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: next &+ 2, as: UInt32.self))
+            let digits = bytes.loadFour(next &+ 2)
             guard areHexadecimal(digits) else { break }
             next &+= 6
         }
         return next > index ? next : nil
     }
 
-    /// Four digits at once and without branches, of which no predictor could guess half: digit or letter? As in `EightBytes`, a
-    /// byte's high bit is set by an addition when the byte is large enough.
+    /// Whether all four bytes are hexadecimal digits. There are no branches, because a processor cannot predict whether a digit
+    /// is a letter. As in `EightBytes`, an addition sets the high bit of each byte that is large enough.
     @inline(__always)
     private static func areHexadecimal(_ digits: UInt32) -> Bool {
         let low = digits & 0x7F7F_7F7F
@@ -86,13 +86,14 @@ enum StringText {
         return (isDigit | isLetter) & ~digits & 0x8080_8080 == 0x8080_8080
     }
 
-    /// Behind the whole and well-formed characters beyond ASCII that begin at `index`; nil when already the first is not one.
-    private static func passedCharacters(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
+    /// The index behind the run of characters above ASCII at `index`; nil when the first one is malformed or cut off.
+    private static func passedCharacters(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next < bytes.count, bytes[next] >= 0x80 {
-            // The shapes that nearly all text has, four bytes at once; what follows knows the exceptions.
+            // Nearly all characters of three and two bytes are recognised from four bytes at once. `characterLength` knows the
+            // rest.
             if next &+ 4 <= bytes.count {
-                let four = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: next, as: UInt32.self))
+                let four = bytes.loadFour(next)
                 let lead = four & 0xFF
                 if four & 0xC0_C0F0 == 0x80_80E0, lead != 0xE0, lead != 0xED {
                     next &+= 3
@@ -110,9 +111,9 @@ enum StringText {
         return next
     }
 
-    /// Bytes of the character of two or more bytes at `index` (RFC 3629 section 4); 0 when it is malformed or cut off.
+    /// The length of the character of two or more bytes at `index` (RFC 3629 section 4); 0 when it is malformed or cut off.
     @inline(__always)
-    private static func characterLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
+    private static func characterLength(_ bytes: Bytes, _ index: Int) -> Int {
         func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
             range.contains(bytes[index &+ offset])
         }

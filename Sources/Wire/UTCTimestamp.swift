@@ -1,6 +1,6 @@
 /// Writes points in time as ISO 8601 in UTC, without Foundation and without reading a clock.
 ///
-/// Times outside of the years 0000 to 9999 are written as the nearest one inside: the form has four digits for the year.
+/// The year has four digits. A time outside of the years 0000 to 9999 is written as the nearest time inside.
 package enum UTCTimestamp {
     /// For example `2026-11-23T20:15:07Z`.
     ///
@@ -43,7 +43,7 @@ package enum UTCTimestamp {
 
     /// The date in the Gregorian calendar of a day counted from 1970-01-01.
     ///
-    /// Counts in years that begin on 1 March: then the leap day is a year's last, and months before it have fixed lengths.
+    /// Years are counted from 1 March. The leap day is then the last day of a year, and all other days have a fixed place.
     private static func date(ofDay day: Int) -> (year: Int, month: Int, day: Int) {
         let daysPerEra = 146_097  // 400 years
         let shifted = day + 719_468  // days since 0000-03-01
@@ -60,7 +60,7 @@ package enum UTCTimestamp {
     }
 }
 
-/// Writes times one after the other, of which most lie in the same second as the one before.
+/// Writes times of which most lie in the same second as the one before; the text of that second is kept.
 package struct ClockText: Sendable {
     private var second = Int.min
     private var text: [UInt8] = []

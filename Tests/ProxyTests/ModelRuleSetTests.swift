@@ -76,4 +76,36 @@ struct ModelRuleSetTests {
         }
         #expect(!wasAsked)
     }
+
+    @Test("a pattern is not searched in a name longer than its limit")
+    func longName() {
+        let rule = ModelRule(modelPattern: "gpt-oss", set: [.init(name: "x", value: 1)])
+        let longest = "gpt-oss" + String(repeating: "m", count: ModelRuleSet.searchedName - 7)
+        #expect(change([rule], model: longest) != nil)
+        #expect(change([rule], model: longest + "m") == nil)
+    }
+
+    @Test("the system message is read once, however many rules look at it")
+    func readOnce() {
+        var set = ModelRuleSet([Self.cline, Self.cline, Self.cline])
+        var reads = 0
+        _ = set.change(
+            model: "gpt-oss",
+            systemText: {
+                reads += 1
+                return "You are nobody"
+            })
+        #expect(reads == 1)
+    }
+
+    @Test("names are remembered up to a limit")
+    func remembered() {
+        var set = ModelRuleSet([Self.cline])
+        for number in 0..<(3 * ModelRuleSet.rememberedModels) {
+            _ = set.concern("model-\(number)")
+            #expect(set.rememberedCount <= ModelRuleSet.rememberedModels)
+        }
+        let concerns = set.concern("gpt-oss")
+        #expect(concerns)
+    }
 }

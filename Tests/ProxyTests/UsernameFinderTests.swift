@@ -66,4 +66,120 @@ struct UsernameFinderTests {
         #expect(UsernameFinder(pattern: nil) == nil)
         #expect(UsernameFinder(pattern: "(") == nil)
     }
+
+    @Test("is found between quotes and slashes that JSON writes as escapes")
+    func escapedPrefix() throws {
+        #expect(try username(in: chat(#""login name=\"bob\"""#), pattern: #"name="(\w+)""#) == "bob")
+        #expect(try username(in: chat(#""home\/bob\/x""#), pattern: #"home/(\w+)/"#) == "bob")
+    }
+
+    @Test("a group with alternatives behind a fixed beginning leaves the beginning fixed")
+    func literalPrefixes() {
+        #expect(UsernameFinder.literalPrefix(of: #"name is (?:Mr|Ms) (\w+)"#) == "name is ")
+        #expect(UsernameFinder.literalPrefix(of: #"name[ |:]+(\w+)"#) == "name")
+        #expect(UsernameFinder.literalPrefix(of: #"name[(|](\w+)"#) == "name")
+        #expect(UsernameFinder.literalPrefix(of: #"name=(\w+)|user=(\w+)"#) == "")
+        #expect(UsernameFinder.literalPrefix(of: #"name\(|user"#) == "")
+        #expect(UsernameFinder.literalPrefix(of: #"names?=(\w+)"#) == "name")
+        #expect(UsernameFinder.literalPrefix(of: #"name\Q|\E(\w+)"#) == "")
+    }
+
+    // MARK: Bounds
+
+    private struct Work {
+        var pieces: [Substring] = []
+        var scalars: Int { pieces.reduce(0) { $0 + $1.unicodeScalars.count } }
+    }
+
+    /// What the expression would be given for a text in which it finds nothing.
+    private func work(in text: String, pattern: String = pattern) throws -> Work {
+        let finder = try #require(UsernameFinder(pattern: pattern))
+        var work = Work()
+        _ = finder.username(in: text) { piece in
+            work.pieces.append(piece)
+            return nil
+        }
+        return work
+    }
+
+    @Test("a text that repeats the pattern's beginning costs few tries, each on a short piece")
+    func repeatedPrefix() throws {
+        let work = try work(in: String(repeating: "ユーザーの名前は「", count: 2_600))
+        #expect(work.pieces.count == UsernameFinder.Limits.anchored.pieces)
+        #expect(work.pieces.allSatisfy { $0.unicodeScalars.count <= UsernameFinder.Limits.anchored.length })
+        #expect(work.scalars <= 4_096)
+    }
+
+    @Test("a pattern without a fixed beginning sees the first 2,048 characters, in short pieces that overlap")
+    func searchedPieces() throws {
+        let work = try work(in: String(repeating: "a", count: 60_000), pattern: #".*name=(\w+)"#)
+        #expect(work.pieces.count == UsernameFinder.Limits.searched.pieces)
+        #expect(work.pieces.allSatisfy { $0.unicodeScalars.count <= UsernameFinder.Limits.searched.length })
+        #expect(work.scalars <= 4_096)
+        #expect(try self.work(in: "short", pattern: #"(\w+)"#).pieces == ["short"])
+    }
+
+    @Test("one character of many scalars is no way around the length of a piece")
+    func longCharacter() throws {
+        let text = "e" + String(repeating: "\u{301}", count: 20_000)
+        #expect(try work(in: text, pattern: #"[a-z](\w+)!"#).scalars <= 4_096)
+        #expect(try work(in: "name" + text, pattern: #"name(\w+)!"#).scalars <= 4_096)
+    }
+
+    @Test("each try is anchored: text before the pattern's beginning is not searched again")
+    func anchoredTries() throws {
+        let pieces = try work(in: "x name=. y name=!", pattern: #"name=(\w+)"#).pieces
+        #expect(pieces == ["name=. y name=!", "name=!"])
+        #expect(try username(in: chat(#""name=. name=eve""#), pattern: #"name=(\w+)"#) == "eve")
+    }
+
+    @Test(
+        "wherever a short match lies in the searched text, one piece holds it whole",
+        arguments: [0, 1, 50, 63, 64, 65, 100, 127, 128, 1_900])
+    func overlap(offset: Int) throws {
+        let text = String(repeating: ".", count: offset) + "user=bob;" + String(repeating: ".", count: 500)
+        #expect(try username(in: chat("\"\(text)\""), pattern: #"[Uu]ser=(\w+)"#) == "bob")
+    }
+
+    @Test("a name that a piece cuts off is none, one that ends with the text is")
+    func cutNames() throws {
+        let long = String(repeating: "n", count: 400)
+        #expect(try username(in: chat(#""user=\#(long)""#), pattern: #"user=(\w+)"#) == nil)
+        #expect(try username(in: chat(#""user=\#(long)""#), pattern: #"[u]ser=(\w+)"#) == nil)
+        #expect(try username(in: chat(#""user=\#(long.prefix(200))""#), pattern: #"user=(\w+)"#) == String(long.prefix(200)))
+        #expect(try username(in: chat(#""I am user=bob""#), pattern: #"[u]ser=(\w+)"#) == "bob")
+    }
+
+    @Test("a pattern for the beginning of the text does not match at the beginning of a later piece")
+    func startAnchor() throws {
+        let text = String(repeating: ".", count: 64) + "user=bob" + String(repeating: ".", count: 200)
+        #expect(try username(in: chat("\"\(text)\""), pattern: #"^user=(\w+)"#) == nil)
+        #expect(try username(in: chat(#""user=bob.""#), pattern: #"^user=(\w+)"#) == "bob")
+    }
+
+    @Test("the name is looked for in the first 64 KB of the system messages and no further")
+    func searchedBytes() throws {
+        func body(_ padding: Int) -> String { chat("\"\(String(repeating: ".", count: padding))user=bob.\"") }
+        let limit = UsernameFinder.searchedBytes
+        #expect(try username(in: body(limit - 9), pattern: #"user=(\w+)"#) == "bob")
+        #expect(try username(in: body(limit - 4), pattern: #"user=(\w+)"#) == nil)
+    }
+
+    @Test("the seventeenth beginning is not looked at, although it lies in the last piece")
+    func lastTry() throws {
+        let falseStarts = String(repeating: "name=.", count: UsernameFinder.Limits.anchored.pieces)
+        #expect(try username(in: chat("\"\(falseStarts)name=eve.\""), pattern: #"name=(\w+)"#) == nil)
+        #expect(try username(in: chat("\"\(falseStarts.dropFirst(6))name=eve.\""), pattern: #"name=(\w+)"#) == "eve")
+    }
+
+    @Test("the look at the raw bytes ends where the search does")
+    func rawBytes() throws {
+        let finder = try #require(UsernameFinder(pattern: #"user=(\w+)"#))
+        for (padding, expected) in [(UsernameFinder.searchedBytes - 5, true), (UsernameFinder.searchedBytes - 4, false)] {
+            let bytes = Array(chat("\"\(String(repeating: ".", count: padding))user=bob.\"").utf8)
+            var scanner = RequestScanner()
+            scanner.feed(bytes.span.bytes)
+            #expect(finder.mayMatch(try scanner.finish(), bytes.span.bytes) == expected)
+        }
+    }
 }

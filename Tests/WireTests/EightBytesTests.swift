@@ -9,7 +9,8 @@ struct EightBytesTests {
         ("control", EightBytes.controlMarks, { $0 < 0x20 || $0 == 0x7F }),
         ("target", EightBytes.targetMarks, { $0 <= 0x20 || $0 >= 0x7F || $0 == 0x23 }),
         ("line end", EightBytes.lineEndMarks, { $0 <= 0x0D }),
-        ("quote", EightBytes.quoteMarks, { $0 == 0x22 }),
+        ("quote", { EightBytes.marks(of: 0x22, $0) }, { $0 == 0x22 }),
+        ("carriage return", { EightBytes.marks(of: 0x0D, $0) }, { $0 == 0x0D }),
     ]
 
     /// What a test says, byte by byte.
@@ -27,7 +28,7 @@ struct EightBytesTests {
             let bytes = (0..<8).map { _ in
                 round % 2 == 0 ? telling[random.below(telling.count)] : UInt8(truncatingIfNeeded: random.next())
             }
-            let word = bytes.withUnsafeBytes { EightBytes.load($0, 0) }
+            let word = bytes.withBytes { $0.loadEight(0) }
             for test in Self.tests where test.marks(word) != marked(bytes, by: test.isMarked) {
                 Issue.record("\(test.name) marks of \(bytes)")
                 return
@@ -42,8 +43,8 @@ struct EightBytesTests {
             var bytes = [UInt8](repeating: 0x61, count: 64)
             for _ in 0..<random.below(5) { bytes[random.below(64)] = [0x22, 0x5C, 0x0A, 0xC3, 0x7F][random.below(5)] }
             bytes[random.below(64)] = UInt8(truncatingIfNeeded: random.next())
-            let mask = bytes.withUnsafeBytes { EightBytes.stringMask($0, 0) }
-            #expect(mask == bytes.withUnsafeBytes { EightBytes.stringMaskByWords($0, 0) })
+            let mask = bytes.withBytes { EightBytes.stringMask($0, 0) }
+            #expect(mask == bytes.withBytes { EightBytes.stringMaskByWords($0, 0) })
             for (index, byte) in bytes.enumerated() {
                 let isMarked = byte < 0x20 || byte >= 0x80 || byte == 0x22 || byte == 0x5C
                 #expect((mask >> UInt64(index) & 1 == 1) == isMarked, "byte \(index) of \(bytes)")
@@ -56,15 +57,15 @@ struct EightBytesTests {
         for interrupting: UInt8 in [0x22, 0x5C, 0x1F, 0x80, 0xFF] {
             var bytes = [UInt8](repeating: 0x7F, count: 75)
             bytes[position] = interrupting
-            #expect(bytes.withUnsafeBytes { EightBytes.endOfPlainText($0, from: 0) } == position)
+            #expect(bytes.withBytes { EightBytes.endOfPlainText($0, from: 0) } == position)
         }
-        #expect([UInt8](repeating: 0x20, count: position).withUnsafeBytes { EightBytes.endOfPlainText($0, from: 0) } == position)
+        #expect([UInt8](repeating: 0x20, count: position).withBytes { EightBytes.endOfPlainText($0, from: 0) } == position)
     }
 }
 
 @Suite("Passing over the text of a JSON string")
 struct StringTextTests {
-    private func end(_ text: [UInt8]) -> Int { text.withUnsafeBytes { StringText.end($0, from: 0) } }
+    private func end(_ text: [UInt8]) -> Int { text.withBytes { StringText.end($0, from: 0) } }
 
     @Test("goes on behind escapes and characters beyond ASCII, wherever they lie", arguments: 0..<140)
     func passes(before: Int) {
@@ -96,6 +97,17 @@ struct StringTextTests {
             text[2 + position] = byte
             let isDigit = JSONString.hexadecimalValue(byte) != nil
             #expect(end(text) == (isDigit ? 6 : 0), "\(byte)")
+        }
+    }
+
+    @Test("a byte is found wherever it stands, and nowhere when it is missing", arguments: [0, 1, 7, 8, 9, 15, 16, 17, 30])
+    func firstIndex(position: Int) {
+        var bytes = [UInt8](repeating: 0x8D, count: 31)
+        #expect(bytes.withBytes { EightBytes.firstIndex(of: 0x0D, in: $0, from: 0) } == 31)
+        bytes[position] = 0x0D
+        for start in 0...31 {
+            let found = bytes.withBytes { EightBytes.firstIndex(of: 0x0D, in: $0, from: start) }
+            #expect(found == (start <= position ? position : 31))
         }
     }
 }

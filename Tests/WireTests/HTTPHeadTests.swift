@@ -258,7 +258,7 @@ struct AnswerHeadTests {
 
 @Suite("Field names")
 struct FieldNameTests {
-    private func lookUp(_ name: String) -> FieldName { Array(name.utf8).withUnsafeBytes { FieldName.lookUp($0) } }
+    private func lookUp(_ name: String) -> FieldName { Array(name.utf8).withBytes { FieldName.lookUp($0) } }
 
     @Test(
         "are known whatever their case",
@@ -317,8 +317,8 @@ struct FieldNameTests {
 
     @Test("compare ASCII letters alone without regard to case")
     func comparison() {
-        #expect(Array("CHUNKED".utf8).withUnsafeBytes { FieldName.equalIgnoringCase($0, "chunked") })
-        #expect(!Array("chunke\u{4}".utf8).withUnsafeBytes { FieldName.equalIgnoringCase($0, "chunked") })
-        #expect(!Array("[".utf8).withUnsafeBytes { FieldName.equalIgnoringCase($0, "{") })
+        #expect(Array("CHUNKED".utf8).withBytes { FieldName.equalIgnoringCase($0, "chunked") })
+        #expect(!Array("chunke\u{4}".utf8).withBytes { FieldName.equalIgnoringCase($0, "chunked") })
+        #expect(!Array("[".utf8).withBytes { FieldName.equalIgnoringCase($0, "{") })
     }
 }

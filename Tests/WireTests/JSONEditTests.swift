@@ -47,6 +47,15 @@ struct JSONEditTests {
         #expect(edit(#"{"k":{}}"#, ("k", ["n": 3])) == #"{"k":{"n":3}}"#)
     }
 
+    @Test("merging leaves every other byte of the client's object as it was, however deep it is")
+    func mergesBytes() {
+        let deep = String(repeating: "[", count: 300) + String(repeating: "]", count: 300)
+        #expect(
+            edit(#"{"k":{ "\u0078" : 1.50e+3,"d":\#(deep), "n" :0}}"#, ("k", ["n": 3, "m": 4]))
+                == #"{"k":{ "\u0078" : 1.50e+3,"d":\#(deep), "n" :3,"m":4}}"#)
+        #expect(edit(#"{"k":{"x":1}}"#, ("k", ["x": 2]), ("x", 3)) == #"{"k":{"x":2},"x":3}"#)
+    }
+
     @Test("an object replaces what is no object, and the other way round", arguments: ["1", "null", #""x""#, "[{}]", "true"])
     func replacesOtherKinds(old: String) {
         #expect(edit(#"{"k":\#(old),"z":0}"#, ("k", ["n": 3])) == #"{"k":{"n":3},"z":0}"#)

@@ -148,6 +148,50 @@ struct RequestScannerTests {
         #expect(throws: RequestScanProblem.self) { try scan(#"{"model":"\#(longest)\#(longest)"}"#, pieces: 1) }
     }
 
+    @Test(
+        "a model of one byte too many is refused, in one piece and in many, with escapes and without",
+        arguments: [1, 100, 1 << 20])
+    func modelLength(size: Int) throws {
+        let longest = String(repeating: "m", count: RequestScanner.maximumModelLength - 2)
+        #expect(try scan(#"{"model":"\#(longest)\n"}"#, pieces: size).model == longest + "\n")
+        for longer in [longest + "\\nm", longest + "mmm", String(repeating: longest, count: 100)] {
+            #expect(throws: RequestScanProblem.self) { try scan(#"{"model":"\#(longer)"}"#, pieces: size) }
+        }
+    }
+
+    @Test("a long value of another field is no reason to refuse, and is not kept", arguments: [1, 100, 1 << 20])
+    func longOtherValues(size: Int) throws {
+        let longest = String(repeating: "x", count: RequestScanner.maximumCapturedLength)
+        #expect(try scan(#"{"user":"\#(longest)"}"#, pieces: size).user == longest)
+        let long = longest + "x"
+        let facts = try scan(
+            #"{"\#(long)":"\#(long)","user":"\#(long)","prompt_cache_key":"\#(long)","model":"m"}"#, pieces: size)
+        #expect(facts.model == "m")
+        #expect(facts.user == nil)
+        #expect(facts.promptCacheKey == nil)
+    }
+
+    @Test("the first 64 system texts are remembered, however they are spread over messages and parts")
+    func systemTexts() throws {
+        let limit = RequestScanner.maximumSystemTexts
+        func ranges(_ text: String) throws -> Int { try scan(text).systemTexts.count }
+        func list(_ item: String, _ count: Int) -> String { Array(repeating: item, count: count).joined(separator: ",") }
+        let part = #"{"type":"text","text":"t"}"#
+        let message = #"{"role":"system","content":"t"}"#
+        for count in [limit - 1, limit, limit + 1, 3 * limit] {
+            let most = min(count, limit)
+            #expect(try ranges(#"{"messages":[\#(list(message, count))]}"#) == most)
+            #expect(try ranges(#"{"messages":[{"role":"system","content":[\#(list(part, count))]}]}"#) == most)
+            #expect(try ranges(#"{"system":[\#(list(part, count))]}"#) == most)
+            #expect(try ranges(#"{"system":[\#(list(part, limit))],"messages":[\#(list(message, count))]}"#) == limit)
+            #expect(try ranges("{" + list(#""system":"t""#, count) + "}") == most)
+        }
+        // A message whose role is not known before its content: what it has may not be kept without bound either.
+        #expect(try ranges(#"{"messages":[{"content":[\#(list(part, 3 * limit))],"role":"system"}]}"#) == limit)
+        let text = #"{"messages":[{"role":"system","content":"first"},\#(list(message, 3 * limit))]}"#
+        #expect(try scan(text).systemText(in: Array(text.utf8).span.bytes, limit: 5) == "first")
+    }
+
     @Test("can be used again after reset")
     func reset() throws {
         var scanner = RequestScanner()

@@ -51,8 +51,8 @@ struct RobustnessTests {
             }
             for field in again.fields {
                 let name = Array(copy[(field.name.lowerBound - 17)..<(field.name.upperBound - 17)])
-                let isNamed = name.withUnsafeBytes { name in
-                    received.withUnsafeBytes { head.connectionNames(name, in: $0) }
+                let isNamed = name.withBytes { name in
+                    received.withBytes { head.connectionNames(name, in: $0) }
                 }
                 if isNamed, field.known != .host, field.known != .contentLength {
                     Issue.record("a field that Connection names passed: \(String(decoding: name, as: UTF8.self))")

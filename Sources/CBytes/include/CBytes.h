@@ -5,8 +5,8 @@
 #if defined(__x86_64__)
 #include <emmintrin.h>
 
-/// What interrupts the plain text of a JSON string among the 16 bytes at `bytes`, one bit each: quotes, backslashes, and, as one
-/// comparison of signed bytes finds both, control characters and bytes beyond ASCII.
+/// One bit for each of the 16 bytes at `bytes`, set when the byte ends plain text in a JSON string: quotes, backslashes, control
+/// characters and bytes above ASCII. One comparison of signed bytes finds the last two.
 static inline __attribute__((always_inline)) uint64_t string_marks_16(const uint8_t *bytes) {
     const __m128i text = _mm_loadu_si128((const __m128i *)bytes);
     const __m128i quotes = _mm_cmpeq_epi8(text, _mm_set1_epi8('"'));
@@ -15,7 +15,7 @@ static inline __attribute__((always_inline)) uint64_t string_marks_16(const uint
     return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), others));
 }
 
-/// The same for 64 bytes, which must all be there, in their order. SSE2, which every x86-64 processor has.
+/// The same for the 64 bytes at `bytes`, the first one lowest. Every x86-64 processor has SSE2.
 static inline __attribute__((always_inline)) uint64_t string_marks_64(const void *bytes) {
     const uint8_t *text = (const uint8_t *)bytes;
     return string_marks_16(text) | string_marks_16(text + 16) << 16 | string_marks_16(text + 32) << 32 |

@@ -21,7 +21,7 @@ extension ExchangeRunner {
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
         if let reply = refusalAtHead() { return refuse(reply) }
-        if scansJSON { scanner.reset() }
+        scanner.begin(bodyFormat)
         guard hasBody else { return bodyComplete() }
         if case .length(let length) = head.framing {
             guard length <= maxBody else { return refuseBody(length: length) }
@@ -81,10 +81,19 @@ extension ExchangeRunner {
 
     func expectBody() { deadline.set(.body, within: Self.bodyPause, from: loop.now) }
 
-    /// Whether the body is looked into while it comes.
-    var scansJSON: Bool { request.line.kind.isModel && !hasContentEncoding }
-
-    private var hasContentEncoding: Bool { head.present.contains(.contentEncoding) }
+    private var bodyFormat: BodyScanner.Format {
+        // A compressed body is passed on as it is; nobody can look into it here.
+        if head.present.contains(.contentEncoding) { return .unread }
+        switch request.line.kind {
+        case .model: return .json
+        case .multipart:
+            // Audio and image requests come as forms, or as JSON.
+            guard let type = value(of: .contentType) else { return .unread }
+            if let boundary = MultipartScanner.boundary(contentType: type) { return .form(boundary: boundary) }
+            return type.lowercased().hasPrefix("application/json") ? .json : .unread
+        case .own, .upstream, .passed: return .unread
+        }
+    }
 
     /// Bytes that the body may have. Our own endpoints need few.
     private var maxBody: Int { request.line.kind == .own ? ProxySettings.maxOwnBody : loop.settings.maxBody }
@@ -99,7 +108,7 @@ extension ExchangeRunner {
 
     /// A part of the body's content has come. `isWhole`: it is the body.
     func bodyReceived(_ piece: ByteBuffer, isWhole: Bool) {
-        if scansJSON { scanner.feed(piece.readableBytesSpan) }
+        scanner.feed(piece.readableBytesSpan)
         request.bodyCount += piece.readableBytes
         if exchange.body == .streaming {
             upload(piece)
@@ -140,23 +149,20 @@ extension ExchangeRunner {
         case .own: return nil
         case .passed: return (.fallback, false)
         case .upstream(let name, _): return (.server(name), true)
+        case .model(let counts, _) where head.present.contains(.contentEncoding): return (.fallback, counts)
         case .model(let counts, let isChat):
-            if hasContentEncoding { return (.fallback, counts) }
             // A rule may change any part of the body: then it has to be there whole.
-            guard !scanner.hasFailed, let model = scanner.facts.model, !(isChat && loop.modelRules.concern(model)) else {
-                return nil
-            }
-            request.facts = scanner.facts
+            guard let model = takeFactsSoFar(), !(isChat && loop.modelRules.concern(model)) else { return nil }
             return (.model(model), counts)
-        case .multipart:
-            guard !hasContentEncoding, let boundary = multipartBoundary,
-                let facts = request.body.withSpan({ MultipartScanner.factsSoFar($0, boundary: boundary) }),
-                let model = facts.model
-            else { return nil }
-            request.facts = facts
-            request.isMultipart = true
-            return (.model(model), true)
+        case .multipart: return takeFactsSoFar().map { (.model($0), true) }
         }
+    }
+
+    /// The model that the body names, once it is known.
+    private func takeFactsSoFar() -> String? {
+        guard let facts = scanner.factsSoFar else { return nil }
+        request.facts = facts
+        return facts.model
     }
 
     /// The whole request is here.
@@ -168,14 +174,11 @@ extension ExchangeRunner {
         case .passed:
             submit(Routes.resumedConversation(request.line.target).map { .conversation($0) } ?? .fallback, counts: false)
         case .model(let counts, let isChat):
-            // A compressed body is passed on as it is; nobody can look into it here.
-            if !hasContentEncoding {
-                do { request.facts = try scanner.finish() } catch { return refuse(malformed(error)) }
-                if isChat { applyModelRules() }
-            }
+            do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
+            if isChat { applyModelRules() }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: counts)
         case .multipart:
-            do { try readMultipart() } catch { return refuse(malformed(error)) }
+            do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
         }
     }
@@ -184,24 +187,6 @@ extension ExchangeRunner {
         .init(
             status: 400, code: "invalid_request",
             message: "The request body is malformed at byte \(problem.offset): \(problem.message).")
-    }
-
-    /// The boundary of a form; nil when the body is none.
-    private var multipartBoundary: String? { value(of: .contentType).flatMap { MultipartScanner.boundary(contentType: $0) } }
-
-    /// Audio and image requests come as forms, or as JSON.
-    private func readMultipart() throws(RequestScanProblem) {
-        guard let contentType = value(of: .contentType), !hasContentEncoding else { return }
-        if let boundary = multipartBoundary {
-            let body = request.body
-            let facts = try MultipartScanner.facts(body.readableBytesSpan, boundary: boundary)
-            request.facts = facts
-            request.isMultipart = true
-        } else if contentType.lowercased().hasPrefix("application/json") {
-            scanner.reset()
-            request.body.withSpan { _ = scanner.feed($0) }
-            request.facts = try scanner.finish()
-        }
     }
 
     private func applyModelRules() {
@@ -216,8 +201,8 @@ extension ExchangeRunner {
         if change.model != model { fields.append(.init(name: "model", value: .string(change.model))) }
         let body = JSONEdit.setting(fields, in: Array(received.readableBytesView))
         request.body = ByteBuffer(bytes: body)
-        scanner.reset()
-        request.body.withSpan { _ = scanner.feed($0) }
+        scanner.begin(.json)
+        request.body.withSpan { scanner.feed($0) }
         if let facts = try? scanner.finish() { request.facts = facts }
     }
 }

@@ -33,7 +33,7 @@ extension ExchangeRunner {
         guard let instance = attempt.grant?.model, let range = request.facts.modelRange,
             range.upperBound <= request.body.readableBytes
         else { return OutgoingBody(whole: request.body) }
-        let name = request.isMultipart ? Array(instance.utf8) : JSON.string(instance).bytes
+        let name = scanner.isForm ? Array(instance.utf8) : JSON.string(instance).bytes
         return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
     }
 

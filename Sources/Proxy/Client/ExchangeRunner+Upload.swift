@@ -54,13 +54,11 @@ extension ExchangeRunner {
         let wasStreaming = exchange.body == .streaming
         exchange.bodyEnded()
         stream.setReading(true, .serverSlow)
-        if scansJSON {
-            let routedModel = request.facts.model
-            do { request.facts = try scanner.finish() } catch { return refuseReceiving(malformed(error)) }
-            guard request.facts.model == routedModel else {
-                let message = "The body names a second model; it was sent on for \"\(routedModel ?? "")\"."
-                return refuseReceiving(.init(status: 400, code: "invalid_request", message: message))
-            }
+        let routedModel = request.facts.model
+        do { request.facts = try scanner.finish() ?? request.facts } catch { return refuseReceiving(malformed(error)) }
+        guard request.facts.model == routedModel else {
+            let message = "The body names a second model; it was sent on for \"\(routedModel ?? "")\"."
+            return refuseReceiving(.init(status: 400, code: "invalid_request", message: message))
         }
         guard wasStreaming else { return }
         if case .chunked = head.framing { attempt.upstream?.write(ByteBuffer(string: "0\r\n\r\n")) }

@@ -14,8 +14,7 @@ final class ExchangeRunner {
     var exchange = Exchange()
     var head = HTTPHead()
     var request = RequestInHand()
-    /// Looks into JSON bodies while they come.
-    var scanner = RequestScanner()
+    var scanner = BodyScanner()
     var attempt = Attempt()
     var answer: AnswerInHand?
     /// The end of the answer at hand, for its timings.

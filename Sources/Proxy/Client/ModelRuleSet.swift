@@ -1,23 +1,31 @@
 import Wire
 
-/// The `model-rules` of the configuration, ready to be applied. One for each loop.
+/// The `model-rules` of the configuration, ready to be applied. Each loop has its own.
 struct ModelRuleSet {
-    /// So much of the system messages is compared with the prefixes.
+    /// Bytes of the system messages that are compared with the prefixes.
     static let searchedSystemText = 4096
-    private static let rememberedModels = 1024
+    /// Bytes of a model's name in which a pattern is searched; a longer name matches none. `Regex` backtracks, and the client writes
+    /// the name (docs/decisions/0021-patterns-see-short-pieces.md).
+    static let searchedName = 256
+    /// Models for which the rules that concern them are remembered.
+    static let rememberedModels = 1024
 
     private struct Prepared {
         let rule: ModelRule
         let expression: Regex<AnyRegexOutput>?
+        let lowercasedSuffixes: [String]
     }
 
     private let rules: [Prepared]
     /// Which rules concern a model by its name alone; most requests end with a look in here.
     private var rulesByModel: [String: [Int]] = [:]
+    var rememberedCount: Int { rulesByModel.count }
 
     init(_ rules: [ModelRule]) {
         self.rules = rules.map { rule in
-            Prepared(rule: rule, expression: rule.modelPattern.flatMap { try? Regex($0).ignoresCase() })
+            Prepared(
+                rule: rule, expression: rule.modelPattern.flatMap { try? Regex($0).ignoresCase() },
+                lowercasedSuffixes: rule.modelSuffixes.map { $0.lowercased() })
         }
     }
 
@@ -27,20 +35,22 @@ struct ModelRuleSet {
         var fields: [JSON.Member]
     }
 
-    /// Nil when no rule concerns the request. `systemText` is only asked when a rule looks at it.
+    /// Nil when no rule concerns the request. `systemText` is asked once at most, and only when a rule looks at it.
     mutating func change(model: String, systemText: () -> String) -> Change? {
         let concerned = rulesConcerning(model)
         guard !concerned.isEmpty else { return nil }
         var change = Change(model: model, fields: [])
         var hasChanged = false
+        var knownText: String?
         for index in concerned {
             let rule = rules[index].rule
             if !rule.systemPrefixes.isEmpty {
-                let text = systemText()
+                let text = knownText ?? systemText()
+                knownText = text
                 guard rule.systemPrefixes.contains(where: text.hasPrefix) else { continue }
             }
             hasChanged = true
-            if rule.stripSuffix, let suffix = rule.modelSuffixes.first(where: { ends(change.model, in: $0) }) {
+            if rule.stripSuffix, let suffix = suffix(of: change.model, among: rules[index].lowercasedSuffixes) {
                 change.model = String(change.model.dropLast(suffix.count))
             }
             for field in rule.set {
@@ -63,15 +73,15 @@ struct ModelRuleSet {
     }
 
     private func concerns(_ prepared: Prepared, _ model: String) -> Bool {
-        let rule = prepared.rule
-        if rule.modelPattern != nil {
-            guard let expression = prepared.expression, (try? expression.firstMatch(in: model)) != nil else { return false }
-        }
-        return rule.modelSuffixes.isEmpty || rule.modelSuffixes.contains { ends(model, in: $0) }
+        if !prepared.lowercasedSuffixes.isEmpty, suffix(of: model, among: prepared.lowercasedSuffixes) == nil { return false }
+        if prepared.rule.modelPattern == nil { return true }
+        guard model.utf8.count <= Self.searchedName, let expression = prepared.expression else { return false }
+        return (try? expression.firstMatch(in: model)) != nil
     }
 
-    /// In any case, as the original; the suffix alone is no model.
-    private func ends(_ model: String, in suffix: String) -> Bool {
-        model.utf8.count > suffix.utf8.count && model.lowercased().hasSuffix(suffix.lowercased())
+    /// The suffix with which the model's name ends, in any case, as in the original; a suffix alone is no name.
+    private func suffix(of model: String, among lowercasedSuffixes: [String]) -> String? {
+        let name = model.lowercased()
+        return lowercasedSuffixes.first { model.utf8.count > $0.utf8.count && name.hasSuffix($0) }
     }
 }

@@ -17,7 +17,6 @@ struct RequestInHand: ~Copyable {
     /// Once the body has this length, it is looked at whether it can be streamed through; doubled when it could not.
     var nextUploadLook = 0
     var facts = RequestFacts()
-    var isMultipart = false
     /// `X-Conversation-Id`: llama-server's name for a stream that can be taken up again.
     var conversation: String?
 }

@@ -1,53 +1,104 @@
 import Wire
 
-/// Finds the user's name in the system messages of a chat (`sticky.username-pattern`). One for each loop.
+/// Finds the user's name in the system messages of a chat (`sticky.username-pattern`). Each loop has its own.
+///
+/// The client writes the text, and `Regex` backtracks: how long one match takes depends on both. Therefore the expression only ever
+/// sees short pieces of the text, and few of them (docs/decisions/0021-patterns-see-short-pieces.md).
 struct UsernameFinder {
-    /// So much of the system messages is looked at.
-    private static let searched = 64 << 10
-    /// So much text after the pattern's literal beginning is given to the regular expression.
-    private static let window = 1024
+    /// How many pieces of a text the expression is tried on, and how long each one is.
+    struct Limits {
+        var pieces: Int
+        /// In Unicode scalars.
+        var length: Int
 
-    private let expression: Regex<AnyRegexOutput>
-    /// The characters with which every match begins, up to the pattern's first special one.
-    private let literalPrefix: String
-
-    init?(pattern: String?) {
-        guard let pattern, let expression = try? Regex(pattern) else { return nil }
-        self.expression = expression
-        let prefix = pattern.prefix { !#".*+?()[]{}|\^$"#.contains($0) }
-        // `ab?` and `a|b`: what stands before a quantifier may be absent, an alternative has no common beginning.
-        let next = pattern.dropFirst(prefix.count).first
-        let isQuantified = next.map { "*?{".contains($0) } ?? false
-        literalPrefix = pattern.contains("|") ? "" : String(isQuantified ? prefix.dropLast() : prefix)
+        /// A pattern that begins with literal text is tried only where that text stands.
+        static let anchored = Limits(pieces: 16, length: 256)
+        /// Any other pattern is searched for in pieces of which each overlaps the next by half. A search tries every position, so the
+        /// pieces are shorter.
+        static let searched = Limits(pieces: 31, length: 128)
     }
 
+    /// Bytes of the system messages, as they stand in the body, in which the pattern's literal beginning is looked for.
+    static let searchedBytes = 64 << 10
+
+    private let expression: Regex<AnyRegexOutput>
+    /// The text with which every match begins; empty when there is none.
+    private let literalPrefix: [UInt8]
+    /// The part of `literalPrefix` that looks the same in the body: JSON may write the characters after it as escapes.
+    private let rawPrefix: [UInt8]
+    /// The pattern matches only at the beginning of the text.
+    private let isAtStart: Bool
+
+    /// Nil when there is no pattern or it does not compile.
+    init?(pattern: String?) {
+        guard let pattern, let expression = try? Regex(pattern) else { return nil }
+        // By scalars, as `ModelPattern` and as the original: a piece then has as many steps as it has scalars.
+        self.expression = expression.matchingSemantics(.unicodeScalar)
+        literalPrefix = Array(Self.literalPrefix(of: pattern).utf8)
+        rawPrefix = Array(literalPrefix.prefix { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "/") })
+        isAtStart = pattern.hasPrefix("^") || pattern.hasPrefix(#"\A"#)
+    }
+
+    /// The first group of the first match, unless it is empty.
     func username(in facts: RequestFacts, body: RawSpan) -> String? {
         guard !facts.systemTexts.isEmpty, mayMatch(facts, body) else { return nil }
-        let text = facts.systemText(in: body, limit: Self.searched)
-        guard !literalPrefix.isEmpty else { return match(text[...]) }
-        var rest = text[...]
-        while let start = rest.firstRange(of: literalPrefix)?.lowerBound {
-            if let name = match(rest[start...].prefix(Self.window)) { return name }
-            rest = rest[rest.index(after: start)...]
+        return username(in: facts.systemText(in: body, limit: Self.searchedBytes), match: match)
+    }
+
+    /// Calls `match` with the pieces of the text that may hold a name, until it returns one.
+    func username(in text: String, match: (Substring) -> String?) -> String? {
+        if literalPrefix.isEmpty { return searchedName(in: text, match: match) }
+        var tries = 0
+        var index = text.utf8.startIndex
+        while tries < Limits.anchored.pieces, let start = nextPrefix(in: text, from: index) {
+            tries += 1
+            if let name = match(piece(of: text, from: start, length: Limits.anchored.length)) { return name }
+            index = text.utf8.index(after: start)
         }
         return nil
     }
 
-    private func match(_ text: Substring) -> String? {
-        guard let match = try? expression.firstMatch(in: text), match.output.count > 1,
-            let name = match.output[1].substring, !name.isEmpty
-        else { return nil }
-        return String(name)
+    private func searchedName(in text: String, match: (Substring) -> String?) -> String? {
+        var start = text.startIndex
+        for _ in 0..<Limits.searched.pieces {
+            let piece = piece(of: text, from: start, length: Limits.searched.length)
+            if let name = match(piece) { return name }
+            if piece.endIndex == text.endIndex || isAtStart { break }
+            start = text.unicodeScalars.index(start, offsetBy: Limits.searched.length / 2)
+        }
+        return nil
     }
 
-    /// A cheap look at the raw bytes: without the literal beginning, or escapes that could hide it, nothing can match.
-    private func mayMatch(_ facts: RequestFacts, _ body: RawSpan) -> Bool {
-        guard let first = literalPrefix.utf8.first else { return true }
-        let prefix = Array(literalPrefix.utf8)
+    private func piece(of text: String, from start: String.Index, length: Int) -> Substring {
+        let end = text.unicodeScalars.index(start, offsetBy: length, limitedBy: text.endIndex)
+        return text[start..<(end ?? text.endIndex)]
+    }
+
+    private func match(_ piece: Substring) -> String? {
+        let found = literalPrefix.isEmpty ? try? expression.firstMatch(in: piece) : try? expression.prefixMatch(in: piece)
+        guard let found, found.output.count > 1, let name = found.output[1].substring, !name.isEmpty else { return nil }
+        // A name that ends where the piece was cut may go on behind it.
+        return name.endIndex == piece.endIndex && piece.endIndex != piece.base.endIndex ? nil : String(name)
+    }
+
+    private func nextPrefix(in text: String, from start: String.Index) -> String.Index? {
+        var index = start
+        let utf8 = text.utf8
+        while let candidate = utf8[index...].firstIndex(of: literalPrefix[0]) {
+            if utf8[candidate...].starts(with: literalPrefix) { return candidate }
+            index = utf8.index(after: candidate)
+        }
+        return nil
+    }
+
+    /// A cheap look at the raw bytes: where neither the pattern's beginning stands nor an escape that could hide it, nothing matches.
+    func mayMatch(_ facts: RequestFacts, _ body: RawSpan) -> Bool {
+        guard let first = rawPrefix.first else { return true }
+        var budget = Self.searchedBytes
         return body.withUnsafeBytes { bytes in
-            facts.systemTexts.contains { range in
-                guard range.upperBound <= bytes.count else { return false }
-                let raw = UnsafeRawBufferPointer(rebasing: bytes[range])
+            for range in facts.systemTexts where budget > 0 && range.upperBound <= bytes.count {
+                let raw = UnsafeRawBufferPointer(rebasing: bytes[range].prefix(budget))
+                budget -= raw.count
                 var index = 0
                 while index < raw.count {
                     if raw[index] == UInt8(ascii: "\\"), index + 1 < raw.count {
@@ -55,15 +106,44 @@ struct UsernameFinder {
                         index += 2
                         continue
                     }
-                    if raw[index] == first, raw.count - index >= prefix.count,
-                        raw[index..<(index + prefix.count)].elementsEqual(prefix)
-                    {
-                        return true
-                    }
+                    if raw[index] == first, raw[index...].starts(with: rawPrefix) { return true }
                     index += 1
                 }
-                return false
+            }
+            return false
+        }
+    }
+
+    /// The characters with which every match of the pattern begins.
+    static func literalPrefix(of pattern: String) -> String {
+        // Of `a|b` there is no common beginning, and inside `\Q…\E` nothing is special.
+        guard !hasAlternatives(pattern), !pattern.contains(#"\Q"#) else { return "" }
+        let prefix = pattern.prefix { !#".*+?()[]{}|\^$"#.contains($0) }
+        // `ab?`: what stands before such a quantifier may be absent.
+        let isOptional = pattern.dropFirst(prefix.count).first.map { "*?{".contains($0) } ?? false
+        return String(isOptional ? prefix.dropLast() : prefix)
+    }
+
+    /// Whether a `|` stands outside of all groups and character classes.
+    private static func hasAlternatives(_ pattern: String) -> Bool {
+        var groups = 0
+        var classes = 0
+        var isEscaped = false
+        for character in pattern {
+            if isEscaped {
+                isEscaped = false
+                continue
+            }
+            switch character {
+            case "\\": isEscaped = true
+            case "[": classes += 1
+            case "]": classes = max(0, classes - 1)
+            case "(" where classes == 0: groups += 1
+            case ")" where classes == 0: groups -= 1
+            case "|" where classes == 0 && groups == 0: return true
+            default: break
             }
         }
+        return false
     }
 }

@@ -141,6 +141,48 @@ struct ModelRoutingTests {
         }
     }
 
+    @Test("a form may come in pieces of any size, and is refused when it is none or has too many parts")
+    func formInPieces() async throws {
+        let model = "--xyz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nb\r\n"
+        let fields = ["Content-Type: multipart/form-data; boundary=xyz"]
+        try await withBalancer(threeServers) { balancer in
+            let client = try await balancer.connect()
+            for size in [1, 7, 50] {
+                try await client.send(post("/v1/audio/transcriptions", model + "--xyz--\r\n", fields: fields), inPiecesOf: [size])
+                #expect(try await client.answer()["X-Balancer-Server"] == "B")
+            }
+            for (body, message) in [
+                (String(repeating: model, count: 1001) + "--xyz--\r\n", "more than 1000 parts"), (model, "cut off"),
+                ("", "does not contain its boundary"),
+            ] {
+                let answer = try await balancer.ask(post("/v1/audio/transcriptions", body, fields: fields))
+                #expect(answer.status == 400 && answer.text.contains(message), "\(answer.text)")
+            }
+        }
+    }
+
+    @Test("an image request in JSON is routed by its model")
+    func imageInJSON() async throws {
+        try await withBalancer(threeServers) { balancer in
+            let client = try await balancer.connect()
+            let request = post("/v1/images/edits", #"{"prompt":"x","model":"b"}"#, fields: ["Content-Type: Application/JSON"])
+            try await client.send(request, inPiecesOf: [40])
+            #expect(try await client.answer()["X-Balancer-Server"] == "B")
+        }
+    }
+
+    @Test("a request without a body does not name the model of the one before it")
+    func emptyBody() async throws {
+        try await withBalancer(threeServers) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat(model: "b"))
+            #expect(try await client.answer()["X-Balancer-Server"] == "B")
+            try await client.send(post("/v1/chat/completions", ""))
+            let answer = try await client.answer()
+            #expect(answer.status == 400 && answer.text.contains("the body is empty"), "\(answer.text)")
+        }
+    }
+
     @Test("Ollama's paths are routed by model as well", arguments: ["/api/chat", "/api/generate", "/api/show"])
     func ollama(path: String) async throws {
         try await withBalancer(threeServers) { balancer in

@@ -1,0 +1,76 @@
+/// Borrowed bytes, valid for the duration of a call.
+///
+/// All unsafe access to received bytes is here. As with `UnsafeRawBufferPointer`, bounds are checked in debug builds only:
+/// callers compare an index with `count` before they read.
+@safe
+struct Bytes: RandomAccessCollection {
+    private let memory: UnsafeRawBufferPointer
+
+    init(_ memory: UnsafeRawBufferPointer) { unsafe self.memory = memory }
+
+    /// The text of a literal, which lives as long as the program.
+    init(_ literal: StaticString) {
+        unsafe memory = UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    }
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { unsafe memory.count }
+    var count: Int { unsafe memory.count }
+
+    subscript(index: Int) -> UInt8 { unsafe memory[index] }
+
+    /// A part of these bytes, with indices from 0 on.
+    func extracting(_ range: some RangeExpression<Int>) -> Bytes {
+        unsafe Bytes(UnsafeRawBufferPointer(rebasing: memory[range]))
+    }
+
+    /// The four bytes from `index` on, the first one lowest. All of them must be there.
+    @inline(__always)
+    func loadFour(_ index: Int) -> UInt32 {
+        unsafe UInt32(littleEndian: memory.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+    }
+
+    /// The eight bytes from `index` on, the first one lowest. All of them must be there.
+    @inline(__always)
+    func loadEight(_ index: Int) -> UInt64 {
+        unsafe UInt64(littleEndian: memory.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+    }
+
+    /// Whether these bytes are the literal.
+    func equals(_ literal: StaticString) -> Bool { count == literal.utf8CodeUnitCount && hasPrefix(literal) }
+
+    /// Whether these bytes begin with the literal.
+    func hasPrefix(_ literal: StaticString) -> Bool {
+        let literal = Bytes(literal)
+        guard count >= literal.count else { return false }
+        for index in 0..<literal.count where self[index] != literal[index] { return false }
+        return true
+    }
+
+    /// Calls `body` with the memory.
+    @inline(__always)
+    func withMemory<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe body(memory) }
+}
+
+extension RawSpan {
+    /// Calls `body` with these bytes, which it must not keep.
+    @inline(__always)
+    func withBytes<Result>(_ body: (Bytes) throws -> Result) rethrows -> Result {
+        unsafe try withUnsafeBytes { unsafe try body(Bytes($0)) }
+    }
+}
+
+extension [UInt8] {
+    /// Calls `body` with the elements, which it must not keep.
+    @inline(__always)
+    func withBytes<Result>(_ body: (Bytes) throws -> Result) rethrows -> Result {
+        unsafe try withUnsafeBytes { unsafe try body(Bytes($0)) }
+    }
+
+    /// Appends a range of the bytes in one copy. Appending them as a sequence would copy them one by one.
+    mutating func append(_ bytes: Bytes, _ range: Range<Int>) {
+        unsafe bytes.extracting(range).withMemory { memory in
+            unsafe memory.withMemoryRebound(to: UInt8.self) { unsafe append(contentsOf: $0) }
+        }
+    }
+}
