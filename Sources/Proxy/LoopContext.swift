@@ -1,5 +1,4 @@
 import NIOCore
-import NIOSSL
 import Routing
 import Wire
 
@@ -34,14 +33,14 @@ final class LoopContext {
     private var exchanges: TicketTable<ClientHandler>
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
-    private let tls: NIOSSLContext?
+    private let dialer: Dialer
     private var logLines = ByteWriter()
     private var logClock = ClockText()
     private(set) var isDraining = false
 
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
-        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: Dialer
     ) {
         self.index = index
         exchanges = TicketTable(loop: index)
@@ -50,7 +49,7 @@ final class LoopContext {
         self.localEndpoints = localEndpoints
         self.observer = observer
         self.accessLog = accessLog
-        self.tls = tls
+        self.dialer = dialer
         readWallClock()
     }
 
@@ -101,7 +100,7 @@ final class LoopContext {
                 pools[endpoint.id] = known
                 old[endpoint.id] = nil
             } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, dialer: dialer)
             }
         }
         for pool in old.values {

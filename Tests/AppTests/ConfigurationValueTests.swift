@@ -1,3 +1,4 @@
+import Proxy
 import Testing
 import Wire
 

@@ -1,3 +1,4 @@
+import Proxy
 import Wire
 
 extension Configuration {

@@ -1,3 +1,5 @@
+import Proxy
+
 // `servers`, and the keys that name them: `models` and `fallback_server`.
 
 extension ConfigurationDecoder {
@@ -120,8 +122,8 @@ extension ConfigurationDecoder {
         return Secret(text)
     }
 
-    private mutating func headers(_ field: Field?, withAPIKey: Bool) -> [ServerSettings.Header] {
-        var headers: [ServerSettings.Header] = []
+    private mutating func headers(_ field: Field?, withAPIKey: Bool) -> [HeaderField] {
+        var headers: [HeaderField] = []
         for member in members(field) {
             let name = member.name.lowercased()
             let value = text(member)
@@ -135,7 +137,7 @@ extension ConfigurationDecoder {
                 report(atKeyOf: member, "the same header twice", hint: "capitals make no difference; keep one")
             } else if let value {
                 if isHeaderValue(value) {
-                    headers.append(ServerSettings.Header(name: member.name, value: Secret(value)))
+                    headers.append(HeaderField(name: member.name, value: value))
                 } else {
                     report(
                         member, "the value has a line break or another control character, or a space at an end",

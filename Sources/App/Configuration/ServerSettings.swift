@@ -1,3 +1,5 @@
+package import Proxy
+
 /// One entry of `servers`: an engine, how to reach it, and how much it takes.
 package struct ServerSettings: Equatable, Sendable {
     /// The entry's key. Not empty, unique, no control characters; may be in any script.
@@ -20,22 +22,14 @@ package struct ServerSettings: Equatable, Sendable {
     package var apiKey: Secret?
 
     /// `headers`: sent with every request, in file order; names are valid, unique and not the balancer's own business.
-    package var headers: [Header] = []
+    package var headers: [HeaderField] = []
+
+    /// `tls`: whom to trust there, and who we are; means nothing for `http`.
+    package var tls = TLSSettings()
 
     package init(name: String, baseURL: BaseURL) {
         self.name = name
         self.baseURL = baseURL
-    }
-
-    /// One extra header. Its value is often a credential, so it is kept like one.
-    package struct Header: Equatable, Sendable {
-        package var name: String
-        package var value: Secret
-
-        package init(name: String, value: Secret) {
-            self.name = name
-            self.value = value
-        }
     }
 }
 

@@ -1,5 +1,4 @@
 package import NIOCore
-import NIOSSL
 package import Proxy
 package import Routing
 import NIOConcurrencyHelpers
@@ -33,11 +32,11 @@ package final class HealthMonitor: Sendable {
     private let state = NIOLockedValueBox(State())
     package let catalog = ModelCatalog()
 
-    /// - Throws: when the TLS library cannot be set up.
-    package init(group: any EventLoopGroup, router: SharedRouter) throws {
+    /// - Parameter names: shared with the proxy, so that both know the same addresses.
+    package init(group: any EventLoopGroup, router: SharedRouter, names: NameResolver = NameResolver()) {
         self.group = group
         self.router = router
-        client = ProbeClient(tls: try NIOSSLContext(configuration: .makeClientConfiguration()))
+        client = ProbeClient(names: names)
         router.onProbeNow { [weak self] id in self?.probeNow(id) }
     }
 

@@ -90,7 +90,8 @@ struct OriginalFaultsTests {
         let configured = settings
         let context = try await loop.submit {
             let context = LoopContext(
-                index: 0, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil, tls: nil)
+                index: 0, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil,
+                dialer: Dialer(names: NameResolver()))
             context.apply(configured)
             return NIOLoopBound(context, eventLoop: loop)
         }.get()
