@@ -39,6 +39,10 @@ extension Configuration {
         if let url = server.llmhealthURL { notes.append("health from \(url)") }
         if server.apiKey != nil { notes.append("with an API key") }
         if !server.headers.isEmpty { notes.append("sends \(server.headers.map(\.name).joined(separator: ", "))") }
+        if let authorities = server.tls.authorities { notes.append("trusts \(authorities.path)") }
+        if let name = server.tls.serverName { notes.append("as \(name)") }
+        if let identity = server.tls.identity { notes.append("shows \(identity.certificates.path)") }
+        if !server.tls.verifies { notes.append("takes any certificate") }
         let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? "as many requests as slots"
         return [server.name, server.baseURL.description, "kind \(server.kind.rawValue)", limit, notes.joined(separator: ", ")]
     }

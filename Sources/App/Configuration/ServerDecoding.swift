@@ -25,6 +25,7 @@ extension ConfigurationDecoder {
         let requestMax = integer(fields["request-max"], in: 0...1_000_000)
         let apiKey = apiKey(fields["api-key"])
         let headers = headers(fields["headers"], withAPIKey: apiKey != nil)
+        let tls = tls(fields["tls"], for: baseURL, at: fields["url"] ?? fields["addr"])
         guard let baseURL else { return nil }
 
         var result = ServerSettings(name: field.name, baseURL: baseURL)
@@ -36,6 +37,7 @@ extension ConfigurationDecoder {
         result.requestMax = requestMax == 0 ? nil : requestMax
         result.apiKey = apiKey
         result.headers = headers
+        result.tls = tls
         return result
     }
 
