@@ -25,17 +25,36 @@ import Testing
                 id: BackendID(rawValue: 1), name: "dead", engine: ProbeTarget(host: "dead.test", port: engines[0].port))
             let good = MonitoredServer(
                 id: BackendID(rawValue: 2), name: "good", engine: ProbeTarget(host: "good.test", port: engines[0].port))
-            let fleet = try TestFleet([dead, good], timeout: .milliseconds(200), names: names)
+            let fleet = try TestFleet([dead, good], timeout: .milliseconds(500), names: names)
             fleet.watch()
             let down = try await fleet.server("dead", is: "down") { $0.isDown }
             #expect(down.reason?.contains("the name server did not answer") == true)
-            let seen = engines[0].observations.received
-            try await wait(for: "further probes", { engines[0].observations.received }, where: { $0 > seen + 10 })
+            let seen = engines[0].observations.requests.count
+            try await wait(for: "further probes", { engines[0].observations.requests.count }, where: { $0 > seen + 10 })
             try await fleet.server("good", is: "up") { $0.isUp }
             fleet.monitor.stop()
         }
         release.lock()
         release.unlock(withValue: 1)
+    }
+
+    @Test(
+        "a name with several addresses is up while one of them works",
+        arguments: [["127.0.0.3", "127.0.0.1"], ["127.0.0.1", "127.0.0.3"]])
+    func severalAddresses(addresses: [String]) async throws {
+        let names = NameResolver { _ throws(LookUpFailure) in
+            do { return try addresses.map { try SocketAddress(ipAddress: $0, port: 0) } } catch {
+                throw LookUpFailure("\(error)")
+            }
+        }
+        try await withEngines(Behaviour()) { engines in
+            let server = MonitoredServer(
+                id: BackendID(rawValue: 1), name: "A", engine: ProbeTarget(host: "engine.test", port: engines[0].port))
+            let fleet = try TestFleet([server], names: names)
+            fleet.watch()
+            try await fleet.server("A", is: "up") { $0.isUp }
+            fleet.monitor.stop()
+        }
     }
 
     @Test("TLS settings hold for probes, and what is wrong is said in plain words")

@@ -51,17 +51,21 @@ package struct ProbeClient: Sendable {
         _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
         let limit = Interval(timeout)
+        let deadline = (Clock.now + limit).deadline
         let promise = loop.makePromise(of: Response.self)
-        let connected = dialer.connect(to: target.address, within: limit, on: loop) { channel in
-            try channel.pipeline.syncOperations.addHandler(HTTPRequestEncoder())
-            try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
-            try channel.pipeline.syncOperations.addHandler(ProbeHandler(promise: promise))
-        }
-        let timer = loop.scheduleTask(in: .nanoseconds(limit.nanoseconds)) {
-            promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
-        }
-        connected.whenFailure { promise.fail(Failure(description: Self.text($0))) }
-        connected.whenSuccess { channel in
+        // The handler answers for one channel, so it comes in when one of the attempts has won.
+        dialer.connect(to: target.address, within: limit, on: loop) { _ in }.flatMapThrowing { channel in
+            let timer = loop.scheduleTask(deadline: deadline) {
+                promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
+            }
+            promise.futureResult.whenComplete { _ in
+                timer.cancel()
+                channel.close(promise: nil)
+            }
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(HTTPRequestEncoder())
+            try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
+            try pipeline.addHandler(ProbeHandler(promise: promise))
             let method = json == nil ? HTTPMethod.GET : .POST
             var head = HTTPRequestHead(version: .http1_1, method: method, uri: target.pathPrefix + path)
             head.headers.add(name: "Host", value: target.address.authority)
@@ -76,11 +80,7 @@ package struct ProbeClient: Sendable {
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
             if let json { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: json))), promise: nil) }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-        }
-        promise.futureResult.whenComplete { _ in
-            timer.cancel()
-            connected.whenSuccess { $0.close(promise: nil) }
-        }
+        }.whenFailure { promise.fail(Failure(description: Self.text($0))) }
         return promise.futureResult
     }
 
