@@ -47,11 +47,7 @@ struct Assembly {
         settings.betweenBytesTimeout = configuration.timeouts.betweenBytes.map { Interval($0) }
         settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
-        settings.modelRules = configuration.modelRules.map {
-            ModelRule(
-                modelPattern: $0.modelPattern, modelSuffixes: $0.modelSuffixes, systemPrefixes: $0.systemPrefixes,
-                stripSuffix: $0.stripSuffix, set: $0.set)
-        }
+        settings.modelRules = configuration.modelRules
         if let trusted = configuration.trustedProxies {
             settings.trustsForwardedFor = { peer in trusted.contains { $0.contains(peer) } }
         }
@@ -82,7 +78,7 @@ struct Assembly {
     ) -> BackendEndpoint {
         let keepsConnectionAfterStream =
             switch server.kind {
-            case .auto, .llamaServer: false
+            case nil, .llamaServer: false
             case .ollama, .vllm, .sglang, .openai: true
             }
         return BackendEndpoint(
@@ -99,18 +95,9 @@ struct Assembly {
     ) -> MonitoredServer {
         var headers = server.headers
         if let key = server.apiKey { headers.append(.init(name: "Authorization", value: "Bearer \(key.exposed)")) }
-        let kind: DetectedKind =
-            switch server.kind {
-            case .auto: .unknown
-            case .llamaServer: .llamaServer
-            case .ollama: .ollama
-            case .vllm: .vllm
-            case .sglang: .sglang
-            case .openai: .openai
-            }
         return MonitoredServer(
             id: id, name: server.name, engine: target(server.baseURL, transport, headers: headers),
-            llmhealth: server.llmhealthURL.map { target($0, transport, headers: []) }, kind: kind)
+            llmhealth: server.llmhealthURL.map { target($0, transport, headers: []) }, kind: server.kind)
     }
 
     private static func target(_ url: BaseURL, _ transport: Transport, headers: [HeaderField]) -> ProbeTarget {

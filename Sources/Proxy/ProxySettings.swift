@@ -1,5 +1,4 @@
 package import Routing
-package import Wire
 
 /// Everything the data plane is configured with. Replaced as a whole on reload.
 package struct ProxySettings: Sendable {
@@ -61,30 +60,5 @@ package struct BackendEndpoint: Sendable, Equatable {
         self.extraHeaders = extraHeaders
         self.keepsConnectionAfterStream = keepsConnectionAfterStream
         self.speaksResponsesOverWebSocket = speaksResponsesOverWebSocket
-    }
-}
-
-/// Changes a chat request before it is routed (CONTRACT `model-rules`). All given conditions must hold.
-package struct ModelRule: Sendable, Equatable {
-    /// Searched in the model's name, ignoring case; nil: any model.
-    package var modelPattern: String?
-    /// One of these ends the model's name; empty: any.
-    package var modelSuffixes: [String]
-    /// A system message begins with one of these; empty: any.
-    package var systemPrefixes: [String]
-    /// Take the suffix that matched off the model's name.
-    package var stripSuffix: Bool
-    /// Fields to set at the top level of the body.
-    package var set: [JSON.Member]
-
-    package init(
-        modelPattern: String? = nil, modelSuffixes: [String] = [], systemPrefixes: [String] = [],
-        stripSuffix: Bool = false, set: [JSON.Member] = []
-    ) {
-        self.modelPattern = modelPattern
-        self.modelSuffixes = modelSuffixes
-        self.systemPrefixes = systemPrefixes
-        self.stripSuffix = stripSuffix
-        self.set = set
     }
 }

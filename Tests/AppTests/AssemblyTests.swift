@@ -86,7 +86,7 @@ import Wire
         let (first, second) = (assembly.monitored[0], assembly.monitored[1])
         #expect(first.engine == ProbeTarget(host: "192.168.1.20", port: 8081))
         #expect(first.llmhealth == ProbeTarget(host: "192.168.1.20", port: 18000))
-        #expect(first.kind == .unknown)
+        #expect(first.kind == nil)
         #expect(second.llmhealth == nil)
         #expect(second.kind == .vllm)
         #expect(
@@ -100,7 +100,22 @@ import Wire
     @Test("every kind that can be written is watched as that kind", arguments: EngineKind.allCases)
     func kinds(kind: EngineKind) throws {
         let monitored = try assembly("servers: { a: { url: 'http://h:1', kind: \(kind.rawValue) } }").monitored
-        #expect(monitored.first?.kind == (kind == .auto ? .unknown : DetectedKind(rawValue: kind.rawValue)))
+        #expect(monitored.first?.kind == kind)
+    }
+
+    @Test("a kind that is left out is found out", arguments: ["", ", kind: auto"])
+    func foundOut(kind: String) throws {
+        #expect(try assembly("servers: { a: { url: 'http://h:1'\(kind) } }").monitored.first?.kind == nil)
+    }
+
+    @Test("without keys everything is the proxy's default")
+    func defaults() throws {
+        let (found, standard) = (try assembly(Self.two).settings, ProxySettings())
+        #expect(found.maxBody == standard.maxBody && found.retryBody == standard.retryBody)
+        #expect(found.maxHeader == standard.maxHeader && found.connectTimeout == standard.connectTimeout)
+        #expect(found.firstByteTimeout == standard.firstByteTimeout)
+        #expect(found.betweenBytesTimeout == standard.betweenBytesTimeout)
+        #expect(found.keepAliveInterval == standard.keepAliveInterval)
     }
 
     @Test("limits, time limits, rules and the rest reach the proxy")

@@ -59,7 +59,7 @@ extension FleetSnapshot.Server {
 extension FakeLlamaServer {
     var target: ProbeTarget { ProbeTarget(host: host, port: port) }
 
-    func monitored(_ number: Int, name: String, kind: DetectedKind = .unknown) -> MonitoredServer {
+    func monitored(_ number: Int, name: String, kind: EngineKind? = nil) -> MonitoredServer {
         MonitoredServer(id: BackendID(rawValue: number), name: name, engine: target, kind: kind)
     }
 

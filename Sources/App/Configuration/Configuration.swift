@@ -1,3 +1,5 @@
+package import Proxy
+
 /// Everything the configuration file says: validated, in file order, every default filled in.
 ///
 /// This is the one place where defaults live. `docs/configuration.md` explains the same keys to users.
@@ -45,7 +47,7 @@ package struct Configuration: Equatable, Sendable {
     package var trustedProxies: [AddressRange]?
 
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
-    package var modelRules = ModelRuleSettings.builtIn
+    package var modelRules = ModelRule.builtIn
 
     package init(servers: [ServerSettings]) {
         self.servers = servers

@@ -1,3 +1,4 @@
+import Control
 import Proxy
 
 // `servers`, and the keys that name them: `models` and `fallback_server`.
@@ -104,11 +105,11 @@ extension ConfigurationDecoder {
         }
     }
 
-    private mutating func kind(_ field: Field?) -> EngineKind {
-        guard let field, let text = text(field) else { return .auto }
+    private mutating func kind(_ field: Field?) -> EngineKind? {
+        guard let field, let text = text(field), text != "auto" else { return nil }
         if let kind = EngineKind(rawValue: text) { return kind }
-        report(field, "unknown kind", hint: Suggestion.hint(for: text, among: EngineKind.allCases.map(\.rawValue)))
-        return .auto
+        report(field, "unknown kind", hint: Suggestion.hint(for: text, among: ["auto"] + EngineKind.allCases.map(\.rawValue)))
+        return nil
     }
 
     // MARK: Credentials: what is reported about them never shows them

@@ -1,3 +1,4 @@
+package import Control
 package import Proxy
 
 /// One entry of `servers`: an engine, how to reach it, and how much it takes.
@@ -11,8 +12,8 @@ package struct ServerSettings: Equatable, Sendable {
     /// `health-port`: the original's health protocol is spoken there, at `/llmhealth`. Nil: the engine itself is asked.
     package var llmhealthURL: BaseURL?
 
-    /// `kind`: which engine it is.
-    package var kind = EngineKind.auto
+    /// `kind`: which engine it is. Nil (`auto`): found out by asking.
+    package var kind: EngineKind?
 
     /// `request-max`: most requests in flight there, all models together. Nil: as many as the engine reports slots, else no
     /// limit. More than the engine has slots moves the waiting into the engine, where the balancer cannot reorder it.
@@ -31,16 +32,4 @@ package struct ServerSettings: Equatable, Sendable {
         self.name = name
         self.baseURL = baseURL
     }
-}
-
-/// What a server runs, as written in `kind`.
-package enum EngineKind: String, CaseIterable, Equatable, Sendable {
-    /// Found out by asking the server.
-    case auto
-    case llamaServer = "llama-server"
-    case ollama
-    case vllm
-    case sglang
-    /// Anything else that speaks the OpenAI API.
-    case openai
 }

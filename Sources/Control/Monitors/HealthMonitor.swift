@@ -9,7 +9,7 @@ package final class HealthMonitor: Sendable {
         package var interval: Duration
         package var timeout: Duration
 
-        package init(interval: Duration = .seconds(1), timeout: Duration = .seconds(2)) {
+        package init(interval: Duration, timeout: Duration) {
             self.interval = interval
             self.timeout = timeout
         }
@@ -22,7 +22,8 @@ package final class HealthMonitor: Sendable {
     }
 
     private struct State: Sendable {
-        var timing = Timing()
+        /// Nil before the first.
+        var timing: Timing?
         var running: [BackendID: Running] = [:]
     }
 
@@ -62,7 +63,10 @@ package final class HealthMonitor: Sendable {
         running.loop.execute { running.monitor.value.probeNow() }
     }
 
-    package func stop() { watch([], timing: Timing()) }
+    package func stop() {
+        guard let timing = state.withLockedValue({ $0.timing }) else { return }
+        watch([], timing: timing)
+    }
 
     private func start(_ server: MonitoredServer, _ timing: Timing) -> Running {
         let loop = group.next()
