@@ -27,7 +27,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
-let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let tls: [Target.Dependency] = [
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    .product(name: "NIOTLS", package: "swift-nio"),
+]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let pure: [Target] = [
@@ -44,9 +47,9 @@ let benchmarks: [Target] =
 
 let effects: [Target] = [
     .target(name: "CHeap"),
-    .target(name: "Proxy", dependencies: ["Routing", "Wire", tls] + nio, swiftSettings: fast),
+    .target(name: "Proxy", dependencies: ["Routing", "Wire"] + nio + tls, swiftSettings: fast),
     .target(
-        name: "Control", dependencies: ["Routing", "Wire", "Proxy", tls] + nioHTTP,
+        name: "Control", dependencies: ["Routing", "Wire", "Proxy"] + nioHTTP,
         resources: [.embedInCode("Dashboard")], swiftSettings: strict),
     .target(
         name: "App",
@@ -54,7 +57,7 @@ let effects: [Target] = [
             "Routing", "Wire", "Proxy", "Control", "FakeBackend", "CHeap", log, "Yams",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-        ] + nioHTTP, swiftSettings: strict),
+        ] + nioHTTP + tls, swiftSettings: strict),
     .executableTarget(name: "llama-balancer", dependencies: ["App"], swiftSettings: strict),
     .target(name: "FakeBackend", dependencies: ["Wire"] + nioHTTP, swiftSettings: strict),
     .executableTarget(
@@ -65,9 +68,10 @@ let effects: [Target] = [
         name: "ProxyTests",
         dependencies: [
             "Proxy", "Wire", "Routing", "FakeBackend", .product(name: "NIOEmbedded", package: "swift-nio"),
-        ] + nioHTTP, swiftSettings: strict),
+        ] + nioHTTP + tls, swiftSettings: strict),
     .testTarget(
-        name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy", "FakeBackend"] + nio, swiftSettings: strict),
+        name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy", "FakeBackend"] + nio + tls,
+        swiftSettings: strict),
     .testTarget(
         name: "AppTests",
         dependencies: [

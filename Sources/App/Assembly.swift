@@ -10,11 +10,13 @@ struct Assembly {
     var timing: HealthMonitor.Timing
     var board: ConfigurationBoard.Contents
 
-    /// - Parameters:
-    ///   - ids: gives a server that stays (same name, same address) the identity it had.
-    ///   - hostName: this machine's own name.
-    init(_ configuration: Configuration, file: String?, loadedAt: Int, ids: inout BackendIdentities, hostName: String? = nil) {
-        let servers = configuration.servers.map { (settings: $0, id: ids.id(of: $0)) }
+    /// - Parameter known: what the configuration before had, so that servers that stay are not disturbed.
+    /// - Throws: when the system's certificates are needed and cannot be read.
+    init(_ configuration: Configuration, file: String?, loadedAt: Int, known: inout Known) throws {
+        let transports = try known.contexts.transports(of: configuration.servers)
+        let servers = zip(configuration.servers, transports).map { server, transport in
+            (settings: server, id: known.identities.id(of: server), transport: transport)
+        }
         let idByName = Dictionary(servers.map { ($0.settings.name, $0.id) }, uniquingKeysWith: { first, _ in first })
 
         var policy = RoutingPolicy()
@@ -36,7 +38,7 @@ struct Assembly {
             fallback: fallback, policy: policy)
 
         settings = ProxySettings()
-        settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id) }
+        settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id, $0.transport) }
         settings.maxBody = configuration.limits.body
         settings.retryBody = configuration.limits.retryBody
         settings.maxHeader = configuration.limits.header
@@ -45,18 +47,14 @@ struct Assembly {
         settings.betweenBytesTimeout = configuration.timeouts.betweenBytes.map { Interval($0) }
         settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
-        settings.modelRules = configuration.modelRules.map {
-            ModelRule(
-                modelPattern: $0.modelPattern, modelSuffixes: $0.modelSuffixes, systemPrefixes: $0.systemPrefixes,
-                stripSuffix: $0.stripSuffix, set: $0.set)
-        }
+        settings.modelRules = configuration.modelRules
         if let trusted = configuration.trustedProxies {
             settings.forwardingTrust = .proxies(trusted)
         }
 
-        settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: hostName))
+        settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: known.hostName))
 
-        monitored = servers.map { Self.monitored($0.settings, $0.id) }
+        monitored = servers.map { Self.monitored($0.settings, $0.id, $0.transport) }
         timing = .init(interval: configuration.health.interval, timeout: configuration.health.timeout)
 
         board = ConfigurationBoard.Contents()
@@ -71,6 +69,14 @@ struct Assembly {
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
     }
 
+    /// What outlives a configuration.
+    struct Known: Sendable {
+        var identities = BackendIdentities()
+        var contexts = TLSContexts()
+        /// This machine's own name, if it is known.
+        var hostName: String?
+    }
+
     /// In lower case, as `Host` is compared. A machine answers to its full name and to the first part of it.
     private static func localNames(_ listen: Configuration.Listen, hostName: String?) -> Set<String> {
         var names = Set(["localhost", listen.host] + listen.names)
@@ -81,43 +87,38 @@ struct Assembly {
         return Set(names.map { $0.lowercased() })
     }
 
-    private static func endpoint(_ server: ServerSettings, _ id: BackendID) -> BackendEndpoint {
+    private static func endpoint(
+        _ server: ServerSettings, _ id: BackendID, _ transport: Transport
+    ) -> BackendEndpoint {
         let keepsConnectionAfterStream =
             switch server.kind {
-            case .auto, .llamaServer: false
+            case nil, .llamaServer: false
             case .ollama, .vllm, .sglang, .openai: true
             }
         return BackendEndpoint(
             id: id, name: server.name, host: server.baseURL.host, port: server.baseURL.port,
-            usesTLS: server.baseURL.scheme == .https, pathPrefix: server.baseURL.pathPrefix,
+            transport: transport, pathPrefix: server.baseURL.pathPrefix,
             authorization: server.apiKey.map { "Bearer \($0.exposed)" },
-            extraHeaders: server.headers.map { .init(name: $0.name, value: $0.value.exposed) },
+            extraHeaders: server.headers,
             keepsConnectionAfterStream: keepsConnectionAfterStream,
             speaksResponsesOverWebSocket: server.kind == .openai)
     }
 
-    private static func monitored(_ server: ServerSettings, _ id: BackendID) -> MonitoredServer {
-        var headers = server.headers.map { ProbeTarget.Header(name: $0.name, value: $0.value.exposed) }
+    private static func monitored(
+        _ server: ServerSettings, _ id: BackendID, _ transport: Transport
+    ) -> MonitoredServer {
+        var headers = server.headers
         if let key = server.apiKey { headers.append(.init(name: "Authorization", value: "Bearer \(key.exposed)")) }
-        let kind: DetectedKind =
-            switch server.kind {
-            case .auto: .unknown
-            case .llamaServer: .llamaServer
-            case .ollama: .ollama
-            case .vllm: .vllm
-            case .sglang: .sglang
-            case .openai: .openai
-            }
         return MonitoredServer(
-            id: id, name: server.name, engine: target(server.baseURL, headers: headers),
-            llmhealth: server.llmhealthURL.map { target($0, headers: []) }, kind: kind)
+            id: id, name: server.name, engine: target(server.baseURL, transport, headers: headers),
+            llmhealth: server.llmhealthURL.map { target($0, transport, headers: []) }, kind: server.kind)
     }
 
-    private static func target(_ url: BaseURL, headers: [ProbeTarget.Header]) -> ProbeTarget {
+    private static func target(_ url: BaseURL, _ transport: Transport, headers: [HeaderField]) -> ProbeTarget {
         var prefix = url.pathPrefix
         if prefix.hasSuffix("/llmhealth") { prefix = String(prefix.dropLast("/llmhealth".count)) }
         return ProbeTarget(
-            host: url.host, port: url.port, usesTLS: url.scheme == .https, pathPrefix: prefix, headers: headers)
+            host: url.host, port: url.port, transport: transport, pathPrefix: prefix, headers: headers)
     }
 }
 

@@ -1,4 +1,5 @@
 import Control
+import Foundation
 import Logging
 import NIOCore
 import NIOPosix
@@ -14,7 +15,7 @@ final class Balancer: Sendable {
     private let configuration: ConfigurationBoard
     private let accessLog: AccessLogWriter?
     private let loadTask: Task<Void, Never>
-    private let identities: NIOLockedValueBox<BackendIdentities>
+    private let known: NIOLockedValueBox<Assembly.Known>
     private let grace: NIOLockedValueBox<Duration>
     private let logger: Logger
 
@@ -27,10 +28,11 @@ final class Balancer: Sendable {
     static func start(
         _ settings: Configuration, file: String?, group: any EventLoopGroup, logger: Logger
     ) async throws -> Balancer {
-        var identities = BackendIdentities()
-        let assembly = Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &identities)
+        var known = Assembly.Known(hostName: ProcessInfo.processInfo.hostName)
+        let assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
         let router = SharedRouter(eventLoops: Array(group.makeIterator()))
-        let monitor = try HealthMonitor(group: group, router: router)
+        let names = NameResolver()
+        let monitor = HealthMonitor(group: group, router: router, names: names)
         let (load, activity, board) = (LocalLoad(), ActivityLog(), ConfigurationBoard())
         board.publish(assembly.board)
         let routes = AdminRoutes(
@@ -41,18 +43,20 @@ final class Balancer: Sendable {
         let proxy = try await ProxyServer.start(
             host: settings.listen.host, port: settings.listen.port, maxConnections: settings.limits.connections,
             settings: assembly.settings,
-            .init(group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog))
+            .init(
+                group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog,
+                names: names))
         routes.attach(proxy)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
-            loadTask: Task.detached { await load.run() }, identities: identities, grace: settings.shutdownGrace,
+            loadTask: Task.detached { await load.run() }, known: known, grace: settings.shutdownGrace,
             logger: logger)
     }
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
-        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, identities: BackendIdentities, grace: Duration,
+        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, known: Assembly.Known, grace: Duration,
         logger: Logger
     ) {
         self.proxy = proxy
@@ -61,7 +65,7 @@ final class Balancer: Sendable {
         self.configuration = configuration
         self.accessLog = accessLog
         self.loadTask = loadTask
-        self.identities = NIOLockedValueBox(identities)
+        self.known = NIOLockedValueBox(known)
         self.grace = NIOLockedValueBox(grace)
         self.logger = logger
     }
@@ -69,8 +73,8 @@ final class Balancer: Sendable {
     /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
     /// restart.
     func apply(_ settings: Configuration, file: String?) async throws {
-        let assembly = identities.withLockedValue {
-            Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &$0)
+        let assembly = try known.withLockedValue {
+            try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &$0)
         }
         try await proxy.reload(assembly.settings, fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)

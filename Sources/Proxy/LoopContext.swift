@@ -1,5 +1,4 @@
 import NIOCore
-import NIOSSL
 import Routing
 import Wire
 
@@ -40,7 +39,7 @@ final class LoopContext {
     private var pending: [LoopEvent] = []
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
-    private let tls: NIOSSLContext?
+    private let dialer: Dialer
     /// Our name in `Via`, different for every process: a request that comes back with it has gone round in a circle.
     let viaName: String
     private var logLines = ByteWriter()
@@ -49,7 +48,7 @@ final class LoopContext {
 
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
-        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, tls: NIOSSLContext?, viaName: String
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: Dialer, viaName: String
     ) {
         self.index = index
         self.viaName = viaName
@@ -60,7 +59,7 @@ final class LoopContext {
         self.localEndpoints = localEndpoints
         self.observer = observer
         self.accessLog = accessLog
-        self.tls = tls
+        self.dialer = dialer
         readWallClock()
     }
 
@@ -154,7 +153,7 @@ final class LoopContext {
                 pools[endpoint.id] = known
                 old[endpoint.id] = nil
             } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, dialer: dialer)
             }
         }
         for pool in old.values {

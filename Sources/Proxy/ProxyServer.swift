@@ -1,6 +1,5 @@
 package import NIOCore
 import NIOPosix
-import NIOSSL
 package import Routing
 
 /// Starts the loops' contexts and the listener, and stops them gracefully.
@@ -18,16 +17,19 @@ package final class ProxyServer: Sendable {
         package var localEndpoints: any LocalEndpoints
         package var observer: (any RequestObserver)?
         package var accessLog: (any AccessLogSink)?
+        /// Shared with the probes, so that both know the same addresses.
+        package var names: NameResolver
 
         package init(
             group: any EventLoopGroup, router: SharedRouter, localEndpoints: any LocalEndpoints,
-            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil
+            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil, names: NameResolver = NameResolver()
         ) {
             self.group = group
             self.router = router
             self.localEndpoints = localEndpoints
             self.observer = observer
             self.accessLog = accessLog
+            self.names = names
         }
     }
 
@@ -38,7 +40,7 @@ package final class ProxyServer: Sendable {
         host: String, port: Int, maxConnections: Int, settings: ProxySettings, _ environment: Environment
     ) async throws -> ProxyServer {
         let loops = Array(environment.group.makeIterator())
-        let tls = try NIOSSLContext(configuration: .makeClientConfiguration())
+        let dialer = Dialer(names: environment.names)
         var names = RequestIDs(seed: .random(in: .min ... .max))
         let viaName = "llama-balancer-\(names.next())"
         var contexts: [NIOLoopBound<LoopContext>] = []
@@ -48,7 +50,7 @@ package final class ProxyServer: Sendable {
                 let context = LoopContext(
                     index: index, eventLoop: loop, router: environment.router,
                     localEndpoints: environment.localEndpoints, observer: environment.observer,
-                    accessLog: environment.accessLog, tls: tls, viaName: viaName)
+                    accessLog: environment.accessLog, dialer: dialer, viaName: viaName)
                 context.apply(settings)
                 return NIOLoopBound(context, eventLoop: loop)
             }.get()

@@ -1,6 +1,4 @@
-package import NIOCore
 package import Routing
-package import Wire
 
 /// Everything the data plane is configured with. Replaced as a whole on reload.
 package struct ProxySettings: Sendable {
@@ -41,16 +39,12 @@ package struct ProxySettings: Sendable {
 package struct BackendEndpoint: Sendable, Equatable {
     package var id: BackendID
     package var name: String
-    package let host: String
-    package let port: Int
-    package let usesTLS: Bool
-    /// The value of `Host`.
-    package let authority: String
+    package let address: ServerAddress
     /// Put in front of every request target; empty or `/…` without a slash at its end.
     package var pathPrefix: String
     /// Replaces the client's `Authorization`.
     package var authorization: String?
-    package var extraHeaders: [Header]
+    package var extraHeaders: [HeaderField]
     /// False for engines that close the connection after every streamed answer (llama-server).
     package var keepsConnectionAfterStream: Bool
     /// Takes OpenAI's Responses API over a WebSocket as well. The usual local engines do not, and clients that try it fall back
@@ -58,59 +52,17 @@ package struct BackendEndpoint: Sendable, Equatable {
     package var speaksResponsesOverWebSocket: Bool
 
     package init(
-        id: BackendID, name: String, host: String, port: Int, usesTLS: Bool = false, pathPrefix: String = "",
-        authorization: String? = nil, extraHeaders: [Header] = [],
+        id: BackendID, name: String, host: String, port: Int, transport: Transport = .plain, pathPrefix: String = "",
+        authorization: String? = nil, extraHeaders: [HeaderField] = [],
         keepsConnectionAfterStream: Bool = false, speaksResponsesOverWebSocket: Bool = false
     ) {
         self.id = id
         self.name = name
-        self.host = host
-        self.port = port
-        self.usesTLS = usesTLS
+        address = ServerAddress(host: host, port: port, transport: transport)
         self.pathPrefix = pathPrefix
         self.authorization = authorization
         self.extraHeaders = extraHeaders
         self.keepsConnectionAfterStream = keepsConnectionAfterStream
         self.speaksResponsesOverWebSocket = speaksResponsesOverWebSocket
-        let shownHost = host.contains(":") ? "[\(host)]" : host
-        authority = port == (usesTLS ? 443 : 80) ? shownHost : "\(shownHost):\(port)"
-    }
-
-    package struct Header: Sendable, Equatable {
-        package var name: String
-        package var value: String
-
-        package init(name: String, value: String) {
-            self.name = name
-            self.value = value
-        }
-    }
-
-    /// The address without a lookup, when `host` is one.
-    package var literalAddress: SocketAddress? { try? SocketAddress(ipAddress: host, port: port) }
-}
-
-/// Changes a chat request before it is routed (CONTRACT `model-rules`). All given conditions must hold.
-package struct ModelRule: Sendable, Equatable {
-    /// Searched in the model's name, ignoring case; nil: any model.
-    package var modelPattern: String?
-    /// One of these ends the model's name; empty: any.
-    package var modelSuffixes: [String]
-    /// A system message begins with one of these; empty: any.
-    package var systemPrefixes: [String]
-    /// Take the suffix that matched off the model's name.
-    package var stripSuffix: Bool
-    /// Fields to set at the top level of the body.
-    package var set: [JSON.Member]
-
-    package init(
-        modelPattern: String? = nil, modelSuffixes: [String] = [], systemPrefixes: [String] = [],
-        stripSuffix: Bool = false, set: [JSON.Member] = []
-    ) {
-        self.modelPattern = modelPattern
-        self.modelSuffixes = modelSuffixes
-        self.systemPrefixes = systemPrefixes
-        self.stripSuffix = stripSuffix
-        self.set = set
     }
 }

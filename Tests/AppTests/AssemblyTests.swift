@@ -8,8 +8,8 @@ import Wire
 
 @Suite("What a configuration means to each part") struct AssemblyTests {
     private func assembly(_ text: String, file: String? = "f.yaml") throws -> Assembly {
-        var ids = BackendIdentities()
-        return Assembly(try configuration(text), file: file, loadedAt: 1_795_464_900_000, ids: &ids)
+        var known = Assembly.Known()
+        return try Assembly(try configuration(text), file: file, loadedAt: 1_795_464_900_000, known: &known)
     }
 
     private static let two = """
@@ -74,7 +74,8 @@ import Wire
         #expect(
             endpoints[1]
                 == BackendEndpoint(
-                    id: endpoints[1].id, name: "PC2", host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    id: endpoints[1].id, name: "PC2", host: "fd00::2", port: 8443, transport: endpoints[1].address.transport,
+                    pathPrefix: "/base",
                     authorization: "Bearer k3y", extraHeaders: [.init(name: "X-Token", value: "t0ken")],
                     keepsConnectionAfterStream: true))
     }
@@ -85,13 +86,13 @@ import Wire
         let (first, second) = (assembly.monitored[0], assembly.monitored[1])
         #expect(first.engine == ProbeTarget(host: "192.168.1.20", port: 8081))
         #expect(first.llmhealth == ProbeTarget(host: "192.168.1.20", port: 18000))
-        #expect(first.kind == .unknown)
+        #expect(first.kind == nil)
         #expect(second.llmhealth == nil)
         #expect(second.kind == .vllm)
         #expect(
             second.engine
                 == ProbeTarget(
-                    host: "fd00::2", port: 8443, usesTLS: true, pathPrefix: "/base",
+                    host: "fd00::2", port: 8443, transport: second.engine.address.transport, pathPrefix: "/base",
                     headers: [.init(name: "X-Token", value: "t0ken"), .init(name: "Authorization", value: "Bearer k3y")]))
         #expect(assembly.monitored.map(\.id) == assembly.fleet.servers.map(\.id))
     }
@@ -99,7 +100,22 @@ import Wire
     @Test("every kind that can be written is watched as that kind", arguments: EngineKind.allCases)
     func kinds(kind: EngineKind) throws {
         let monitored = try assembly("servers: { a: { url: 'http://h:1', kind: \(kind.rawValue) } }").monitored
-        #expect(monitored.first?.kind == (kind == .auto ? .unknown : DetectedKind(rawValue: kind.rawValue)))
+        #expect(monitored.first?.kind == kind)
+    }
+
+    @Test("a kind that is left out is found out", arguments: ["", ", kind: auto"])
+    func foundOut(kind: String) throws {
+        #expect(try assembly("servers: { a: { url: 'http://h:1'\(kind) } }").monitored.first?.kind == nil)
+    }
+
+    @Test("without keys everything is the proxy's default")
+    func defaults() throws {
+        let (found, standard) = (try assembly(Self.two).settings, ProxySettings())
+        #expect(found.maxBody == standard.maxBody && found.retryBody == standard.retryBody)
+        #expect(found.maxHeader == standard.maxHeader && found.connectTimeout == standard.connectTimeout)
+        #expect(found.firstByteTimeout == standard.firstByteTimeout)
+        #expect(found.betweenBytesTimeout == standard.betweenBytesTimeout)
+        #expect(found.keepAliveInterval == standard.keepAliveInterval)
     }
 
     @Test("limits, time limits, rules and the rest reach the proxy")
@@ -130,6 +146,14 @@ import Wire
         #expect(try assembly(Self.two).settings.forwardingTrust == .everyone, "left out: everybody's, as in the original")
     }
 
+    @Test("/admin/ answers under the machine's name, its first part, and the names that are configured")
+    func localNames() throws {
+        var known = Assembly.Known(hostName: "PC1.lan")
+        let text = "servers: { a: { url: 'http://h' } }\nlisten: { host: balancer.lan, names: [Other] }"
+        let assembly = try Assembly(try configuration(text), file: nil, loadedAt: 0, known: &known)
+        #expect(assembly.settings.localAccess.names == ["localhost", "pc1.lan", "pc1", "balancer.lan", "other"])
+    }
+
     @Test("what is shown of the configuration has addresses and patterns, but no secret")
     func board() throws {
         let board = try assembly(Self.two + "models: { 'm.*': [PC2] }").board
@@ -146,9 +170,10 @@ import Wire
 
     @Test("a server keeps its identity while name and address stay, and never gets another's")
     func identities() throws {
-        var ids = BackendIdentities()
+        var known = Assembly.Known()
         func load(_ servers: String) throws -> [String: BackendID] {
-            let assembly = Assembly(try configuration("servers: { \(servers) }"), file: nil, loadedAt: 0, ids: &ids)
+            let assembly = try Assembly(
+                try configuration("servers: { \(servers) }"), file: nil, loadedAt: 0, known: &known)
             return Dictionary(uniqueKeysWithValues: assembly.fleet.servers.map { ($0.name, $0.id) })
         }
         let first = try load("a: { url: 'http://h:1' }, b: { url: 'http://h:2' }")

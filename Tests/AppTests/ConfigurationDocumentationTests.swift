@@ -1,3 +1,4 @@
+import Proxy
 import Testing
 import Wire
 
@@ -45,7 +46,7 @@ import Wire
         found.models = nil
         found.fallback = .firstServer
         found.trustedProxies = nil
-        #expect(Array(found.modelRules.prefix(3)) == ModelRuleSettings.builtIn)
+        #expect(Array(found.modelRules.prefix(3)) == ModelRule.builtIn)
         found.modelRules = defaults.modelRules
         #expect(found == defaults)
     }
@@ -54,7 +55,7 @@ import Wire
     func gptOSSExample() throws {
         let rules = try configuration(try ProjectFiles.text("examples/gpt-oss-rules.yaml")).modelRules
         #expect(rules.count == 5)
-        #expect(Array(rules.suffix(3)) == ModelRuleSettings.builtIn)
+        #expect(Array(rules.suffix(3)) == ModelRule.builtIn)
         #expect(rules.first?.systemPrefixes == ["You are Cline", "You are Roo"])
         #expect(rules.first?.set.map(\.name) == ["reasoning_format", "grammar"])
         #expect(rules.first?.set.last?.value.stringValue?.hasPrefix("root ::= ( analysis start )? final .+\n") == true)

@@ -157,7 +157,7 @@ import Testing
         "the nearest name is suggested, if it is near",
         arguments: [
             ("model-prot", "model-port"), ("request_max", "request-max"), ("adr", "addr"), ("URL", "url"), ("knid", "kind"),
-            ("apikey", "api-key"), ("xyz", nil), ("tls", nil), ("", nil),
+            ("apikey", "api-key"), ("xyz", nil), ("cors", nil), ("", nil),
         ])
     func nearest(written: String, expected: String?) {
         #expect(Suggestion.nearest(to: written, among: ConfigurationKeys.server.names) == expected)

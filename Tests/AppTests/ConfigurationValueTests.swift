@@ -1,3 +1,4 @@
+import Control
 import Proxy
 import Testing
 import Wire
@@ -45,7 +46,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         #expect(found.shutdownGrace == .seconds(30))
         #expect(found.accessLog == .off)
         #expect(found.trustedProxies == nil)
-        #expect(found.modelRules == ModelRuleSettings.builtIn)
+        #expect(found.modelRules == ModelRule.builtIn)
         let server = try #require(found.servers.first)
         #expect(server == ServerSettings(name: "a", baseURL: BaseURL(scheme: .http, host: "h", port: 1)))
     }
@@ -120,23 +121,23 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
                 """))
         #expect(
             found.modelRules == [
-                ModelRuleSettings(
+                ModelRule(
                     modelPattern: "Qwen.*", modelSuffixes: ["-a", "-b"], systemPrefixes: ["You are"], stripSuffix: true,
                     set: [
                         .init(name: "n", value: .number("1e3")), .init(name: "t", value: .number("0.20")),
                         .init(name: "yes", value: "yes"), .init(name: "on", value: true), .init(name: "none", value: nil),
                         .init(name: "list", value: [1, "1"]), .init(name: "deep", value: ["z": 1, "a": ""]),
                     ]),
-                ModelRuleSettings(set: [.init(name: "x", value: 1)]),
+                ModelRule(set: [.init(name: "x", value: 1)]),
             ])
     }
 
     @Test("the built-in rules know the effort suffixes, and leave other endings alone")
     func builtInRules() {
-        #expect(ModelRuleSettings.builtIn.map(\.modelSuffixes) == [["-low"], ["-medium"], ["-high"]])
-        #expect(ModelRuleSettings.builtIn.allSatisfy { $0.modelPattern == "gpt-oss" && !$0.stripSuffix })
+        #expect(ModelRule.builtIn.map(\.modelSuffixes) == [["-low"], ["-medium"], ["-high"]])
+        #expect(ModelRule.builtIn.allSatisfy { $0.modelPattern == "gpt-oss" && !$0.stripSuffix })
         #expect(
-            ModelRuleSettings.builtIn.first?.set
+            ModelRule.builtIn.first?.set
                 == [.init(name: "chat_template_kwargs", value: ["reasoning_effort": "low"])])
     }
 

@@ -98,9 +98,9 @@ import Wire
             (nil, #"{"owned_by":"vllm"}"#, .vllm), (nil, #"{"owned_by":"sglang"}"#, .sglang),
             (nil, #"{"owned_by":"library"}"#, .ollama),
             ("uvicorn", #"{"owned_by":"vllm"}"#, .vllm), ("nginx", #"{"owned_by":"me"}"#, .openai), (nil, "{}", .openai),
-            (nil, #"{"owned_by":5}"#, .openai), ("nginx", nil, .unknown), (nil, nil, .unknown),
-        ] as [(String?, String?, DetectedKind)])
-    func kinds(server: String?, entry: String?, kind: DetectedKind) throws {
+            (nil, #"{"owned_by":5}"#, .openai), ("nginx", nil, nil), (nil, nil, nil),
+        ] as [(String?, String?, EngineKind?)])
+    func kinds(server: String?, entry: String?, kind: EngineKind?) throws {
         let models = try entry.map { [EngineReports.Model(id: "m", entry: try JSON(parsing: bytes($0)))] }
         #expect(EngineReports.kind(server: server, models: models) == kind)
     }

@@ -30,9 +30,9 @@ import Wire
     @Test(
         "finds out other engines by their model lists, and asks them nothing else",
         arguments: [
-            (Behaviour.Kind.ollama, DetectedKind.ollama), (.openai, .vllm),
+            (Behaviour.Kind.ollama, EngineKind.ollama), (.openai, .vllm),
         ])
-    func findsOthers(kind: Behaviour.Kind, expected: DetectedKind) async throws {
+    func findsOthers(kind: Behaviour.Kind, expected: EngineKind) async throws {
         try await withEngines(
             Behaviour {
                 $0.kind = kind; $0.models = ["m"]

@@ -71,7 +71,7 @@ import Wire
         #expect(ids(catalog.merged(leavingOut: [first])) == ["shared"])
         catalog.keepOnly([second], order: [second])
         #expect(ids(catalog.merged(leavingOut: [])) == ["shared"])
-        #expect(catalog.kind(of: first) == .unknown)
+        #expect(catalog.kind(of: first) == nil)
         #expect(catalog.kind(of: second) == .vllm)
     }
 

@@ -47,7 +47,7 @@ struct TestBalancer: Sendable {
         contents.file = "server-list.yaml"
         contents.loadedAt = 1_795_464_900_000
         contents.servers = servers.map {
-            let url = "http://127.0.0.1:\($0.engine.port)"
+            let url = "http://127.0.0.1:\($0.engine.address.port)"
             return .init(id: $0.id, name: $0.name, modelURL: url, healthURL: url, requestMax: $0.name == "A" ? 2 : nil)
         }
         contents.patterns = [.init(pattern: "m.*", servers: ["A", "B"])]
@@ -59,9 +59,9 @@ struct TestBalancer: Sendable {
         var settings = ProxySettings()
         settings.endpoints = servers.map {
             BackendEndpoint(
-                id: $0.id, name: $0.name, host: "127.0.0.1", port: $0.engine.port,
-                authorization: $0.engine.headers.first?.value,
-                extraHeaders: $0.engine.headers.dropFirst().map { .init(name: $0.name, value: $0.value) })
+                id: $0.id, name: $0.name, host: "127.0.0.1", port: $0.engine.address.port,
+                authorization: $0.engine.headers.first?.value.exposed,
+                extraHeaders: Array($0.engine.headers.dropFirst()))
         }
         proxy = try await ProxyServer.start(
             host: "127.0.0.1", port: 0, maxConnections: 100, settings: settings,

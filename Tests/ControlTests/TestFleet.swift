@@ -16,10 +16,13 @@ struct TestFleet: Sendable {
     let servers: [MonitoredServer]
 
     /// - Parameter timeout: long by default, so that only a test that wants it sees a probe run out of time.
-    init(_ servers: [MonitoredServer], interval: Duration = .milliseconds(5), timeout: Duration = .seconds(60)) throws {
+    init(
+        _ servers: [MonitoredServer], interval: Duration = .milliseconds(5), timeout: Duration = .seconds(60),
+        names: NameResolver = NameResolver()
+    ) throws {
         router = SharedRouter(eventLoops: Array(Self.group.makeIterator()))
         router.send(.fleetChanged(Self.fleet(servers)))
-        monitor = try HealthMonitor(group: Self.group, router: router)
+        monitor = HealthMonitor(group: Self.group, router: router, names: names)
         self.servers = servers
         self.timing = .init(interval: interval, timeout: timeout)
     }
@@ -56,7 +59,7 @@ extension FleetSnapshot.Server {
 extension FakeLlamaServer {
     var target: ProbeTarget { ProbeTarget(host: host, port: port) }
 
-    func monitored(_ number: Int, name: String, kind: DetectedKind = .unknown) -> MonitoredServer {
+    func monitored(_ number: Int, name: String, kind: EngineKind? = nil) -> MonitoredServer {
         MonitoredServer(id: BackendID(rawValue: number), name: name, engine: target, kind: kind)
     }
 

@@ -100,7 +100,9 @@ package struct Serve: AsyncParsableCommand {
             case .failure(let problems): throw CommandFailure.configuration(problems)
             }
         } else {
-            do { settings = try Configuration(urls: urls) } catch { throw CommandFailure.configuration(error) }
+            do { settings = try Configuration(urls: urls, environment: environment) } catch {
+                throw CommandFailure.configuration(error)
+            }
         }
         Self.override(&settings, host: host, port: port)
         return (settings, file)

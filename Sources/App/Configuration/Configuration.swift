@@ -47,7 +47,7 @@ package struct Configuration: Equatable, Sendable {
     package var trustedProxies: [AddressRange]?
 
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
-    package var modelRules = ModelRuleSettings.builtIn
+    package var modelRules = ModelRule.builtIn
 
     package init(servers: [ServerSettings]) {
         self.servers = servers

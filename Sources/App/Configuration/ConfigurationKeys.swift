@@ -20,7 +20,9 @@ struct ConfigurationKeys: Sendable {
         planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
     static let server = ConfigurationKeys(
         place: "servers.NAME",
-        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers"])
+        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls"])
+    static let tls = ConfigurationKeys(
+        place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
     static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])
     static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait"])
     static let timeouts = ConfigurationKeys(place: "timeouts", names: ["connect", "first-byte", "between-bytes"])
@@ -30,5 +32,5 @@ struct ConfigurationKeys: Sendable {
     static let modelRuleMatch = ConfigurationKeys(
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
-    static let all = [file, listen, server, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch]
+    static let all = [file, listen, server, tls, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch]
 }

@@ -92,7 +92,9 @@ extension ConfigurationLoader {
 extension Configuration {
     /// The configuration for addresses given on the command line: servers named by host and port, all else by default.
     /// A missing scheme means http.
-    package init(urls: [String]) throws(Problems) {
+    ///
+    /// - Parameter environment: for `SSL_CERT_FILE`.
+    package init(urls: [String], environment: [String: String] = [:]) throws(Problems) {
         var servers: [ServerSettings] = []
         var problems: [Problem] = []
         func report(_ number: Int, _ message: String, hint: String?) {
@@ -106,9 +108,15 @@ extension Configuration {
                         index + 1, "\(url.hostAndPort) is given twice",
                         hint: "a file can give such servers names of their own")
                 }
-                servers.append(ServerSettings(name: url.hostAndPort, baseURL: url))
-            } catch {
+                var server = ServerSettings(name: url.hostAndPort, baseURL: url)
+                if url.scheme == .https { server.tls.authorities = try TLSSettings.systemAuthorities(environment) }
+                servers.append(server)
+            } catch let error as BaseURL.ParseError {
                 report(index + 1, error.message, hint: error.hint)
+            } catch let error as TLSSettings.EnvironmentProblem {
+                report(index + 1, error.message, hint: error.hint)
+            } catch {
+                report(index + 1, "\(error)", hint: nil)
             }
         }
         if urls.isEmpty { report(1, "missing", hint: "for example http://192.168.1.20:8080") }

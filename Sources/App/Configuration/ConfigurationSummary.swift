@@ -1,3 +1,4 @@
+import Control
 import Proxy
 import Wire
 
@@ -30,7 +31,7 @@ extension Configuration {
         }
     }
 
-    private var rulesOrigin: String { modelRules == ModelRuleSettings.builtIn ? ", built in" : "" }
+    private var rulesOrigin: String { modelRules == ModelRule.builtIn ? ", built in" : "" }
 
     // MARK: Rows
 
@@ -39,11 +40,18 @@ extension Configuration {
         if let url = server.llmhealthURL { notes.append("health from \(url)") }
         if server.apiKey != nil { notes.append("with an API key") }
         if !server.headers.isEmpty { notes.append("sends \(server.headers.map(\.name).joined(separator: ", "))") }
+        if let authorities = server.tls.authorities { notes.append("trusts \(authorities.path)") }
+        if let name = server.tls.serverName { notes.append("as \(name)") }
+        if let identity = server.tls.identity { notes.append("shows \(identity.certificates.path)") }
+        if !server.tls.verifies { notes.append("takes any certificate") }
         let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? "as many requests as slots"
-        return [server.name, server.baseURL.description, "kind \(server.kind.rawValue)", limit, notes.joined(separator: ", ")]
+        return [
+            server.name, server.baseURL.description, "kind \(server.kind?.rawValue ?? "auto")", limit,
+            notes.joined(separator: ", "),
+        ]
     }
 
-    private static func row(_ rule: ModelRuleSettings) -> [String] {
+    private static func row(_ rule: ModelRule) -> [String] {
         var conditions: [String] = []
         if let pattern = rule.modelPattern { conditions.append("model has \(pattern)") }
         if !rule.modelSuffixes.isEmpty { conditions.append("ends in \(rule.modelSuffixes.joined(separator: " or "))") }

@@ -1,41 +1,13 @@
-package import Wire
+package import Proxy
+import Wire
 
-/// One entry of `model-rules`, as written: which chat requests it changes, and how. Rules apply in file order, to chat
-/// completions only; the engine that applies them lives in Proxy.
-package struct ModelRuleSettings: Equatable, Sendable {
-    /// `match.model`: searched in the model's name, in any case. Nil: every model. Known to compile with `Regex(_:)`.
-    package var modelPattern: String?
-
-    /// `match.model-suffix`: the model's name ends in one of these, in any case. Empty: any name.
-    package var modelSuffixes: [String]
-
-    /// `match.system-starts-with`: the first text of a system message starts with one of these. Empty: any request.
-    package var systemPrefixes: [String]
-
-    /// `strip-suffix`: the suffix that matched is removed from the model's name before it is routed.
-    package var stripSuffix: Bool
-
-    /// `set`: fields for the request, in file order. An object is merged, one level deep, into an object the client sent;
-    /// anything else replaces what the client sent.
-    package var set: [JSON.Member]
-
-    package init(
-        modelPattern: String? = nil, modelSuffixes: [String] = [], systemPrefixes: [String] = [],
-        stripSuffix: Bool = false, set: [JSON.Member] = []
-    ) {
-        self.modelPattern = modelPattern
-        self.modelSuffixes = modelSuffixes
-        self.systemPrefixes = systemPrefixes
-        self.stripSuffix = stripSuffix
-        self.set = set
-    }
-
+extension ModelRule {
     /// What holds when `model-rules` is left out: `gpt-oss…-low`, `-medium` and `-high` set the reasoning effort.
     ///
     /// The hyphen is part of the suffix, so that `…-yellow` is left alone. The suffix stays in the name: the router leaves it
     /// out when no server lists the full name.
     package static let builtIn = ["low", "medium", "high"].map { effort in
-        ModelRuleSettings(
+        ModelRule(
             modelPattern: "gpt-oss", modelSuffixes: ["-\(effort)"],
             set: [JSON.Member(name: "chat_template_kwargs", value: ["reasoning_effort": .string(effort)])])
     }

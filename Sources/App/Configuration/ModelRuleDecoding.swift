@@ -1,17 +1,18 @@
+import Proxy
 import Wire
 
 // `model-rules`: read here, applied in Proxy.
 
 extension ConfigurationDecoder {
-    mutating func modelRules(_ field: Field?) -> [ModelRuleSettings] {
-        guard let field else { return ModelRuleSettings.builtIn }
+    mutating func modelRules(_ field: Field?) -> [ModelRule] {
+        guard let field else { return ModelRule.builtIn }
         return items(field).map { modelRule($0) }
     }
 
-    private mutating func modelRule(_ field: Field) -> ModelRuleSettings {
+    private mutating func modelRule(_ field: Field) -> ModelRule {
         let fields = object(field, .modelRule)
         let match = object(fields["match"], .modelRuleMatch)
-        var rule = ModelRuleSettings()
+        var rule = ModelRule()
         rule.modelPattern = regex(match["model"])
         rule.modelSuffixes = texts(match["model-suffix"])
         rule.systemPrefixes = texts(match["system-starts-with"])

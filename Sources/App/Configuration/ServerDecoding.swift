@@ -1,3 +1,6 @@
+import Control
+import Proxy
+
 // `servers`, and the keys that name them: `models` and `fallback_server`.
 
 extension ConfigurationDecoder {
@@ -23,6 +26,7 @@ extension ConfigurationDecoder {
         let requestMax = integer(fields["request-max"], in: 0...1_000_000)
         let apiKey = apiKey(fields["api-key"])
         let headers = headers(fields["headers"], withAPIKey: apiKey != nil)
+        let tls = tls(fields["tls"], for: baseURL, at: fields["url"] ?? fields["addr"])
         guard let baseURL else { return nil }
 
         var result = ServerSettings(name: field.name, baseURL: baseURL)
@@ -34,6 +38,7 @@ extension ConfigurationDecoder {
         result.requestMax = requestMax == 0 ? nil : requestMax
         result.apiKey = apiKey
         result.headers = headers
+        result.tls = tls
         return result
     }
 
@@ -100,11 +105,11 @@ extension ConfigurationDecoder {
         }
     }
 
-    private mutating func kind(_ field: Field?) -> EngineKind {
-        guard let field, let text = text(field) else { return .auto }
+    private mutating func kind(_ field: Field?) -> EngineKind? {
+        guard let field, let text = text(field), text != "auto" else { return nil }
         if let kind = EngineKind(rawValue: text) { return kind }
-        report(field, "unknown kind", hint: Suggestion.hint(for: text, among: EngineKind.allCases.map(\.rawValue)))
-        return .auto
+        report(field, "unknown kind", hint: Suggestion.hint(for: text, among: ["auto"] + EngineKind.allCases.map(\.rawValue)))
+        return nil
     }
 
     // MARK: Credentials: what is reported about them never shows them
@@ -120,8 +125,8 @@ extension ConfigurationDecoder {
         return Secret(text)
     }
 
-    private mutating func headers(_ field: Field?, withAPIKey: Bool) -> [ServerSettings.Header] {
-        var headers: [ServerSettings.Header] = []
+    private mutating func headers(_ field: Field?, withAPIKey: Bool) -> [HeaderField] {
+        var headers: [HeaderField] = []
         for member in members(field) {
             let name = member.name.lowercased()
             let value = text(member)
@@ -135,7 +140,7 @@ extension ConfigurationDecoder {
                 report(atKeyOf: member, "the same header twice", hint: "capitals make no difference; keep one")
             } else if let value {
                 if isHeaderValue(value) {
-                    headers.append(ServerSettings.Header(name: member.name, value: Secret(value)))
+                    headers.append(HeaderField(name: member.name, value: value))
                 } else {
                     report(
                         member, "the value has a line break or another control character, or a space at an end",

@@ -1,3 +1,6 @@
+package import Control
+package import Proxy
+
 /// One entry of `servers`: an engine, how to reach it, and how much it takes.
 package struct ServerSettings: Equatable, Sendable {
     /// The entry's key. Not empty, unique, no control characters; may be in any script.
@@ -9,8 +12,8 @@ package struct ServerSettings: Equatable, Sendable {
     /// `health-port`: the original's health protocol is spoken there, at `/llmhealth`. Nil: the engine itself is asked.
     package var llmhealthURL: BaseURL?
 
-    /// `kind`: which engine it is.
-    package var kind = EngineKind.auto
+    /// `kind`: which engine it is. Nil (`auto`): found out by asking.
+    package var kind: EngineKind?
 
     /// `request-max`: most requests in flight there, all models together. Nil: as many as the engine reports slots, else no
     /// limit. More than the engine has slots moves the waiting into the engine, where the balancer cannot reorder it.
@@ -20,33 +23,13 @@ package struct ServerSettings: Equatable, Sendable {
     package var apiKey: Secret?
 
     /// `headers`: sent with every request, in file order; names are valid, unique and not the balancer's own business.
-    package var headers: [Header] = []
+    package var headers: [HeaderField] = []
+
+    /// `tls`: whom to trust there, and who we are; means nothing for `http`.
+    package var tls = TLSSettings()
 
     package init(name: String, baseURL: BaseURL) {
         self.name = name
         self.baseURL = baseURL
     }
-
-    /// One extra header. Its value is often a credential, so it is kept like one.
-    package struct Header: Equatable, Sendable {
-        package var name: String
-        package var value: Secret
-
-        package init(name: String, value: Secret) {
-            self.name = name
-            self.value = value
-        }
-    }
-}
-
-/// What a server runs, as written in `kind`.
-package enum EngineKind: String, CaseIterable, Equatable, Sendable {
-    /// Found out by asking the server.
-    case auto
-    case llamaServer = "llama-server"
-    case ollama
-    case vllm
-    case sglang
-    /// Anything else that speaks the OpenAI API.
-    case openai
 }

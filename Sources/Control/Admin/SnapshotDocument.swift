@@ -8,7 +8,7 @@ struct SnapshotDocument {
     var requests: [FleetSnapshot.Request]
     var load: JSON
     var configuration: ConfigurationBoard.Contents
-    var kinds: (BackendID) -> DetectedKind
+    var kinds: (BackendID) -> EngineKind?
     var now: Moment
     var wallMilliseconds: Int
 
@@ -81,7 +81,7 @@ struct SnapshotDocument {
             "model_inflight": .object(
                 server.inFlightByInstance.sorted { $0.key < $1.key }.map { .init(name: $0.key, value: JSON($0.value)) }),
             "request_max": server.requestMax.map { JSON($0) } ?? .null,
-            "name": .string(server.name), "kind": .string(kinds(server.id).rawValue), "state": .string(state),
+            "name": .string(server.name), "kind": .string(kinds(server.id)?.rawValue ?? "unknown"), "state": .string(state),
             "reason": JSON(reason),
             "slots": server.lastReport?.slots.map { ["total": JSON($0.total), "busy": JSON($0.busy)] } ?? .null,
             "limit": server.limit.map { JSON($0) } ?? .null,

@@ -1,13 +1,6 @@
 package import Routing
 package import Wire
 
-/// Which engine answers there.
-package enum DetectedKind: String, Sendable, Equatable {
-    case unknown
-    case llamaServer = "llama-server"
-    case ollama, vllm, sglang, openai
-}
-
 /// What engines say about themselves, as facts. Pure: bytes in, values out.
 package enum EngineReports {
     /// The original's `/llmhealth`: JSON, or the plain words `idle` and `busy`; any other word is busy.
@@ -49,15 +42,15 @@ package enum EngineReports {
         }
     }
 
-    /// Tells engines apart by how they sign their answers.
-    package static func kind(server: String?, models: [Model]?) -> DetectedKind {
+    /// Tells engines apart by how they sign their answers. Nil: this tells nothing.
+    package static func kind(server: String?, models: [Model]?) -> EngineKind? {
         if server?.lowercased().hasPrefix("llama.cpp") == true { return .llamaServer }
         switch models?.first?.entry["owned_by"]?.stringValue {
         case "llamacpp": return .llamaServer
         case "vllm": return .vllm
         case "sglang": return .sglang
         case "library": return .ollama
-        case nil: return models == nil ? .unknown : .openai
+        case nil: return models == nil ? nil : .openai
         case .some: return .openai
         }
     }

@@ -1,5 +1,4 @@
 package import NIOCore
-import NIOSSL
 package import Proxy
 package import Routing
 import NIOConcurrencyHelpers
@@ -10,7 +9,7 @@ package final class HealthMonitor: Sendable {
         package var interval: Duration
         package var timeout: Duration
 
-        package init(interval: Duration = .seconds(1), timeout: Duration = .seconds(2)) {
+        package init(interval: Duration, timeout: Duration) {
             self.interval = interval
             self.timeout = timeout
         }
@@ -23,7 +22,8 @@ package final class HealthMonitor: Sendable {
     }
 
     private struct State: Sendable {
-        var timing = Timing()
+        /// Nil before the first.
+        var timing: Timing?
         var running: [BackendID: Running] = [:]
     }
 
@@ -33,11 +33,11 @@ package final class HealthMonitor: Sendable {
     private let state = NIOLockedValueBox(State())
     package let catalog = ModelCatalog()
 
-    /// - Throws: when the TLS library cannot be set up.
-    package init(group: any EventLoopGroup, router: SharedRouter) throws {
+    /// - Parameter names: shared with the proxy, so that both know the same addresses.
+    package init(group: any EventLoopGroup, router: SharedRouter, names: NameResolver = NameResolver()) {
         self.group = group
         self.router = router
-        client = ProbeClient(tls: try NIOSSLContext(configuration: .makeClientConfiguration()))
+        client = ProbeClient(names: names)
         router.onProbeNow { [weak self] id in self?.probeNow(id) }
     }
 
@@ -63,7 +63,10 @@ package final class HealthMonitor: Sendable {
         running.loop.execute { running.monitor.value.probeNow() }
     }
 
-    package func stop() { watch([], timing: Timing()) }
+    package func stop() {
+        guard let timing = state.withLockedValue({ $0.timing }) else { return }
+        watch([], timing: timing)
+    }
 
     private func start(_ server: MonitoredServer, _ timing: Timing) -> Running {
         let loop = group.next()

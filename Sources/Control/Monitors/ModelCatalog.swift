@@ -7,14 +7,14 @@ package final class ModelCatalog: Sendable {
     private struct State {
         var order: [BackendID] = []
         var models: [BackendID: [EngineReports.Model]] = [:]
-        var kinds: [BackendID: DetectedKind] = [:]
+        var kinds: [BackendID: EngineKind] = [:]
     }
 
     private let state = NIOLockedValueBox(State())
 
-    package func kind(of id: BackendID) -> DetectedKind { state.withLockedValue { $0.kinds[id] ?? .unknown } }
+    package func kind(of id: BackendID) -> EngineKind? { state.withLockedValue { $0.kinds[id] } }
 
-    func learned(_ id: BackendID, kind: DetectedKind, models: [EngineReports.Model]?) {
+    func learned(_ id: BackendID, kind: EngineKind?, models: [EngineReports.Model]?) {
         state.withLockedValue {
             $0.kinds[id] = kind
             if let models { $0.models[id] = models }

@@ -1,32 +1,19 @@
 package import NIOCore
 import NIOHTTP1
-import NIOPosix
-import NIOSSL
-import Proxy
+package import Proxy
 import Routing
 
 /// Where and how one server is asked.
 package struct ProbeTarget: Sendable, Equatable {
-    package var host: String
-    package var port: Int
-    package var usesTLS: Bool
+    package var address: ServerAddress
+    /// In front of every path; empty or `/…` without a slash at its end.
     package var pathPrefix: String
-    package var headers: [Header]
+    package var headers: [HeaderField]
 
-    package struct Header: Sendable, Equatable {
-        package var name: String
-        package var value: String
-
-        package init(name: String, value: String) {
-            self.name = name
-            self.value = value
-        }
-    }
-
-    package init(host: String, port: Int, usesTLS: Bool = false, pathPrefix: String = "", headers: [Header] = []) {
-        self.host = host
-        self.port = port
-        self.usesTLS = usesTLS
+    package init(
+        host: String, port: Int, transport: Transport = .plain, pathPrefix: String = "", headers: [HeaderField] = []
+    ) {
+        address = ServerAddress(host: host, port: port, transport: transport)
         self.pathPrefix = pathPrefix
         self.headers = headers
     }
@@ -48,12 +35,9 @@ package struct ProbeClient: Sendable {
         package var description: String
     }
 
-    private let tls: NIOSSLContext?
+    private let dialer: Dialer
 
-    init(tls: NIOSSLContext?) { self.tls = tls }
-
-    /// Without TLS.
-    package init() { tls = nil }
+    package init(names: NameResolver = NameResolver()) { dialer = Dialer(names: names) }
 
     /// Asks for one path on a connection of its own. The future completes on `loop` within `timeout`.
     package func get(
@@ -66,26 +50,29 @@ package struct ProbeClient: Sendable {
     package func send(
         _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
-        let limit = TimeAmount.nanoseconds(Interval(timeout).nanoseconds)
+        let limit = Interval(timeout)
+        let deadline = (Clock.now + limit).deadline
         let promise = loop.makePromise(of: Response.self)
-        let connected = connect(to: target, limit: limit, on: loop) { channel in
-            try channel.pipeline.syncOperations.addHandler(HTTPRequestEncoder())
-            try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
-            try channel.pipeline.syncOperations.addHandler(ProbeHandler(promise: promise))
-        }
-        let timer = loop.scheduleTask(in: limit) {
-            promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
-        }
-        connected.whenFailure { promise.fail(Failure(description: Self.text($0))) }
-        connected.whenSuccess { channel in
+        // The handler answers for one channel, so it comes in when one of the attempts has won.
+        dialer.connect(to: target.address, within: limit, on: loop) { _ in }.flatMapThrowing { channel in
+            let timer = loop.scheduleTask(deadline: deadline) {
+                promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
+            }
+            promise.futureResult.whenComplete { _ in
+                timer.cancel()
+                channel.close(promise: nil)
+            }
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(HTTPRequestEncoder())
+            try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
+            try pipeline.addHandler(ProbeHandler(promise: promise))
             let method = json == nil ? HTTPMethod.GET : .POST
             var head = HTTPRequestHead(version: .http1_1, method: method, uri: target.pathPrefix + path)
-            let name = target.host.contains(":") ? "[\(target.host)]" : target.host
-            head.headers.add(name: "Host", value: "\(name):\(target.port)")
+            head.headers.add(name: "Host", value: target.address.authority)
             head.headers.add(name: "Connection", value: "close")
             head.headers.add(name: "Accept", value: "*/*")
             head.headers.add(name: "User-Agent", value: "llama-balancer")
-            for header in target.headers { head.headers.replaceOrAdd(name: header.name, value: header.value) }
+            for header in target.headers { head.headers.replaceOrAdd(name: header.name, value: header.value.exposed) }
             if let json {
                 head.headers.add(name: "Content-Type", value: "application/json")
                 head.headers.add(name: "Content-Length", value: String(json.count))
@@ -93,40 +80,15 @@ package struct ProbeClient: Sendable {
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
             if let json { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: json))), promise: nil) }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-        }
-        promise.futureResult.whenComplete { _ in
-            timer.cancel()
-            connected.whenSuccess { $0.close(promise: nil) }
-        }
+        }.whenFailure { promise.fail(Failure(description: Self.text($0))) }
         return promise.futureResult
     }
 
     /// Only opens and closes a connection: is somebody listening?
     func connect(to target: ProbeTarget, timeout: Duration, on loop: any EventLoop) -> EventLoopFuture<Void> {
-        connect(to: target, limit: .nanoseconds(Interval(timeout).nanoseconds), on: loop) { _ in }
+        dialer.connect(to: target.address, within: Interval(timeout), on: loop) { _ in }
             .flatMapErrorThrowing { throw Failure(description: Self.text($0)) }
             .map { $0.close(promise: nil) }
-    }
-
-    private func connect(
-        to target: ProbeTarget, limit: TimeAmount, on loop: any EventLoop,
-        handlers: @escaping @Sendable (any Channel) throws -> Void
-    ) -> EventLoopFuture<any Channel> {
-        let tls = target.usesTLS ? tls : nil
-        let literal = try? SocketAddress(ipAddress: target.host, port: target.port)
-        let bootstrap = ClientBootstrap(group: loop).connectTimeout(limit)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let tls {
-                        let name = literal == nil ? target.host : nil
-                        try channel.pipeline.syncOperations.addHandler(
-                            NIOSSLClientHandler(context: tls, serverHostname: name))
-                    }
-                    try handlers(channel)
-                }
-            }
-        guard let literal else { return bootstrap.connect(host: target.host, port: target.port) }
-        return bootstrap.connect(to: literal)
     }
 
     private static func text(_ error: any Error) -> String {
@@ -164,7 +126,7 @@ private final class ProbeHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        promise.fail(ProbeClient.Failure(description: "\(error)"))
+        promise.fail(ProbeClient.Failure(description: ConnectProblem.text(error)))
         context.close(promise: nil)
     }
 }

@@ -10,11 +10,11 @@ package struct MonitoredServer: Sendable, Equatable {
     package var engine: ProbeTarget
     /// Where the original's health protocol is spoken; nil: the engine itself is asked.
     package var llmhealth: ProbeTarget?
-    /// As configured; `unknown` means: find out.
-    package var kind: DetectedKind
+    /// As configured; nil: find out.
+    package var kind: EngineKind?
 
     package init(
-        id: BackendID, name: String, engine: ProbeTarget, llmhealth: ProbeTarget? = nil, kind: DetectedKind = .unknown
+        id: BackendID, name: String, engine: ProbeTarget, llmhealth: ProbeTarget? = nil, kind: EngineKind? = nil
     ) {
         self.id = id
         self.name = name
@@ -38,10 +38,10 @@ final class ServerMonitor {
     private let loop: any EventLoop
     private let timing: HealthMonitor.Timing
     private let report: @Sendable (Event) -> Void
-    private let learned: @Sendable (BackendID, DetectedKind, [EngineReports.Model]?) -> Void
+    private let learned: @Sendable (BackendID, EngineKind?, [EngineReports.Model]?) -> Void
     /// Our own requests in flight there.
     private let inFlight: @Sendable (BackendID) -> Int
-    private var kind: DetectedKind
+    private var kind: EngineKind?
     private var next: Scheduled<Void>?
     private var isProbing = false
     private var isStopped = false
@@ -58,7 +58,7 @@ final class ServerMonitor {
     init(
         server: MonitoredServer, client: ProbeClient, loop: any EventLoop, timing: HealthMonitor.Timing,
         report: @escaping @Sendable (Event) -> Void,
-        learned: @escaping @Sendable (BackendID, DetectedKind, [EngineReports.Model]?) -> Void,
+        learned: @escaping @Sendable (BackendID, EngineKind?, [EngineReports.Model]?) -> Void,
         inFlight: @escaping @Sendable (BackendID) -> Int
     ) {
         self.server = server
@@ -121,7 +121,7 @@ final class ServerMonitor {
         if let llmhealth = server.llmhealth { return probeLLMHealth(llmhealth, timeout) }
         switch kind {
         case .llamaServer: return probeLlamaServer(timeout)
-        case .unknown, .ollama, .vllm, .sglang, .openai: return probeModelList(timeout)
+        case nil, .ollama, .vllm, .sglang, .openai: return probeModelList(timeout)
         }
     }
 
@@ -225,9 +225,9 @@ final class ServerMonitor {
     private func note(_ response: ProbeClient.Response) {
         guard !isStopped else { return }
         let models = response.status == 200 ? EngineReports.models(response.body) : nil
-        if server.kind == .unknown {
+        if server.kind == nil {
             let found = EngineReports.kind(server: response.server, models: models)
-            if found != .unknown, found != kind {
+            if let found, found != kind {
                 kind = found
                 // Learn its slots at once, not at the next round.
                 if found == .llamaServer, server.llmhealth == nil {

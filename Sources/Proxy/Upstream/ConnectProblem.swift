@@ -9,16 +9,22 @@ import NIOPosix
     import Darwin
 #endif
 
-/// What is said about a connection that could not be made.
+/// What is said about a connection that could not be made, or that broke.
 package enum ConnectProblem {
     package static func text(_ error: any Error) -> String {
         if let error = error as? NIOConnectionError {
-            return error.connectionErrors.first.map { text($0.error) } ?? "cannot resolve \(error.host)"
+            if let first = error.connectionErrors.first { return text(first.error) }
+            return (error.dnsAError ?? error.dnsAAAAError).map(text) ?? "cannot find \(error.host)"
         }
-        if let error = error as? ChannelError, case .connectTimeout = error { return "no answer within timeouts.connect" }
+        if let error = error as? LookUpFailure { return error.description }
+        if let text = TLSFailure.text(error) { return text }
+        if let error = error as? ChannelError, case .connectTimeout(let limit) = error {
+            return "no connection within \(Duration.nanoseconds(limit.nanoseconds))"
+        }
         if let error = error as? IOError {
             return switch error.errnoCode {
             case ECONNREFUSED: "connection refused"
+            case ECONNRESET: "connection reset"
             case EHOSTUNREACH, ENETUNREACH: "no route to the host"
             case ETIMEDOUT: "timed out"
             default: String(describing: error)

@@ -117,7 +117,7 @@ final class UpstreamConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        lastError = String(describing: error)
+        lastError = ConnectProblem.text(error)
         context.close(promise: nil)
     }
 

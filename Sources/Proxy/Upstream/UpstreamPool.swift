@@ -1,6 +1,4 @@
 import NIOCore
-import NIOPosix
-import NIOSSL
 import Routing
 import Wire
 
@@ -10,19 +8,18 @@ final class UpstreamPool {
     let lines: BackendLines
     private var state = UpstreamPoolState<UpstreamConnection>()
     private let loop: any EventLoop
-    private let tls: NIOSSLContext?
-    /// Known when the host is an address: nothing to look up then.
-    private let address: SocketAddress?
+    private let dialer: Dialer
+    /// The one of the host's addresses that worked last.
+    private var lastAddress: SocketAddress?
     private var isRetired = false
     /// Connections opened since start, for the metric connects per request.
     private(set) var dialled = 0
 
-    init(endpoint: BackendEndpoint, loop: any EventLoop, tls: NIOSSLContext?) {
+    init(endpoint: BackendEndpoint, loop: any EventLoop, dialer: Dialer) {
         self.endpoint = endpoint
         lines = BackendLines(endpoint)
         self.loop = loop
-        self.tls = tls
-        address = endpoint.literalAddress
+        self.dialer = dialer
     }
 
     /// A kept connection, if one is idle.
@@ -31,33 +28,23 @@ final class UpstreamPool {
     /// Opens a new connection; `completion` runs on this loop.
     func dial(timeout: Interval, completion: @escaping (Result<UpstreamConnection, any Error>) -> Void) {
         dialled += 1
-        let bound = NIOLoopBound((connection: UpstreamConnection(pool: self), completion: completion), eventLoop: loop)
-        let tls = endpoint.usesTLS ? tls : nil
-        let serverName = address == nil ? endpoint.host : nil
-        var bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(.nanoseconds(timeout.nanoseconds))
-            .channelOption(.socketOption(.so_rcvbuf), value: SocketOptions.upstreamReceiveBuffer)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    if let tls {
-                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
-                    }
-                    try pipeline.addHandler(bound.value.connection)
-                }
-            }
-        for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.channelOption(option, value: value) }
-        let connected =
-            if let address {
-                bootstrap.connect(to: address)
-            } else {
-                bootstrap.connect(host: endpoint.host, port: endpoint.port)
-            }
-        connected.whenComplete { result in
-            let (connection, completion) = bound.value
-            completion(result.map { _ in connection })
+        let bound = NIOLoopBound((pool: self, completion: completion), eventLoop: loop)
+        dialer.connect(
+            to: endpoint.address, within: timeout, on: loop, options: Self.socketOptions, preferred: lastAddress
+        ) { channel in
+            try channel.pipeline.syncOperations.addHandler(UpstreamConnection(pool: bound.value.pool))
+        }.whenComplete { result in
+            let (pool, completion) = bound.value
+            completion(
+                result.flatMap { channel in
+                    pool.lastAddress = channel.remoteAddress
+                    return Result { try channel.pipeline.syncOperations.handler(type: UpstreamConnection.self) }
+                })
         }
     }
+
+    private static let socketOptions =
+        SocketOptions.watchful + [(.init(level: .socket, name: .so_rcvbuf), SocketOptions.upstreamReceiveBuffer)]
 
     /// Takes a connection back after a whole answer.
     func giveBack(_ connection: UpstreamConnection, at now: Moment) {
@@ -89,11 +76,11 @@ struct BackendLines {
     let server: [UInt8]
 
     init(_ endpoint: BackendEndpoint) {
-        host = Array(" HTTP/1.1\r\nHost: \(endpoint.authority)\r\n".utf8)
+        host = Array(" HTTP/1.1\r\nHost: \(endpoint.address.authority)\r\n".utf8)
         var added = endpoint.authorization.map { "Authorization: \($0)\r\n" } ?? ""
         var replaced = FieldFilter()
         for header in endpoint.extraHeaders {
-            added += "\(header.name): \(header.value)\r\n"
+            added += "\(header.name): \(header.value.exposed)\r\n"
             replaced.insert(header.name)
         }
         // A server with a credential of its own gets none of the client's, in whichever field.

@@ -91,8 +91,8 @@ struct OriginalFaultsTests {
         let owner = router.addOwner()
         let context = try await loop.submit {
             let context = LoopContext(
-                index: owner, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil, tls: nil,
-                viaName: "llama-balancer")
+                index: owner, eventLoop: loop, router: router, localEndpoints: Notes(), observer: nil, accessLog: nil,
+                dialer: Dialer(names: NameResolver()), viaName: "llama-balancer")
             context.apply(configured)
             return NIOLoopBound(context, eventLoop: loop)
         }.get()

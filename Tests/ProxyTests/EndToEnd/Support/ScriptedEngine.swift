@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 #if canImport(Glibc)
     import Glibc
@@ -70,12 +71,15 @@ final class ScriptedEngine: Sendable {
     }
 
     /// - Parameter atHead: the script is asked as soon as a head has come, and again for nothing that follows it.
-    static func start(atHead: Bool = false, _ script: @escaping @Sendable (Turn) -> Reply) async throws -> ScriptedEngine {
+    static func start(
+        atHead: Bool = false, tls: NIOSSLContext? = nil, _ script: @escaping @Sendable (Turn) -> Reply
+    ) async throws -> ScriptedEngine {
         let log = Log()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.addHandler(Connection(log, script, atHead: atHead))
                 }
             }

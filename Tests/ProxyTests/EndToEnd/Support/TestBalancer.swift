@@ -101,8 +101,11 @@ struct Setup: Sendable {
         var models: [String]? = ["m"]
         var pathPrefix = ""
         var authorization: String?
-        var extraHeaders: [BackendEndpoint.Header] = []
+        var extraHeaders: [HeaderField] = []
         var keepsConnectionAfterStream = false
+        /// A name of `Setup.names`, or an address.
+        var host = "127.0.0.1"
+        var transport = Transport.plain
 
         init(_ name: String, _ behaviour: Behaviour = Behaviour(), requestMax: Int? = nil, models: [String]? = ["m"]) {
             self.name = name
@@ -127,6 +130,7 @@ struct Setup: Sendable {
     var policy = RoutingPolicy()
     var settings = ProxySettings()
     var maxConnections = 1000
+    var names = TestNames()
 
     init(_ configure: (inout Setup) -> Void = { _ in }) {
         settings.localAccess.names.insert("balancer.example")
@@ -150,7 +154,7 @@ struct Setup: Sendable {
         settings.endpoints = zip(servers.indices, ports).map { index, port in
             let server = servers[index]
             return BackendEndpoint(
-                id: BackendID(rawValue: index), name: server.name, host: "127.0.0.1", port: port,
+                id: BackendID(rawValue: index), name: server.name, host: server.host, port: port, transport: server.transport,
                 pathPrefix: server.pathPrefix, authorization: server.authorization, extraHeaders: server.extraHeaders,
                 keepsConnectionAfterStream: server.keepsConnectionAfterStream)
         }
@@ -225,7 +229,9 @@ private func runBalancer(_ setup: Setup, _ body: (TestBalancer) async throws -> 
     let notes = Notes()
     let proxy = try await ProxyServer.start(
         host: "127.0.0.1", port: 0, maxConnections: setup.maxConnections, settings: setup.settings(ports: ports),
-        .init(group: group, router: router, localEndpoints: notes, observer: notes, accessLog: notes))
+        .init(
+            group: group, router: router, localEndpoints: notes, observer: notes, accessLog: notes,
+            names: setup.names.resolver))
     let balancer = TestBalancer(proxy: proxy, router: router, setup: setup, notes: notes, engines: engines)
     let outcome = await Result { try await body(balancer) }
     await proxy.shutDown(grace: .zero)

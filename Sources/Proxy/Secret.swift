@@ -13,3 +13,16 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
     package var debugDescription: String { "***" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
+
+/// A configured field for every request to a server. Its value is often a credential, so it is kept like one.
+package struct HeaderField: Equatable, Sendable {
+    package var name: String
+    package var value: Secret
+
+    package init(name: String, value: Secret) {
+        self.name = name
+        self.value = value
+    }
+
+    package init(name: String, value: String) { self.init(name: name, value: Secret(value)) }
+}

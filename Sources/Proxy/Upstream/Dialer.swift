@@ -1,0 +1,98 @@
+import NIOConcurrencyHelpers
+package import NIOCore
+import NIOPosix
+import NIOSSL
+package import Routing
+
+/// Opens connections to servers, for the proxy and for the probes.
+///
+/// A name may have several addresses: they are tried one after the other, the next one 250 ms after the last at the latest,
+/// and the first to answer wins (RFC 8305). `initialize` is called for each attempt's channel. A handler belongs to one
+/// channel, so it has to make new ones each time.
+package struct Dialer: Sendable {
+    package typealias SocketOptionValues = [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)]
+
+    private let names: NameResolver
+
+    package init(names: NameResolver) { self.names = names }
+
+    /// - Parameters:
+    ///   - limit: for everything: looking the name up, connecting, the TLS handshake.
+    ///   - preferred: an address of the host to try first.
+    /// - Returns: the channel on `loop`; fails with what `ConnectProblem.text` puts into words.
+    package func connect(
+        to server: ServerAddress, within limit: Interval, on loop: any EventLoop, options: SocketOptionValues = [],
+        preferred: SocketAddress? = nil, initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        var bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.nanoseconds(limit.nanoseconds))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if case .tls(let context, let serverName) = server.transport {
+                        // An address is compared with the certificate's addresses by itself.
+                        let name = serverName ?? (server.literal == nil ? server.host : nil)
+                        try channel.pipeline.syncOperations.addHandlers([
+                            NIOSSLClientHandler(context: context, serverHostname: name), HandshakeGate(),
+                        ])
+                    }
+                    try initialize(channel)
+                }
+            }
+        for (option, value) in options { bootstrap = bootstrap.channelOption(option, value: value) }
+        if let address = server.literal { return bootstrap.connect(to: address) }
+        let lookUp = DialLookUp(names.ask(server.host, on: loop), port: server.port, preferred: preferred)
+        return bootstrap.resolver(lookUp).connect(host: server.host, port: server.port)
+            .flatMapErrorThrowing { [names] error in
+                if lookUp.wasCancelled { throw LookUpFailure("the name server did not answer within the limit") }
+                names.connectFailed(server.host)
+                throw error
+            }
+    }
+}
+
+/// A name's addresses as `ClientBootstrap` asks for them, for one dial.
+private final class DialLookUp: Resolver, Sendable {
+    private let question: NameResolver.Question
+    private let port: Int
+    private let preferred: SocketAddress?
+    private let isCancelled = NIOLockedValueBox(false)
+
+    init(_ question: NameResolver.Question, port: Int, preferred: SocketAddress?) {
+        self.question = question
+        self.port = port
+        self.preferred = preferred
+    }
+
+    /// Whether the dial has ended without having got an answer.
+    var wasCancelled: Bool { isCancelled.withLockedValue { $0 } }
+
+    /// SwiftNIO begins with the first of these, so the preferred address comes here, whatever its kind.
+    func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        addresses { all, preferred in
+            all.filter { $0 == preferred } + all.filter { $0 != preferred && $0.protocol == .inet6 }
+        }
+    }
+
+    func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        addresses { all, preferred in all.filter { $0 != preferred && $0.protocol == .inet } }
+    }
+
+    private func addresses(
+        _ choose: @escaping @Sendable (_ all: [SocketAddress], _ preferred: SocketAddress?) -> [SocketAddress]
+    ) -> EventLoopFuture<[SocketAddress]> {
+        question.addresses.map { [port, preferred] found in
+            let all = found.map { address in
+                var address = address
+                address.port = port
+                return address
+            }
+            return choose(all, preferred)
+        }
+    }
+
+    /// The dial is over, and the addresses are not known yet.
+    func cancelQueries() {
+        isCancelled.withLockedValue { $0 = true }
+        question.withdraw()
+    }
+}
