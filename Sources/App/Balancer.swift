@@ -36,7 +36,7 @@ final class Balancer: Sendable {
         let routes = AdminRoutes(
             .init(router: router, catalog: monitor.catalog, load: load, activity: activity, configuration: board),
             eventLoop: group.next())
-        let accessLog = try AccessLogWriter(settings.accessLog)
+        let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
         let proxy = try await ProxyServer.start(
             host: settings.listen.host, port: settings.listen.port, maxConnections: settings.limits.connections,
@@ -84,11 +84,13 @@ final class Balancer: Sendable {
 
     func onReload(_ action: @escaping @Sendable () async -> String?) { configuration.onReload(action) }
 
-    /// Stops accepting, lets streams end, then goes.
+    /// Stops accepting, lets streams end, then goes. The last lines of the access log have the rest of the time that streams had.
     func shutDown() async {
-        await proxy.shutDown(grace: grace.withLockedValue { $0 })
+        let grace = grace.withLockedValue { $0 }
+        let deadline = ContinuousClock.now + grace
+        await proxy.shutDown(grace: grace)
         monitor.stop()
         loadTask.cancel()
-        accessLog?.close()
+        await accessLog?.close(by: deadline)
     }
 }

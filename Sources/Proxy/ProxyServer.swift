@@ -10,6 +10,7 @@ package final class ProxyServer: Sendable {
     private let router: SharedRouter
     private let listener: any Channel
     private let ticks: [RepeatedTask]
+    private let accessLog: (any AccessLogSink)?
 
     /// What is needed to start, besides the settings.
     package struct Environment: Sendable {
@@ -84,18 +85,20 @@ package final class ProxyServer: Sendable {
             }
         }
         return ProxyServer(
-            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks)
+            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks,
+            accessLog: environment.accessLog)
     }
 
     private init(
         contexts: [NIOLoopBound<LoopContext>], loops: [any EventLoop], router: SharedRouter, listener: any Channel,
-        ticks: [RepeatedTask]
+        ticks: [RepeatedTask], accessLog: (any AccessLogSink)?
     ) {
         self.contexts = contexts
         self.loops = loops
         self.router = router
         self.listener = listener
         self.ticks = ticks
+        self.accessLog = accessLog
     }
 
     package var port: Int { listener.localAddress?.port ?? 0 }
@@ -103,9 +106,10 @@ package final class ProxyServer: Sendable {
     /// Everything counted so far, over all loops.
     package func counters() -> EventLoopFuture<Counters> {
         let each = zip(loops, contexts).map { loop, context in loop.submit { context.value.currentCounters() } }
-        return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { all in
+        return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { [accessLog] all in
             var sum = Counters()
             for one in all { sum += one }
+            sum.logLinesDropped = accessLog?.droppedLines ?? 0
             return sum
         }
     }

@@ -24,7 +24,7 @@ package struct Check: ParsableCommand {
             throw CommandFailure.usage(ConfigurationLoader.nothingConfigured)
         }
         switch ConfigurationLoader.load(file: file, environment: environment) {
-        case .success(let settings): say("\(file) is valid.\n\n\(settings.summary)")
+        case .success(let settings): try say("\(file) is valid.\n\n\(settings.summary)")
         case .failure(let problems): throw CommandFailure.failed(problems.description)
         }
     }

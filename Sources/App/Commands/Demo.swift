@@ -60,7 +60,7 @@ package struct Demo: AsyncParsableCommand {
         }
         let signals = await Serve.trapSignals()
         let base = "http://127.0.0.1:\(balancer.port)"
-        say(
+        announce(
             """
             llama-balancer \(Program.version) demo: three fake engines behind \(base)
             \(servers.map { "  \($0.name): \($0.baseURL)" }.joined(separator: "\n"))
@@ -69,7 +69,7 @@ package struct Demo: AsyncParsableCommand {
             Models:  curl \(base)/v1/models
             Chat:    curl -N \(base)/v1/chat/completions -d '{"model":"demo-model","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'
             Stop:    Ctrl-C
-            """)
+            """, logger: logger)
         if !quiet { DemoTraffic.start(port: balancer.port, group: group) }
         await Serve.untilStopped(balancer, signals, reload: nil, logger: logger)
     }

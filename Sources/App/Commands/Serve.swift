@@ -71,8 +71,9 @@ package struct Serve: AsyncParsableCommand {
         let names = settings.servers.map(\.name).joined(separator: ", ")
         let shownHost = ["0.0.0.0", "::"].contains(settings.listen.host) ? "127.0.0.1" : settings.listen.host
         let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
-        say("llama-balancer \(Program.version): listening on \(base), servers: \(names)")
-        say("  clients: \(base)/v1    page: \(base)/llmhealth-monitor")
+        announce(
+            "llama-balancer \(Program.version): listening on \(base), servers: \(names)\n"
+                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor", logger: logger)
 
         var reload: Reload?
         if let file {

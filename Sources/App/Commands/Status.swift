@@ -41,7 +41,7 @@ package struct Status: AsyncParsableCommand {
             } catch {
                 throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
             }
-            say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
+            try say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
             if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
     }
