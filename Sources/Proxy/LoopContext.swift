@@ -31,6 +31,8 @@ final class LoopContext {
     /// What goes to a server next; empty between requests, kept for its memory.
     var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
+    /// Those of them that have nothing to do.
+    var idleClients = IdleConnections<ClientHandler>()
     private var exchanges: TicketTable<ClientHandler>
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
@@ -127,6 +129,13 @@ final class LoopContext {
     func drain() {
         isDraining = true
         for client in Array(clients.values) { client.closeIfIdle() }
+    }
+
+    /// Closes the client that has been idle for longest, for another one. False when there is none, or when requests are on their
+    /// way from all that were looked at.
+    func closeLongestIdle() -> Bool {
+        // Only a few: this may be asked for again and again.
+        idleClients.longest(8).contains { $0.closeForAnother() }
     }
 
     func closeAll() {

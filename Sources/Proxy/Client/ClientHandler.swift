@@ -49,6 +49,8 @@ final class ClientHandler: ChannelInboundHandler {
     }
 
     private let limit: ConnectionLimit
+    /// Where it stands among the loop's idle connections; nil while it is busy.
+    var idlePlace: IdleConnections<ClientHandler>.Place?
 
     init(loop: LoopContext, limit: ConnectionLimit) {
         self.loop = loop
@@ -63,6 +65,7 @@ final class ClientHandler: ChannelInboundHandler {
         loop.clients[ObjectIdentifier(self)] = self
         loop.counters.connectionsAccepted += 1
         expect(.idle, within: loop.settings.headTimeout)
+        becameIdle()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -79,6 +82,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        becameBusy()
         loop.clients[ObjectIdentifier(self)] = nil
         limit.closed()
     }
@@ -163,6 +167,7 @@ final class ClientHandler: ChannelInboundHandler {
         guard !isProcessing else { return }
         isProcessing = true
         defer { isProcessing = false }
+        becameBusy()
         while exchange.state == .idle, !isLingering, !isGone, inbound.readableBytes > 0, context != nil {
             // Empty lines before a request are ignored (RFC 9112 section 2.2).
             if headEnd.isAtStart, inbound.withSpan({ $0.startsWithEmptyLine }) {
@@ -181,7 +186,10 @@ final class ClientHandler: ChannelInboundHandler {
             }
         }
         // Lets go of the memory, so that the next read can use it again.
-        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        if inbound.readableBytes == 0 {
+            inbound = ByteBuffer()
+            if exchange.state == .idle, !isLingering { becameIdle() }
+        }
         if inbound.readableBytes <= loop.settings.maxHeader { resumeReading(.sentAhead) }
     }
 
@@ -313,7 +321,7 @@ final class ClientHandler: ChannelInboundHandler {
         guard keepsAlive else { return request.isLast && inbound.readableBytes == 0 ? closeOnceSent() : lingerAndClose() }
         request = RequestInHand()
         expect(.idle, within: loop.settings.idleTimeout)
-        if inbound.readableBytes > 0 { processInbound() }
+        if inbound.readableBytes > 0 { processInbound() } else { becameIdle() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
