@@ -19,16 +19,20 @@ package final class ProxyServer: Sendable {
         package var localEndpoints: any LocalEndpoints
         package var observer: (any RequestObserver)?
         package var accessLog: (any AccessLogSink)?
+        /// Told, on a loop, that no client is accepted for a moment because the system has no descriptor or memory left.
+        package var acceptingPaused: (@Sendable (IOError) -> Void)?
 
         package init(
             group: any EventLoopGroup, router: SharedRouter, localEndpoints: any LocalEndpoints,
-            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil
+            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil,
+            acceptingPaused: (@Sendable (IOError) -> Void)? = nil
         ) {
             self.group = group
             self.router = router
             self.localEndpoints = localEndpoints
             self.observer = observer
             self.accessLog = accessLog
+            self.acceptingPaused = acceptingPaused
         }
     }
 
@@ -61,13 +65,18 @@ package final class ProxyServer: Sendable {
             }
             try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
         }
+        let eviction = IdleEviction(loops, contexts)
         var bootstrap = ServerBootstrap(group: environment.group)
         for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
         let listener = try await bootstrap.serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, serve: serve))
+                    let loop = channel.eventLoop
+                    let surroundings = AcceptHandler.Surroundings(
+                        serve: serve, makeRoom: { eviction.closeLongestIdle(tellOn: loop, completion: $0) },
+                        paused: { environment.acceptingPaused?($0) })
+                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, surroundings))
                 }
             }
             .childChannelInitializer { channel in
