@@ -1,4 +1,5 @@
 import Control
+import Dispatch
 import Logging
 import NIOCore
 import NIOPosix
@@ -16,20 +17,28 @@ final class Balancer: Sendable {
     private let loadTask: Task<Void, Never>
     private let identities: NIOLockedValueBox<BackendIdentities>
     private let grace: NIOLockedValueBox<Duration>
-    private let logger: Logger
+    private let descriptors: DescriptorBudget
+    private let loopCount: Int
 
     var port: Int { proxy.port }
 
     /// Binds and begins to serve.
     ///
-    /// - Parameter file: where the configuration came from, for display; nil when from the command line.
+    /// - Parameters:
+    ///   - file: where the configuration came from, for display; nil when from the command line.
+    ///   - openFiles: how many descriptors this process may have.
     /// - Throws: the socket's error when the address cannot be bound.
     static func start(
-        _ settings: Configuration, file: String?, group: any EventLoopGroup, logger: Logger
+        _ settings: Configuration, file: String?, group: any EventLoopGroup, openFiles: Int = OpenFiles.raiseLimit(),
+        logger: Logger
     ) async throws -> Balancer {
         var identities = BackendIdentities()
         let assembly = Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &identities)
-        let router = SharedRouter(eventLoops: Array(group.makeIterator()))
+        let loops = Array(group.makeIterator())
+        let descriptors = DescriptorBudget(
+            limit: openFiles, clients: settings.limits.connections, loops: loops.count, servers: settings.servers.count)
+        if let warning = descriptors.warning { logger.warning("\(warning)") }
+        let router = SharedRouter(eventLoops: loops)
         let monitor = try HealthMonitor(group: group, router: router)
         let (load, activity, board) = (LocalLoad(), ActivityLog(), ConfigurationBoard())
         board.publish(assembly.board)
@@ -39,21 +48,43 @@ final class Balancer: Sendable {
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
         let proxy = try await ProxyServer.start(
-            host: settings.listen.host, port: settings.listen.port, maxConnections: settings.limits.connections,
-            settings: assembly.settings,
-            .init(group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog))
+            host: settings.listen.host, port: settings.listen.port, maxConnections: descriptors.clients,
+            settings: assembly.settings.within(descriptors, loops: loops.count),
+            .init(
+                group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog,
+                acceptingPaused: Self.tell(logger)))
         routes.attach(proxy)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
             loadTask: Task.detached { await load.run() }, identities: identities, grace: settings.shutdownGrace,
-            logger: logger)
+            descriptors: descriptors, loopCount: loops.count)
+    }
+
+    /// Says at most once a minute that accepting pauses.
+    private static func tell(_ logger: Logger) -> @Sendable (IOError) -> Void {
+        let last = NIOLockedValueBox<ContinuousClock.Instant?>(nil)
+        return { error in
+            let now = ContinuousClock.now
+            let isNews = last.withLockedValue { last in
+                guard last.map({ $0 + .seconds(60) <= now }) ?? true else { return false }
+                last = now
+                return true
+            }
+            guard isNews else { return }
+            // Writing may take a while, and this is a loop.
+            DispatchQueue.global().async {
+                logger.warning(
+                    "no client can be accepted for now; raise the limit of open files, or look who takes them all",
+                    metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
         accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, identities: BackendIdentities, grace: Duration,
-        logger: Logger
+        descriptors: DescriptorBudget, loopCount: Int
     ) {
         self.proxy = proxy
         self.monitor = monitor
@@ -63,7 +94,8 @@ final class Balancer: Sendable {
         self.loadTask = loadTask
         self.identities = NIOLockedValueBox(identities)
         self.grace = NIOLockedValueBox(grace)
-        self.logger = logger
+        self.descriptors = descriptors
+        self.loopCount = loopCount
     }
 
     /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
@@ -72,7 +104,7 @@ final class Balancer: Sendable {
         let assembly = identities.withLockedValue {
             Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, ids: &$0)
         }
-        try await proxy.reload(assembly.settings, fleet: assembly.fleet)
+        try await proxy.reload(assembly.settings.within(descriptors, loops: loopCount), fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         grace.withLockedValue { $0 = settings.shutdownGrace }
         configuration.publish(assembly.board)
@@ -92,5 +124,15 @@ final class Balancer: Sendable {
         monitor.stop()
         loadTask.cancel()
         await accessLog?.close(by: deadline)
+    }
+}
+
+extension ProxySettings {
+    /// With what descriptors allow.
+    fileprivate func within(_ budget: DescriptorBudget, loops: Int) -> ProxySettings {
+        var settings = self
+        settings.maxIdleUpstream = min(maxIdleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))
+        settings.maxDetachedStreams = min(maxDetachedStreams, budget.detached / max(1, loops))
+        return settings
     }
 }

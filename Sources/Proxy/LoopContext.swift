@@ -103,7 +103,8 @@ final class LoopContext {
                 pools[endpoint.id] = known
                 old[endpoint.id] = nil
             } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, tls: tls)
+                pools[endpoint.id] = UpstreamPool(
+                    endpoint: endpoint, idleLimit: new.maxIdleUpstream, loop: eventLoop, tls: tls)
             }
         }
         for pool in old.values {

@@ -58,7 +58,6 @@ package struct Serve: AsyncParsableCommand {
         let logger = Logger.program(level: Logger.Level(rawValue: logLevel) ?? .notice)
         let environment = ProcessInfo.processInfo.environment
         let (settings, file) = try load(environment: environment)
-        OpenFiles.raiseLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
         let balancer: Balancer
         do {
@@ -153,20 +152,5 @@ package struct Serve: AsyncParsableCommand {
         }
         if let problem = error as? AccessLogProblem { return problem.description }
         return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
-    }
-}
-
-/// Every client and every server connection is an open file; the usual soft limit of 1024 is soon reached.
-enum OpenFiles {
-    static func raiseLimit() {
-        var limit = rlimit()
-        #if canImport(Darwin)
-            let resource = RLIMIT_NOFILE
-        #else
-            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        #endif
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(resource, &limit)
     }
 }

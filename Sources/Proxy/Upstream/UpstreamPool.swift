@@ -7,7 +7,7 @@ import Routing
 final class UpstreamPool {
     let endpoint: BackendEndpoint
     let lines: BackendLines
-    private var state = UpstreamPoolState<UpstreamConnection>()
+    private var state: UpstreamPoolState<UpstreamConnection>
     private let loop: any EventLoop
     private let tls: NIOSSLContext?
     /// Known when the host is an address: nothing to look up then.
@@ -16,7 +16,8 @@ final class UpstreamPool {
     /// Connections opened since start, for the metric connects per request.
     private(set) var dialled = 0
 
-    init(endpoint: BackendEndpoint, loop: any EventLoop, tls: NIOSSLContext?) {
+    init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, tls: NIOSSLContext?) {
+        state = UpstreamPoolState(idleLimit: idleLimit)
         self.endpoint = endpoint
         lines = BackendLines(endpoint)
         self.loop = loop
