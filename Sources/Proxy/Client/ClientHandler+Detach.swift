@@ -7,7 +7,7 @@ extension ClientHandler {
     /// Whether the request at hand goes on when its client has left.
     var mayGoOnAlone: Bool {
         guard exchange.isWithServer, request.facts.stream == true, request.bodyReader == nil, request.conversation != nil,
-            let upstream = request.upstream
+            let upstream = request.upstream, loop.counters.detachedStreams < loop.settings.maxDetachedStreams
         else { return false }
         return !upstream.pool.endpoint.keepsConnectionAfterStream
     }

@@ -21,7 +21,8 @@ extension ClientHandler {
             case .success(let connection):
                 if isCurrent { run(on: connection, isReused: false) } else { connection.giveBack() }
             case .failure(let error):
-                if isCurrent { upstreamFailed(ConnectProblem.text(error)) }
+                guard isCurrent else { break }
+                if ConnectProblem.isShortage(error) { refuseForShortage() } else { upstreamFailed(ConnectProblem.text(error)) }
             }
         }
     }
@@ -150,6 +151,16 @@ extension ClientHandler {
     private static let rewrittenWithKey = rewritten.union(FieldSet(.authorization, .apiKey))
 
     // MARK: What can go wrong
+
+    /// This machine cannot open another connection. No server is to blame, and none could be reached any better.
+    private func refuseForShortage() {
+        withdraw()
+        refuse(
+            .init(
+                status: 503, code: "balancer_overloaded",
+                message: "The balancer has no file descriptor left for a connection to a server. Try again in 1 s; "
+                    + "if this lasts, raise its limit of open files or lower limits.connections.", retryAfterSeconds: 1))
+    }
 
     /// Connecting failed, or a connection could not be used.
     func upstreamFailed(_ detail: String) { handle(exchange.upstreamLost(), .connect(detail)) }

@@ -1,4 +1,5 @@
 import FakeBackend
+import NIOCore
 import Proxy
 import Routing
 import Testing
@@ -42,6 +43,33 @@ struct ResumableStreamTests {
             #expect(engine.openConnections == 1)
             await engine.closeConnections()
             try await balancer.isAtRest()
+        }
+        await engine.stop()
+    }
+
+    @Test("ends with its client like any other once so many go on alone")
+    func bounded() async throws {
+        let engine = try await ScriptedEngine.start { _ in .nothing }
+        try await withBalancer(
+            Setup {
+                $0.servers = [.init("A", port: engine.port)]
+                // Of each loop.
+                $0.settings.maxDetachedStreams = 1
+            }
+        ) { balancer in
+            let count = 3 * System.coreCount
+            for number in 1...count {
+                let client = try await balancer.connect()
+                try await client.send(chat(stream: true, fields: ["X-Conversation-Id: chat-\(number)"]))
+                try await wait(for: "the request", { engine.turns.count }, where: { $0 == number })
+                await client.close()
+                try await wait(
+                    for: "the client to be gone", { try await balancer.counters().clientsGone }, where: { $0 == number })
+            }
+            let alone = try await balancer.counters().detachedStreams
+            #expect(alone >= 1 && alone <= System.coreCount)
+            try await wait(for: "the others to be ended", { engine.openConnections }, where: { $0 == alone })
+            await engine.closeConnections()
         }
         await engine.stop()
     }
