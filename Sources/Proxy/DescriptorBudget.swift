@@ -14,6 +14,10 @@ package struct DescriptorBudget: Sendable, Equatable {
     /// Streams that may go on without their client, over all loops.
     package let detached: Int
 
+    /// Left where descriptors are short, for connections to servers that are kept and for streams that go on without their client:
+    /// so many, but at most one for two clients.
+    private static let spare = 160
+
     /// - Parameters:
     ///   - limit: descriptors that this process may have.
     ///   - clients: `limits.connections`.
@@ -22,13 +26,12 @@ package struct DescriptorBudget: Sendable, Equatable {
         // Standard streams, listener, signals, logs, files, look-ups of names: 24. A loop has three, and probes of a server take up
         // to three at a time.
         let own = 24 + 3 * loops + 3 * servers
-        // Each client takes one, and its request another one. For two of them there is one more, for connections to servers that
-        // are kept, and for streams that go on without their client.
-        needed = own + 2 * clients + clients / 2
+        // Each client takes one, and its request another one.
+        needed = own + 2 * clients + min(clients / 2, Self.spare)
         let available = max(0, limit - own)
         self.limit = limit
         wantedClients = clients
-        self.clients = max(1, min(clients, available * 2 / 5))
+        self.clients = max(1, min(clients, (available - min(available / 5, Self.spare)) / 2))
         let rest = max(0, available - 2 * self.clients)
         idleUpstream = rest / 2
         detached = rest / 2

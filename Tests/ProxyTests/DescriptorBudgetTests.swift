@@ -18,9 +18,16 @@ struct DescriptorBudgetTests {
         let enough = DescriptorBudget(limit: needed, clients: 1000, loops: 2, servers: 3)
         #expect(enough.clients == 1000 && enough.warning == nil)
         let short = DescriptorBudget(limit: needed - 10, clients: 1000, loops: 2, servers: 3)
-        #expect(short.clients == 996)
+        #expect(short.clients == 995)
         #expect(short.warning?.contains("limits.connections: 1000 clients need \(needed) open files") == true)
-        #expect(short.warning?.contains("only 996 clients") == true && short.warning?.contains("LimitNOFILE=\(needed)") == true)
+        #expect(short.warning?.contains("only 995 clients") == true && short.warning?.contains("LimitNOFILE=\(needed)") == true)
+    }
+
+    @Test("with few descriptors, some are still kept for connections that can be used again")
+    func few() {
+        let budget = DescriptorBudget(limit: 64, clients: 8192, loops: 2, servers: 1)
+        #expect(budget.clients == 12)
+        #expect(budget.idleUpstream == 3 && budget.detached == 3)
     }
 
     @Test(
