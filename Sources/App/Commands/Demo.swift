@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Control
 import FakeBackend
 import Foundation
@@ -8,8 +8,8 @@ import NIOPosix
 import Wire
 
 /// `llama-balancer demo`.
-package struct Demo: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(
+struct Demo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Three fake engines behind the balancer, to look around; nothing else is needed.",
         discussion: """
             Examples:
@@ -23,14 +23,14 @@ package struct Demo: AsyncParsableCommand {
     @Flag(help: "No traffic of its own.")
     var quiet = false
 
-    package init() {}
+    init() {}
 
     /// A gaming PC, an old one, and a laptop.
     private static let engines: [(name: String, prefill: Double, decode: Double, slots: Int)] = [
         ("gaming-pc", 4000, 60, 2), ("office-pc", 1500, 25, 2), ("laptop", 600, 10, 1),
     ]
 
-    package func run() async throws {
+    func run() async throws {
         let logger = Logger.program(level: .warning)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
         var servers: [ServerSettings] = []

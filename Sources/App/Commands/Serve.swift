@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Foundation
 import Logging
 import NIOCore
@@ -6,8 +6,8 @@ import NIOPosix
 import UnixSignals
 
 /// `llama-balancer [serve]`.
-package struct Serve: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Runs the balancer (the default command).",
         discussion: """
             Servers come from URLs on the command line, or from a file: --config, else the environment variable
@@ -36,9 +36,9 @@ package struct Serve: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "notice"
 
-    package init() {}
+    init() {}
 
-    package func validate() throws {
+    func validate() throws {
         if let port, !(0...65535).contains(port) {
             throw ValidationError("--port \(port): a port is a number from 0 to 65535.")
         }
@@ -54,7 +54,7 @@ package struct Serve: AsyncParsableCommand {
         }
     }
 
-    package func run() async throws {
+    func run() async throws {
         let logger = Logger.program(level: Logger.Level(rawValue: logLevel) ?? .notice)
         let environment = ProcessInfo.processInfo.environment
         let (settings, file) = try load(environment: environment)

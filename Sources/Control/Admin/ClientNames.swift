@@ -2,11 +2,11 @@
 ///
 /// The hashes are keyed with a key of this process, so that nobody who guesses an address or a name can check the guess. The same
 /// text has the same hash until the program ends, so one can still see who holds which server.
-package struct ClientNames: Sendable {
+struct ClientNames: Sendable {
     private let key: (UInt64, UInt64)
     private let areHidden: Bool
 
-    package init(areHidden: Bool) {
+    init(areHidden: Bool) {
         var random = SystemRandomNumberGenerator()
         self.init(areHidden: areHidden, key: (random.next(), random.next()))
     }
@@ -17,7 +17,7 @@ package struct ClientNames: Sendable {
     }
 
     /// With the same key.
-    package func hidden(_ areHidden: Bool) -> ClientNames { ClientNames(areHidden: areHidden, key: key) }
+    func hidden(_ areHidden: Bool) -> ClientNames { ClientNames(areHidden: areHidden, key: key) }
 
     /// An address, a user's name, a session's name or what stands for a client: what of it is shown.
     func shown(_ text: String) -> String {

@@ -51,7 +51,7 @@ package final class ConfigurationBoard: Sendable {
 
     package init() {}
 
-    package var current: Contents { contents.withLockedValue { $0 } }
+    var current: Contents { contents.withLockedValue { $0 } }
 
     package func publish(_ new: Contents) { contents.withLockedValue { $0 = new } }
 

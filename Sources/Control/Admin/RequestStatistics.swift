@@ -1,13 +1,13 @@
-package import Wire
+import Wire
 
 /// Who asked for which model in the last hour: what `/access-log-stats` answers.
 ///
 /// Kept by the minute and with a limit on distinct names, so that memory is bounded whatever clients send.
-package struct RequestStatistics: Equatable, Sendable {
+struct RequestStatistics: Equatable, Sendable {
     /// How long a request counts.
-    package static let retentionHours = 1
+    static let retentionHours = 1
     /// Where names beyond the limit are counted.
-    package static let otherName = "(other)"
+    static let otherName = "(other)"
     /// Longer names are cut: a client chooses its address (`X-Forwarded-For`), model and user name freely.
     static let longestName = 200
 
@@ -17,7 +17,7 @@ package struct RequestStatistics: Equatable, Sendable {
 
     /// - Parameter nameLimit: how many distinct clients, models and users are told apart in one minute (and in the
     ///   answer); the rest is counted as `(other)`.
-    package init(nameLimit: Int = 1000) {
+    init(nameLimit: Int = 1000) {
         self.nameLimit = max(1, nameLimit)
     }
 
@@ -26,7 +26,7 @@ package struct RequestStatistics: Equatable, Sendable {
     /// - Parameters:
     ///   - seconds: when it arrived, since 1970-01-01T00:00:00Z. Need not ascend from call to call.
     ///   - username: the user's name where the request tells one.
-    package mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
+    mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
         let start = Self.startOfMinute(seconds)
         var position = minutes.endIndex - 1
         if position < 0 || minutes[position].start != start {
@@ -44,7 +44,7 @@ package struct RequestStatistics: Equatable, Sendable {
     /// - Parameters:
     ///   - now: seconds since 1970-01-01T00:00:00Z.
     ///   - names: how clients and users are shown.
-    package func json(at now: Int, names: ClientNames = ClientNames(areHidden: false)) -> JSON {
+    func json(at now: Int, names: ClientNames = ClientNames(areHidden: false)) -> JSON {
         var recent = self
         recent.forget(seenFrom: now, futureSeconds: 60)
         let minutes = recent.minutes
