@@ -132,11 +132,17 @@ final class LoopContext {
         for client in Array(clients.values) { client.closeIfIdle() }
     }
 
-    /// Closes the client that has been idle for longest, for another one. False when there is none, or when requests are on their
-    /// way from all that were looked at.
+    /// Closes the client that has been idle for longest, for another one. False when there is none, or when none of those that were
+    /// looked at may be closed.
     func closeLongestIdle() -> Bool {
-        // Only a few: this may be asked for again and again.
-        idleClients.longest(8).contains { $0.closeForAnother() }
+        readClock()
+        // Only a few at a time; the next call looks at others.
+        for client in idleClients.longest(8) {
+            if client.closeForAnother() { return true }
+            client.becameBusy()
+            client.becameIdle()
+        }
+        return false
     }
 
     func closeAll() {
