@@ -12,7 +12,8 @@ from support.waiting import eventually
 
 class LlamaBalancer(Proxy):
     name = program = "llama-balancer"
-    queue = keep_alive_comments = body_limit = reload = True
+    queue = keep_alive_comments = body_limit = reload = administration = connection_limit = few_descriptors = True
+    own_page = "/llmhealth-monitor/dashboard.js"
 
     def configuration(self, port, engine_ports, settings):
         more = {"request-max": settings["request_max"]} if "request_max" in settings else {}

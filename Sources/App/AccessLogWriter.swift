@@ -1,68 +1,130 @@
+import Dispatch
 import Foundation
-import NIOPosix
-import Proxy
+import Logging
 import NIOConcurrencyHelpers
+import Proxy
 
-/// Writes the access log's lines from one thread of its own, so that a slow disk or pipe never holds up a loop.
+/// Writes the access log's lines from one thread of its own, so that a slow disk, or a pipe that nobody reads, never holds up
+/// a loop. What cannot be written is dropped, counted and told, not kept for ever.
 final class AccessLogWriter: AccessLogSink {
     private struct State {
-        var file: FileHandle
-        /// Bytes handed over and not yet written; past a limit lines are dropped rather than memory eaten.
+        var output: OutputDescriptor
+        /// Bytes handed over and not yet written.
         var pending = 0
+        /// Lines that were never written, since the start.
+        var dropped = 0
+        /// Of these, how many have been told, and when.
+        var told = 0
+        var toldAt: ContinuousClock.Instant?
+        /// Nil until the program ends: then nobody waits for room any longer than this.
+        var deadline: ContinuousClock.Instant?
     }
-
-    private static let pendingLimit = 64 << 20
 
     private let path: String?
     private let state: NIOLockedValueBox<State>
+    private let pendingLimit: Int
+    private let logger: Logger
     private let queue = DispatchQueue(label: "access-log")
 
     /// Nil when the log is off.
     ///
-    /// - Throws: when the file cannot be opened.
-    init?(_ setting: Configuration.AccessLog) throws {
+    /// - Throws: `AccessLogProblem` when the file cannot be opened.
+    convenience init?(_ setting: Configuration.AccessLog, logger: Logger) throws {
         switch setting {
         case .off: return nil
-        case .standardOutput:
-            path = nil
-            state = NIOLockedValueBox(State(file: .standardOutput))
-        case .file(let path):
-            self.path = path
-            state = NIOLockedValueBox(State(file: try Self.open(path)))
+        case .standardOutput: self.init(to: .standardOutput, path: nil, logger: logger)
+        case .file(let path): self.init(to: try Self.open(path), path: path, logger: logger)
         }
     }
 
+    /// - Parameters:
+    ///   - path: what `reopen` opens; nil: nothing.
+    ///   - pendingLimit: bytes kept for an output that does not take them; past it, lines are dropped.
+    init(to output: OutputDescriptor, path: String?, pendingLimit: Int = 64 << 20, logger: Logger) {
+        self.path = path
+        self.pendingLimit = pendingLimit
+        self.logger = logger
+        state = NIOLockedValueBox(State(output: output))
+    }
+
+    /// Lines that could not be written, since the start.
+    var droppedLines: Int { state.withLockedValue { $0.dropped } }
+
     func write(_ lines: [UInt8]) {
         let fits = state.withLockedValue { state in
-            guard state.pending + lines.count <= Self.pendingLimit else { return false }
+            guard state.pending + lines.count <= pendingLimit else { return false }
             state.pending += lines.count
             return true
         }
-        guard fits else { return }
-        queue.async { [self] in
-            let file = state.withLockedValue { state in
-                state.pending -= lines.count
-                return state.file
+        if fits { queue.async { [self] in put(lines) } } else { drop(lines) }
+    }
+
+    private func drop(_ lines: [UInt8]) {
+        let count = lines.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) }
+        state.withLockedValue { $0.dropped += count }
+    }
+
+    /// On the log's own thread.
+    private func put(_ lines: [UInt8]) {
+        let output = state.withLockedValue { $0.output }
+        var reason: String?
+        do throws(OutputProblem) {
+            try output.write(lines) {
+                tellDropped(because: "they are not taken as fast as they come")
+                return mayWait
             }
-            try? file.write(contentsOf: lines)
+        } catch {
+            reason = error.description
         }
+        state.withLockedValue { $0.pending -= lines.count }
+        if reason != nil { drop(lines) }
+        tellDropped(because: reason ?? "they were not taken as fast as they came")
+    }
+
+    private var mayWait: Bool {
+        state.withLockedValue { state in state.deadline.map { ContinuousClock.now < $0 } ?? true }
+    }
+
+    /// Says it at once for the first lines, then once a minute: a log that fails must not fill another.
+    private func tellDropped(because reason: String) {
+        let now = ContinuousClock.now
+        let dropped: Int? = state.withLockedValue { state in
+            guard state.dropped > state.told, state.toldAt.map({ $0 + .seconds(60) <= now }) ?? true else { return nil }
+            (state.told, state.toldAt) = (state.dropped, now)
+            return state.dropped
+        }
+        guard let dropped else { return }
+        logger.warning(
+            "lines of the access log are dropped", metadata: ["lines so far": "\(dropped)", "reason": "\(reason)"])
     }
 
     /// Opens the file anew, for those who move logs away.
     func reopen() {
-        guard let path, let file = try? Self.open(path) else { return }
-        state.withLockedValue { $0.file = file }
+        guard let path else { return }
+        do {
+            let output = try Self.open(path)
+            state.withLockedValue { $0.output = output }
+        } catch {
+            logger.warning("\(error); its lines go to where the old file is now")
+        }
     }
 
-    /// Returns when everything is written.
-    func close() { queue.sync {} }
+    /// Returns when everything is written, or when the deadline has passed and nobody has taken the rest.
+    func close(by deadline: ContinuousClock.Instant) async {
+        state.withLockedValue { $0.deadline = deadline }
+        await withCheckedContinuation { done in queue.async { done.resume() } }
+        let (dropped, told) = state.withLockedValue { ($0.dropped, $0.told) }
+        if dropped > told {
+            logger.warning("lines of the access log were dropped", metadata: ["lines": "\(dropped)"])
+        }
+    }
 
-    private static func open(_ path: String) throws -> FileHandle {
-        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else {
+    private static func open(_ path: String) throws(AccessLogProblem) -> OutputDescriptor {
+        let number = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        guard number >= 0 else {
             throw AccessLogProblem(description: "access-log: cannot open \(path): \(String(cString: strerror(errno)))")
         }
-        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        return OutputDescriptor(number, name: path, isOwned: true)
     }
 }
 

@@ -60,6 +60,7 @@ struct Assembly {
         board = ConfigurationBoard.Contents()
         board.file = file
         board.loadedAt = loadedAt
+        board.hidesClients = configuration.privacy == .hideClients
         board.servers = servers.map { server in
             .init(
                 id: server.id, name: server.settings.name, modelURL: server.settings.baseURL.description,

@@ -17,20 +17,28 @@ final class Balancer: Sendable {
     private let loadTask: Task<Void, Never>
     private let known: NIOLockedValueBox<Assembly.Known>
     private let grace: NIOLockedValueBox<Duration>
-    private let logger: Logger
+    private let descriptors: DescriptorBudget
+    private let loopCount: Int
 
     var port: Int { proxy.port }
 
     /// Binds and begins to serve.
     ///
-    /// - Parameter file: where the configuration came from, for display; nil when from the command line.
+    /// - Parameters:
+    ///   - file: where the configuration came from, for display; nil when from the command line.
+    ///   - openFiles: how many descriptors this process may have.
     /// - Throws: the socket's error when the address cannot be bound.
     static func start(
-        _ settings: Configuration, file: String?, group: any EventLoopGroup, logger: Logger
+        _ settings: Configuration, file: String?, group: any EventLoopGroup, openFiles: Int = OpenFiles.raiseLimit(),
+        logger: Logger
     ) async throws -> Balancer {
         var known = Assembly.Known(hostName: ProcessInfo.processInfo.hostName)
         let assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
-        let router = SharedRouter(eventLoops: Array(group.makeIterator()))
+        let loops = Array(group.makeIterator())
+        let descriptors = DescriptorBudget(
+            limit: openFiles, clients: settings.limits.connections, loops: loops.count, servers: settings.servers.count)
+        if let warning = descriptors.warning { logger.warning("\(warning)") }
+        let router = SharedRouter(eventLoops: loops)
         let names = NameResolver()
         let monitor = HealthMonitor(group: group, router: router, names: names)
         let (load, activity, board) = (LocalLoad(), ActivityLog(), ConfigurationBoard())
@@ -38,26 +46,46 @@ final class Balancer: Sendable {
         let routes = AdminRoutes(
             .init(router: router, catalog: monitor.catalog, load: load, activity: activity, configuration: board),
             eventLoop: group.next())
-        let accessLog = try AccessLogWriter(settings.accessLog)
+        let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
         let proxy = try await ProxyServer.start(
-            host: settings.listen.host, port: settings.listen.port, maxConnections: settings.limits.connections,
-            settings: assembly.settings,
+            host: settings.listen.host, port: settings.listen.port, maxConnections: descriptors.clients,
+            settings: assembly.settings.within(descriptors, loops: loops.count),
             .init(
                 group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog,
-                names: names))
+                names: names, acceptingPaused: Self.tell(logger)))
         routes.attach(proxy)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
             loadTask: Task.detached { await load.run() }, known: known, grace: settings.shutdownGrace,
-            logger: logger)
+            descriptors: descriptors, loopCount: loops.count)
+    }
+
+    /// Says at most once a minute that accepting pauses.
+    private static func tell(_ logger: Logger) -> @Sendable (IOError) -> Void {
+        let last = NIOLockedValueBox<ContinuousClock.Instant?>(nil)
+        return { error in
+            let now = ContinuousClock.now
+            let isNews = last.withLockedValue { last in
+                guard last.map({ $0 + .seconds(60) <= now }) ?? true else { return false }
+                last = now
+                return true
+            }
+            guard isNews else { return }
+            // Writing may take a while, and this is a loop.
+            DispatchQueue.global().async {
+                logger.warning(
+                    "no client can be accepted for now; raise the limit of open files, or look who takes them all",
+                    metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
         accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, known: Assembly.Known, grace: Duration,
-        logger: Logger
+        descriptors: DescriptorBudget, loopCount: Int
     ) {
         self.proxy = proxy
         self.monitor = monitor
@@ -67,7 +95,8 @@ final class Balancer: Sendable {
         self.loadTask = loadTask
         self.known = NIOLockedValueBox(known)
         self.grace = NIOLockedValueBox(grace)
-        self.logger = logger
+        self.descriptors = descriptors
+        self.loopCount = loopCount
     }
 
     /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
@@ -76,7 +105,7 @@ final class Balancer: Sendable {
         let assembly = try known.withLockedValue {
             try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &$0)
         }
-        try await proxy.reload(assembly.settings, fleet: assembly.fleet)
+        try await proxy.reload(assembly.settings.within(descriptors, loops: loopCount), fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         grace.withLockedValue { $0 = settings.shutdownGrace }
         configuration.publish(assembly.board)
@@ -88,11 +117,23 @@ final class Balancer: Sendable {
 
     func onReload(_ action: @escaping @Sendable () async -> String?) { configuration.onReload(action) }
 
-    /// Stops accepting, lets streams end, then goes.
+    /// Stops accepting, lets streams end, then goes. The last lines of the access log have the rest of the time that streams had.
     func shutDown() async {
-        await proxy.shutDown(grace: grace.withLockedValue { $0 })
+        let grace = grace.withLockedValue { $0 }
+        let deadline = ContinuousClock.now + grace
+        await proxy.shutDown(grace: grace)
         monitor.stop()
         loadTask.cancel()
-        accessLog?.close()
+        await accessLog?.close(by: deadline)
+    }
+}
+
+extension ProxySettings {
+    /// With what descriptors allow.
+    fileprivate func within(_ budget: DescriptorBudget, loops: Int) -> ProxySettings {
+        var settings = self
+        settings.maxIdleUpstream = min(maxIdleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))
+        settings.maxDetachedStreams = min(maxDetachedStreams, budget.detached / max(1, loops))
+        return settings
     }
 }

@@ -1,20 +1,42 @@
 import NIOCore
 
-/// Takes clients in. While their limit is reached, further ones wait in the kernel's queue instead of being turned away.
+/// Takes clients in. While their limit is reached, further ones wait in the kernel's queue instead of being turned away, and
+/// the longest idle client is closed for each of them. While the system is out of descriptors, accepting pauses.
 final class AcceptHandler: ChannelDuplexHandler {
     typealias InboundIn = any Channel
     typealias OutboundIn = Never
 
+    /// What the listener needs of its surroundings.
+    struct Surroundings {
+        /// Gives a client of this handler's own loop its `ClientHandler`.
+        var serve: (any Channel) throws -> Void
+        /// Closes a client that has nothing to do, and tells, on this handler's loop, whether there was one.
+        var makeRoom: (_ completion: @escaping (Bool) -> Void) -> Void
+        /// Told that accepting pauses, and why.
+        var paused: (IOError) -> Void
+    }
+
+    /// How often to look whether somebody waits while there is no room.
+    private static let look = TimeAmount.milliseconds(25)
+    /// How long accepting pauses when the system has no descriptor, or no memory, for another connection.
+    private static let pause = TimeAmount.milliseconds(250)
+
     private let limit: ConnectionLimit
-    /// Gives a client of this handler's own loop its `ClientHandler`.
-    private let serve: (any Channel) throws -> Void
+    private let surroundings: Surroundings
+    /// A client is about to be closed for one that waits.
+    private var isMakingRoom = false
+    private var nextLook: Scheduled<Void>?
+    /// The system has refused another connection; a timer ends this.
+    private var isPaused = false
+    /// The channel does not read by itself: since `isPaused` was set, and until something is accepted again.
+    private var isReadingOff = false
     /// SwiftNIO's handler of the same task, which stands behind this one. It is passed by for clients of the same loop: its five
     /// futures for each of them are a tenth of what a new connection costs. The others still hop through it.
     private var bootstrapHandler: ChannelHandlerContext?
 
-    init(limit: ConnectionLimit, serve: @escaping (any Channel) throws -> Void) {
+    init(limit: ConnectionLimit, _ surroundings: Surroundings) {
         self.limit = limit
-        self.serve = serve
+        self.surroundings = surroundings
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -28,10 +50,19 @@ final class AcceptHandler: ChannelDuplexHandler {
         context.fireChannelActive()
     }
 
+    func channelInactive(context: ChannelHandlerContext) {
+        nextLook?.cancel()
+        context.fireChannelInactive()
+    }
+
     func handlerRemoved(context: ChannelHandlerContext) { bootstrapHandler = nil }
 
     func read(context: ChannelHandlerContext) {
-        if limit.hasRoom() { context.read() }
+        guard !isPaused else { return }
+        guard limit.hasRoom() else { return makeRoomIfSomebodyWaits(context) }
+        guard isReadingOff else { return context.read() }
+        isReadingOff = false
+        context.setAutoRead(true)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -39,11 +70,47 @@ final class AcceptHandler: ChannelDuplexHandler {
         let client = unwrapInboundIn(data)
         guard let bootstrapHandler, client.eventLoop === context.eventLoop else { return context.fireChannelRead(data) }
         do {
-            try serve(client)
+            try surroundings.serve(client)
             bootstrapHandler.fireChannelRead(data)
         } catch {
             limit.closed()
             client.close(promise: nil)
+        }
+    }
+
+    // MARK: No room
+
+    private func makeRoomIfSomebodyWaits(_ context: ChannelHandlerContext) {
+        lookLater(context)
+        guard !isMakingRoom, context.channel.hasUnreadInput else { return }
+        isMakingRoom = true
+        // Where one is closed, `onRoom` comes; else the next look finds out.
+        surroundings.makeRoom { _ in self.isMakingRoom = false }
+    }
+
+    private func lookLater(_ context: ChannelHandlerContext) {
+        guard nextLook == nil, context.channel.isActive else { return }
+        nextLook = context.eventLoop.assumeIsolated().scheduleTask(in: Self.look) {
+            self.nextLook = nil
+            self.read(context: context)
+        }
+    }
+
+    // MARK: No descriptors
+
+    /// SwiftNIO would try again at once, and for ever: the listener stays readable, and its own handler that is to prevent this
+    /// does not stop the channel from polling.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? IOError, error.isShortage else { return context.fireErrorCaught(error) }
+        guard !isPaused else { return }
+        isPaused = true
+        isReadingOff = true
+        context.setAutoRead(false)
+        surroundings.paused(error)
+        surroundings.makeRoom { _ in }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
+            self.isPaused = false
+            self.read(context: context)
         }
     }
 }

@@ -13,6 +13,8 @@ package struct Counters: Sendable, Equatable {
     package var connectionsAccepted = 0
     /// Streams that go on at their servers although their clients left.
     package var detachedStreams = 0
+    /// Lines of the access log that could not be written. Counted by the log itself, for all loops.
+    package var logLinesDropped = 0
 
     package init() {}
 
@@ -29,5 +31,6 @@ package struct Counters: Sendable, Equatable {
         left.clientConnections += right.clientConnections
         left.connectionsAccepted += right.connectionsAccepted
         left.detachedStreams += right.detachedStreams
+        left.logLinesDropped += right.logLinesDropped
     }
 }

@@ -29,6 +29,8 @@ final class LoopContext {
     /// What goes to a server next; empty between requests, kept for its memory.
     private var outbound = ByteBuffer()
     var clients: [ObjectIdentifier: ClientHandler] = [:]
+    /// Those of them that have nothing to do.
+    var idleClients = IdleConnections<ClientHandler>()
     /// Exchanges that go on although their clients left.
     var detached: [ObjectIdentifier: ExchangeRunner] = [:]
     /// Stands in for every client that has left.
@@ -153,7 +155,8 @@ final class LoopContext {
                 pools[endpoint.id] = known
                 old[endpoint.id] = nil
             } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, loop: eventLoop, dialer: dialer)
+                pools[endpoint.id] = UpstreamPool(
+                    endpoint: endpoint, idleLimit: new.maxIdleUpstream, loop: eventLoop, dialer: dialer)
             }
         }
         for pool in old.values {
@@ -176,6 +179,19 @@ final class LoopContext {
     func drain() {
         isDraining = true
         for client in Array(clients.values) { handle(.client(client, .draining)) }
+    }
+
+    /// Closes the client that has been idle for longest, for another one. False when there is none, or when none of those that were
+    /// looked at may be closed.
+    func closeLongestIdle() -> Bool {
+        readClock()
+        // Only a few at a time; the next call looks at others.
+        for client in idleClients.longest(8) {
+            if client.closeForAnother() { return true }
+            client.becameBusy()
+            client.becameIdle()
+        }
+        return false
     }
 
     func closeAll() {

@@ -9,6 +9,7 @@ package final class ProxyServer: Sendable {
     private let router: SharedRouter
     private let listener: any Channel
     private let ticks: [RepeatedTask]
+    private let accessLog: (any AccessLogSink)?
 
     /// What is needed to start, besides the settings.
     package struct Environment: Sendable {
@@ -19,10 +20,13 @@ package final class ProxyServer: Sendable {
         package var accessLog: (any AccessLogSink)?
         /// Shared with the probes, so that both know the same addresses.
         package var names: NameResolver
+        /// Told, on a loop, that no client is accepted for a moment because the system has no descriptor or memory left.
+        package var acceptingPaused: (@Sendable (IOError) -> Void)?
 
         package init(
             group: any EventLoopGroup, router: SharedRouter, localEndpoints: any LocalEndpoints,
-            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil, names: NameResolver = NameResolver()
+            observer: (any RequestObserver)? = nil, accessLog: (any AccessLogSink)? = nil,
+            names: NameResolver = NameResolver(), acceptingPaused: (@Sendable (IOError) -> Void)? = nil
         ) {
             self.group = group
             self.router = router
@@ -30,6 +34,7 @@ package final class ProxyServer: Sendable {
             self.observer = observer
             self.accessLog = accessLog
             self.names = names
+            self.acceptingPaused = acceptingPaused
         }
     }
 
@@ -65,13 +70,18 @@ package final class ProxyServer: Sendable {
             }
             try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
         }
+        let eviction = IdleEviction(loops, contexts)
         var bootstrap = ServerBootstrap(group: environment.group)
         for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
         let listener = try await bootstrap.serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, serve: serve))
+                    let loop = channel.eventLoop
+                    let surroundings = AcceptHandler.Surroundings(
+                        serve: serve, makeRoom: { eviction.closeLongestIdle(tellOn: loop, completion: $0) },
+                        paused: { environment.acceptingPaused?($0) })
+                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, surroundings))
                 }
             }
             .childChannelInitializer { channel in
@@ -89,18 +99,20 @@ package final class ProxyServer: Sendable {
             }
         }
         return ProxyServer(
-            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks)
+            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks,
+            accessLog: environment.accessLog)
     }
 
     private init(
         contexts: [NIOLoopBound<LoopContext>], loops: [any EventLoop], router: SharedRouter, listener: any Channel,
-        ticks: [RepeatedTask]
+        ticks: [RepeatedTask], accessLog: (any AccessLogSink)?
     ) {
         self.contexts = contexts
         self.loops = loops
         self.router = router
         self.listener = listener
         self.ticks = ticks
+        self.accessLog = accessLog
     }
 
     package var port: Int { listener.localAddress?.port ?? 0 }
@@ -108,9 +120,10 @@ package final class ProxyServer: Sendable {
     /// Everything counted so far, over all loops.
     package func counters() -> EventLoopFuture<Counters> {
         let each = zip(loops, contexts).map { loop, context in loop.submit { context.value.currentCounters() } }
-        return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { all in
+        return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { [accessLog] all in
             var sum = Counters()
             for one in all { sum += one }
+            sum.logLinesDropped = accessLog?.droppedLines ?? 0
             return sum
         }
     }

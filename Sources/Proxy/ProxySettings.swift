@@ -24,6 +24,10 @@ package struct ProxySettings: Sendable {
     package var idleTimeout = Interval.seconds(180)
     /// At shutdown, so long a kept connection may still bring the request that was on its way.
     package var drainPause = Interval.milliseconds(500)
+    /// Connections to one server that one loop keeps for a next request.
+    package var maxIdleUpstream = 4096
+    /// Streams that may go on in one loop after their clients have left; past it, they end with their clients.
+    package var maxDetachedStreams = 64
     /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []

@@ -112,4 +112,7 @@ package protocol RequestObserver: Sendable {
 /// Where the access log's lines go. Must not block.
 package protocol AccessLogSink: Sendable {
     func write(_ lines: [UInt8])
+
+    /// Lines that could not be written, since the start.
+    var droppedLines: Int { get }
 }

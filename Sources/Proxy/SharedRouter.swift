@@ -151,14 +151,22 @@ package final class SharedRouter: Sendable {
 
     package var canTakeWork: Bool { state.withLockedValue { $0.router.canTakeWork } }
 
-    /// Ends a request, waiting or running. False when there is none of that name.
-    package func cancel(requestID: String) -> Bool {
-        guard let request = requests().first(where: { $0.traits.requestID == requestID }) else { return false }
-        let ticket = request.ticket
+    package enum Cancellation: Equatable, Sendable {
+        case cancelled
+        case notFound
+        /// So many requests have that id; none of them was ended.
+        case ambiguous(Int)
+    }
+
+    /// Ends a request, waiting or running.
+    package func cancel(requestID: String) -> Cancellation {
+        let found = requests().filter { $0.traits.requestID == requestID }
+        guard let ticket = found.first?.ticket else { return .notFound }
+        guard found.count == 1 else { return .ambiguous(found.count) }
         let client = state.withLockedValue { state in
             ticket.owner < state.mailboxes.count ? state.mailboxes[ticket.owner].client : nil
         }
         client?.cancel(ticket)
-        return true
+        return .cancelled
     }
 }

@@ -1,3 +1,3 @@
 import App
 
-await Program.run()
+Program.start()

@@ -226,6 +226,23 @@ import Wire
         }
     }
 
+    @Test("too few descriptors are told at the start, with the remedy; enough are not worth a word", arguments: [100, 1 << 20])
+    func descriptors(openFiles: Int) async throws {
+        let told = LogCollector()
+        var settings = try configuration("servers: { A: { url: 'http://127.0.0.1:1' } }")
+        settings.listen.host = "127.0.0.1"
+        settings.listen.port = 0
+        let balancer = try await Balancer.start(
+            settings, file: nil, group: Self.group, openFiles: openFiles, logger: told.logger)
+        await balancer.shutDown()
+        let warning = told.lines.first { $0.contains("limits.connections: 8192 clients need") }
+        if openFiles == 100 {
+            #expect(warning?.contains("allows 100") == true && warning?.contains("LimitNOFILE") == true, "\(told.lines)")
+        } else {
+            #expect(told.lines.isEmpty)
+        }
+    }
+
     @Test("the access log has one line for each request, without prompts or keys")
     func accessLogLines() async throws {
         let engine = try await FakeLlamaServer.start(

@@ -87,6 +87,7 @@ import Wire
         arguments: [
             "servers: {}", "servers: { a: {} }", withServer("limitz: 1"), withServer("listen: { port: 70000 }"),
             withServer("queue: { max-wait: 5x }"), withServer("limits: { body: 5 KB }"), withServer("model-rules: [{}]"),
+            withServer("privacy: hide"),
             withServer("model-rules: [{ set: { model: x } }]"), withServer("models: { a: [] }"), withServer("fallback_server: 1"),
             "servers: { a: { url: 'http://h', kind: x } }", "servers: { a: { url: 'http://h', headers: { 'a b': c } } }",
         ])
@@ -99,7 +100,7 @@ import Wire
         "the schema accepts the forms that the balancer accepts",
         arguments: [
             withServer("queue: { max-wait: 1.5 }"), withServer("limits: { body: 1.5GiB, header: 2048 }"),
-            withServer("access-log: false"),
+            withServer("access-log: false"), withServer("privacy: off"), withServer("privacy: hide-clients"),
             withServer("fallback_server: null"), withServer("keep-alive-comments: off"), withServer("listen: { port: \"${P}\" }"),
             withServer("timeouts: { first-byte: false }"), "servers: { a: { addr: 'http://h', model-port: 1 } }",
         ])

@@ -71,6 +71,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
             shutdown-grace: 0
             access-log: "-"
             trusted-proxies: [10.0.0.0/8]
+            privacy: hide-clients
             model-rules: []
             """)
         var expected = Configuration(servers: [
@@ -104,6 +105,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         expected.shutdownGrace = .zero
         expected.accessLog = .standardOutput
         expected.trustedProxies = [try #require(AddressRange("10.0.0.0/8"))]
+        expected.privacy = .hideClients
         expected.modelRules = []
         #expect(found == expected)
     }

@@ -2,6 +2,7 @@
 
 from checks import (  # noqa: F401
     accounting,
+    administration,
     back_pressure,
     broken_streams,
     cancellation,

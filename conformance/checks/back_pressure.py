@@ -1,5 +1,6 @@
 """Whoever is slow slows only its own stream, and costs a bounded piece of memory."""
 
+import contextlib
 import threading
 import time
 
@@ -58,6 +59,29 @@ def slow_upload(stage, _):
     whole = len(lengths) == 1 and lengths[0] >= len(body) - 100
     expect(answer.status == 200 and whole, f"{answer}; arrived: {lengths}")
     return f"{memory.look():.1f} MB"
+
+
+@check("unread-pipeline", "back-pressure", alone=True, spoils=True)
+def unread_pipeline(stage, _):
+    """60,000 requests sent ahead on one connection, whose answers nobody reads, cost less than 10 MB and delay nobody; once they
+    are read, they all come."""
+    target = stage.proxy.own_page or "/v1/models"
+    one = request_bytes("GET", target)
+    memory = Memory(stage.process)
+    with Connection(stage.port, timeout=60, receive_buffer=65536) as client:
+        rest = memoryview(one * 60_000)
+        client.socket.settimeout(1)
+        with contextlib.suppress(TimeoutError):  # it takes no more: as it should
+            while rest:
+                rest = rest[client.socket.send(rest[:65536]) :]
+                expect(memory.look() < 10, f"it has grown by {memory.look():.0f} MB")
+        holds_for(1, "bounded memory", lambda: memory.look() < 10)
+        expect(seconds_of_a_chat(stage.port) < 1, "another client waits for more than a second")
+        client.socket.settimeout(60)
+        sent = (60_000 * len(one) - len(rest)) // len(one)
+        for number in range(min(sent, 500)):
+            expect((answer := client.read_answer()).status == 200 and answer.clean, f"answer {number} of {sent}: {answer}")
+    return f"{memory.most - memory.before:.1f} MB, {sent} requests taken"
 
 
 def seconds_of_a_chat(port):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -31,13 +32,19 @@ def free_port():
 class Process:
     """A program in a session of its own, so that all its children end with it."""
 
-    def __init__(self, name, command, folder, env=None):
+    def __init__(self, name, command, folder, env=None, open_files=None):
         self.name = name
         self.log = Path(folder) / f"{name}.log"
+
+        def limit_files():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
                 env=os.environ | (env or {}), start_new_session=True,
+                preexec_fn=limit_files,
             )  # fmt: skip
 
     def has_ended(self):
@@ -85,6 +92,15 @@ class Process:
                 found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
                 total += int(found[1]) if found else 0
         return total / 1024
+
+    def processor_seconds(self):
+        """Used since the start, by all threads."""
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
 
     def open_files(self):
         total = 0

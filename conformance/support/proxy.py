@@ -20,7 +20,8 @@ def said_by(*command, pattern=r"\d+\.\d+(\.\d+)*"):
 
 class Proxy:
     """A feature is True, or a text that says why checks that need it do not apply. Settings of checks: `request_max` (requests at once
-    for each engine), `keep_alive` (pause of signs of life), `limits_body` (largest body); whoever has no such thing ignores them."""
+    for each engine), `keep_alive` (pause of signs of life), `limits_body` (largest body), `limits_connections` (clients at once);
+    whoever has no such thing ignores them. `open_files` is the hard limit of descriptors that the program is started with."""
 
     name = "?"
     program = ""
@@ -32,6 +33,10 @@ class Proxy:
     keep_alive_comments = "does not speak inside streams"
     body_limit = "has no limit for bodies, or only by collecting them whole"
     reload = "is not reloaded by a signal"
+    administration = "has no administration on the port of its clients"
+    connection_limit = "was not given a limit of connections"
+    few_descriptors = "was not played with few descriptors"
+    own_page = None  # the target of a large answer of its own
     stops_gracefully_by = signal.SIGTERM
     reloads_by = signal.SIGHUP
     in_flight = None  # or a method: (in flight, waiting) of a stage, where the proxy tells
@@ -50,7 +55,8 @@ class Proxy:
 
     def start(self, folder, engine_ports, settings):
         port = free_port()
-        process = Process(self.name, self.command(folder, port, engine_ports, settings), folder, self.environment)
+        command = self.command(folder, port, engine_ports, settings)
+        process = Process(self.name, command, folder, self.environment, settings.get("open_files"))
         process.wait_until_listening(port)
         return process, port
 

@@ -15,7 +15,7 @@ from support.waiting import becomes, eventually
 class Balancer(Process):
     """`configuration` is a dictionary in the shape of the configuration file (its `listen` is added here)."""
 
-    def __init__(self, binary, folder, configuration=None, arguments=(), port=None, name="balancer", env=None):
+    def __init__(self, binary, folder, configuration=None, arguments=(), port=None, name="balancer", env=None, output=None):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = folder / "server-list.json"
@@ -25,7 +25,7 @@ class Balancer(Process):
         else:
             self.write(configuration)
             command += ["--config", self.file]
-        super().__init__(name, command, cwd=folder, env=os.environ | (env or {}))
+        super().__init__(name, command, cwd=folder, env=os.environ | (env or {}), output=output)
 
     def write(self, configuration):
         """Replaces the configuration file in one step, as editors do."""

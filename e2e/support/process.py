@@ -32,14 +32,14 @@ def free_port():
 class Process:
     running = []  # every process of this session that has not been stopped; conftest.py shows their logs on a failure
 
-    def __init__(self, name, command, cwd=None, env=None):
+    def __init__(self, name, command, cwd=None, env=None, output=None):
         self.name = name
         logs = OUTPUT / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         self.log = (logs / f"{name}-{free_port()}.log").resolve()
         with open(self.log, "wb") as log:
             self.popen = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, env=env
+                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output or log, stderr=log, cwd=cwd, env=env
             )
         self.expected_to_end = False
         Process.running.append(self)

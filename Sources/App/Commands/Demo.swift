@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Control
 import FakeBackend
 import Foundation
@@ -9,8 +9,8 @@ import Proxy
 import Wire
 
 /// `llama-balancer demo`.
-package struct Demo: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(
+struct Demo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Three fake engines behind the balancer, to look around; nothing else is needed.",
         discussion: """
             Examples:
@@ -24,14 +24,14 @@ package struct Demo: AsyncParsableCommand {
     @Flag(help: "No traffic of its own.")
     var quiet = false
 
-    package init() {}
+    init() {}
 
     /// A gaming PC, an old one, and a laptop.
     private static let engines: [(name: String, prefill: Double, decode: Double, slots: Int)] = [
         ("gaming-pc", 4000, 60, 2), ("office-pc", 1500, 25, 2), ("laptop", 600, 10, 1),
     ]
 
-    package func run() async throws {
+    func run() async throws {
         let logger = Logger.program(level: .warning)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
         var servers: [ServerSettings] = []
@@ -61,7 +61,7 @@ package struct Demo: AsyncParsableCommand {
         }
         let signals = await Serve.trapSignals()
         let base = "http://127.0.0.1:\(balancer.port)"
-        say(
+        announce(
             """
             llama-balancer \(Program.version) demo: three fake engines behind \(base)
             \(servers.map { "  \($0.name): \($0.baseURL)" }.joined(separator: "\n"))
@@ -70,7 +70,7 @@ package struct Demo: AsyncParsableCommand {
             Models:  curl \(base)/v1/models
             Chat:    curl -N \(base)/v1/chat/completions -d '{"model":"demo-model","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'
             Stop:    Ctrl-C
-            """)
+            """, logger: logger)
         if !quiet { DemoTraffic.start(port: balancer.port, group: group) }
         await Serve.untilStopped(balancer, signals, reload: nil, logger: logger)
     }

@@ -1,5 +1,6 @@
 package import ArgumentParser
 import CHeap
+import Dispatch
 import Foundation
 import Logging
 
@@ -23,8 +24,17 @@ package struct Program: AsyncParsableCommand {
     package init() {}
 
     /// Parses the command line, runs the command and ends the process.
-    package static func run() async -> Never {
+    ///
+    /// Not `async`: an asynchronous main begins by opening descriptors for its queue, and the first of them would become standard
+    /// output when the caller has closed that.
+    package static func start() -> Never {
+        OutputDescriptor.prepareStandardDescriptors()
         keep_freed_memory()
+        Task { await run() }
+        dispatchMain()
+    }
+
+    private static func run() async -> Never {
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -34,8 +44,22 @@ package struct Program: AsyncParsableCommand {
             }
             Foundation.exit(0)
         } catch {
-            exit(withError: error)
+            end(with: error)
         }
+    }
+
+    /// As `exit(withError:)`, which does not notice when help or version could not be written.
+    private static func end(with error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error)
+        if !message.isEmpty {
+            if code.isSuccess {
+                do { try say(message) } catch { Foundation.exit(exitCode(for: error).rawValue) }
+            } else {
+                complain(message)
+            }
+        }
+        Foundation.exit(code.rawValue)
     }
 }
 
@@ -45,8 +69,15 @@ enum CommandFailure {
     static func configuration(_ problems: Problems) -> ExitCode { report(problems.description, 78) }
     static func failed(_ message: String) -> ExitCode { report(message, 1) }
 
+    /// Its result could not be printed.
+    static func output(_ problem: OutputProblem) -> ExitCode {
+        // A reader that has seen enough (`check | head`) wants to hear nothing of it.
+        if problem.reason != .failed(EPIPE) { complain(problem.description) }
+        return ExitCode(74)
+    }
+
     private static func report(_ message: String, _ code: Int32) -> ExitCode {
-        FileHandle.standardError.write(Data((message + "\n").utf8))
+        complain(message)
         return ExitCode(code)
     }
 }
@@ -54,11 +85,36 @@ enum CommandFailure {
 extension Logger {
     /// Goes to standard error, so that standard output stays free for the access log.
     static func program(level: Logger.Level) -> Logger {
-        var logger = Logger(label: "llama-balancer") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "llama-balancer") { StreamLogHandler(label: $0, stream: StandardErrorStream()) }
         logger.logLevel = level
         return logger
     }
 }
 
-/// Prints now, also into a pipe.
-func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+/// For log lines: one that cannot be written is lost, and nobody waits long for it.
+private struct StandardErrorStream: TextOutputStream, Sendable {
+    mutating func write(_ text: String) {
+        try? OutputDescriptor.standardError.write(text, patience: .milliseconds(100))
+    }
+}
+
+/// Prints what a command was asked for, now, also into a pipe whose reader takes its time.
+///
+/// - Throws: the exit code of a command whose result could not be printed.
+func say(_ text: String) throws(ExitCode) {
+    do { try OutputDescriptor.standardOutput.write(Array((text + "\n").utf8)) } catch { throw CommandFailure.output(error) }
+}
+
+/// Prints what a server has to tell at its start. It goes on when nobody can hear it, and says so once in the log.
+func announce(_ text: String, logger: Logger) {
+    do {
+        try OutputDescriptor.standardOutput.write(text + "\n", patience: .seconds(1))
+    } catch {
+        logger.warning("the start message could not be printed", metadata: ["reason": "\(error)"])
+    }
+}
+
+/// Says on standard error why a command has failed. When that is closed or full, the exit status has to tell.
+private func complain(_ message: String) {
+    try? OutputDescriptor.standardError.write(message + "\n", patience: .seconds(10))
+}

@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Foundation
 import Logging
 import NIOCore
@@ -6,8 +6,8 @@ import NIOPosix
 import UnixSignals
 
 /// `llama-balancer [serve]`.
-package struct Serve: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Runs the balancer (the default command).",
         discussion: """
             Servers come from URLs on the command line, or from a file: --config, else the environment variable
@@ -36,9 +36,9 @@ package struct Serve: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "notice"
 
-    package init() {}
+    init() {}
 
-    package func validate() throws {
+    func validate() throws {
         if let port, !(0...65535).contains(port) {
             throw ValidationError("--port \(port): a port is a number from 0 to 65535.")
         }
@@ -54,11 +54,10 @@ package struct Serve: AsyncParsableCommand {
         }
     }
 
-    package func run() async throws {
+    func run() async throws {
         let logger = Logger.program(level: Logger.Level(rawValue: logLevel) ?? .notice)
         let environment = ProcessInfo.processInfo.environment
         let (settings, file) = try load(environment: environment)
-        OpenFiles.raiseLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
         let balancer: Balancer
         do {
@@ -71,8 +70,9 @@ package struct Serve: AsyncParsableCommand {
         let names = settings.servers.map(\.name).joined(separator: ", ")
         let shownHost = ["0.0.0.0", "::"].contains(settings.listen.host) ? "127.0.0.1" : settings.listen.host
         let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
-        say("llama-balancer \(Program.version): listening on \(base), servers: \(names)")
-        say("  clients: \(base)/v1    page: \(base)/llmhealth-monitor")
+        announce(
+            "llama-balancer \(Program.version): listening on \(base), servers: \(names)\n"
+                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor", logger: logger)
 
         var reload: Reload?
         if let file {
@@ -154,20 +154,5 @@ package struct Serve: AsyncParsableCommand {
         }
         if let problem = error as? AccessLogProblem { return problem.description }
         return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
-    }
-}
-
-/// Every client and every server connection is an open file; the usual soft limit of 1024 is soon reached.
-enum OpenFiles {
-    static func raiseLimit() {
-        var limit = rlimit()
-        #if canImport(Darwin)
-            let resource = RLIMIT_NOFILE
-        #else
-            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        #endif
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(resource, &limit)
     }
 }

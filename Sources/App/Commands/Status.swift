@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Control
 import Foundation
 import NIOCore
@@ -6,8 +6,8 @@ import NIOPosix
 import Wire
 
 /// `llama-balancer status`.
-package struct Status: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Shows a running balancer as a table.",
         discussion: """
             Examples:
@@ -21,9 +21,9 @@ package struct Status: AsyncParsableCommand {
     @Flag(help: "Show it again every second until interrupted.")
     var watch = false
 
-    package init() {}
+    init() {}
 
-    package func run() async throws {
+    func run() async throws {
         let base: BaseURL
         do { base = try BaseURL.parse(url, assumingHTTP: true).url } catch {
             throw CommandFailure.usage("--url \(url): \(error.message)")
@@ -41,7 +41,7 @@ package struct Status: AsyncParsableCommand {
             } catch {
                 throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
             }
-            say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
+            try say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
             if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
     }

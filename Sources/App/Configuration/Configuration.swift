@@ -46,6 +46,9 @@ package struct Configuration: Equatable, Sendable {
     /// can pretend to be another one. An empty list: nobody's.
     package var trustedProxies: [AddressRange]?
 
+    /// `privacy`: whether pages and lists name clients.
+    package var privacy = Privacy.off
+
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
     package var modelRules = ModelRule.builtIn
 
@@ -154,6 +157,13 @@ extension Configuration {
         package var retryBody = 32 << 20
 
         package init() {}
+    }
+
+    package enum Privacy: String, CaseIterable, Sendable {
+        /// Addresses, users and sessions are shown as they are to anyone who can connect, as in the original.
+        case off
+        /// They are replaced by short hashes. The access log keeps them.
+        case hideClients = "hide-clients"
     }
 
     package enum AccessLog: Equatable, Sendable {

@@ -32,6 +32,7 @@ struct ConfigurationDecoder {
         result.shutdownGrace = duration(fields["shutdown-grace"]) ?? result.shutdownGrace
         result.accessLog = accessLog(fields["access-log"])
         result.trustedProxies = trustedProxies(fields["trusted-proxies"])
+        result.privacy = privacy(fields["privacy"])
         result.modelRules = modelRules(fields["model-rules"])
         return result
     }
@@ -142,6 +143,15 @@ extension ConfigurationDecoder {
             if text.utf8.contains(0) { report(field, "a path cannot contain a NUL") }
             return .file(text)
         }
+    }
+
+    private mutating func privacy(_ field: Field?) -> Configuration.Privacy {
+        if field.map(isFalse) == true { return .off }
+        guard let field, let text = text(field) else { return .off }
+        if let privacy = Configuration.Privacy(rawValue: text) { return privacy }
+        report(
+            field, "unknown value", hint: Suggestion.hint(for: text, among: Configuration.Privacy.allCases.map(\.rawValue)))
+        return .off
     }
 
     private mutating func trustedProxies(_ field: Field?) -> [AddressRange]? {

@@ -11,7 +11,8 @@ struct ConfigurationKeys: Sendable {
         place: "",
         names: [
             "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
-            "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "model-rules",
+            "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
+            "model-rules",
             "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])

@@ -89,6 +89,7 @@ extension Configuration {
             ("shutdown-grace", Quantities.text(shutdownGrace)),
             ("access-log", accessLogText),
             ("trusted-proxies", trustedProxiesText),
+            ("privacy", privacy.rawValue),
         ]
     }
 

@@ -1,6 +1,6 @@
 package import Proxy
 import NIOConcurrencyHelpers
-package import Wire
+import Wire
 
 /// Counts the model requests of the last hour, for `/access-log-stats`.
 package final class ActivityLog: RequestObserver {
@@ -14,5 +14,9 @@ package final class ActivityLog: RequestObserver {
         recent.withLockedValue { $0.record(at: seconds, ip: address, model: model, username: username) }
     }
 
-    package func statistics() -> JSON { recent.withLockedValue { $0.json(at: Clock.wallMilliseconds / 1000) } }
+    func statistics(names: ClientNames) -> JSON {
+        // A copy: sorting and writing need no lock.
+        let current = recent.withLockedValue { $0 }
+        return current.json(at: Clock.wallMilliseconds / 1000, names: names)
+    }
 }

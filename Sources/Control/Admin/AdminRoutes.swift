@@ -30,6 +30,8 @@ package final class AdminRoutes: LocalEndpoints {
     private let eventLoop: any EventLoop
     /// Known once the proxy has started; it and we need one another.
     private let proxy = NIOLockedValueBox<ProxyServer?>(nil)
+    private let allNames = ClientNames(areHidden: false)
+    private var names: ClientNames { allNames.hidden(sources.configuration.current.hidesClients) }
 
     package init(_ sources: Sources, eventLoop: any EventLoop) {
         self.sources = sources
@@ -46,7 +48,7 @@ package final class AdminRoutes: LocalEndpoints {
         switch path {
         case "/llmhealth": return .now(.json(sources.load.json))
         case "/llmhealth-snapshot": return .now(.json(snapshot()))
-        case "/access-log-stats": return .now(.json(sources.activity.statistics()))
+        case "/access-log-stats": return .now(.json(sources.activity.statistics(names: names)))
         case "/v1/models": return .now(.json(models()))
         case "/health": return .now(health())
         case "/metrics": return metrics()
@@ -56,9 +58,10 @@ package final class AdminRoutes: LocalEndpoints {
     }
 
     private func snapshot() -> JSON {
-        SnapshotDocument(
+        let configuration = sources.configuration.current
+        return SnapshotDocument(
             fleet: sources.router.snapshot(), requests: sources.router.requests(), load: sources.load.json,
-            configuration: sources.configuration.current, kinds: sources.catalog.kind(of:),
+            configuration: configuration, kinds: sources.catalog.kind(of:), names: allNames.hidden(configuration.hidesClients),
             now: Clock.now, wallMilliseconds: Clock.wallMilliseconds
         ).json
     }
@@ -106,13 +109,10 @@ extension AdminRoutes {
     private func admin(_ request: LocalRequest, path: String) -> LocalAnswer {
         let parts = path.split(separator: "/").map(String.init)
         switch (request.method, parts.count) {
-        case ("GET", 2) where parts[1] == "requests": return .now(.json(RequestsDocument.list(sources.router.requests())))
+        case ("GET", 2) where parts[1] == "requests":
+            return .now(.json(RequestsDocument.list(sources.router.requests(), names: names)))
         case ("GET", 3) where parts[1] == "requests": return .now(explanation(of: parts[2]))
-        case ("DELETE", 3) where parts[1] == "requests":
-            return .now(
-                sources.router.cancel(requestID: parts[2])
-                    ? .json(["cancelled": .string(parts[2])])
-                    : .error(404, "not_found", "No request \"\(parts[2])\" is waiting or running."))
+        case ("DELETE", 3) where parts[1] == "requests": return .now(cancel(parts[2]))
         case ("POST", 4) where parts[1] == "servers": return .now(steer(server: parts[2], parts[3]))
         case ("POST", 2) where parts[1] == "reload": return reload()
         case ("GET", 2) where parts[1] == "events": return events()
@@ -127,7 +127,18 @@ extension AdminRoutes {
         guard active != nil || !decisions.isEmpty else {
             return .error(404, "not_found", "Request \"\(id)\" is not among the last 1000.")
         }
-        return .json(RequestsDocument.explanation(id: id, active: active, decisions: decisions))
+        return .json(RequestsDocument.explanation(id: id, active: active, decisions: decisions, names: names))
+    }
+
+    private func cancel(_ id: String) -> LocalResponse {
+        switch sources.router.cancel(requestID: id) {
+        case .cancelled: .json(["cancelled": .string(id)])
+        case .notFound: .error(404, "not_found", "No request \"\(id)\" is waiting or running.")
+        case .ambiguous(let count):
+            .error(
+                409, "ambiguous",
+                "\(count) requests are called \"\(id)\" (clients choose their X-Request-Id), so none was cancelled.")
+        }
     }
 
     private func steer(server name: String, _ action: String) -> LocalResponse {

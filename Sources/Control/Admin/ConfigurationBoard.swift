@@ -38,6 +38,8 @@ package final class ConfigurationBoard: Sendable {
         package var file: String?
         /// Milliseconds since 1970.
         package var loadedAt = 0
+        /// `privacy: hide-clients`
+        package var hidesClients = false
         /// Why the last attempt to read the file changed nothing.
         package var problems: String?
 
@@ -49,7 +51,7 @@ package final class ConfigurationBoard: Sendable {
 
     package init() {}
 
-    package var current: Contents { contents.withLockedValue { $0 } }
+    var current: Contents { contents.withLockedValue { $0 } }
 
     package func publish(_ new: Contents) { contents.withLockedValue { $0 = new } }
 

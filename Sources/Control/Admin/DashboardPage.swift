@@ -2,8 +2,8 @@
 ///
 /// The page asks for its two other files, and for its data, by relative addresses, so it also works below a path prefix
 /// of another proxy in front. Therefore the page itself must not end in a slash: `answer(to:)` says where to go instead.
-package enum DashboardPage {
-    package enum Answer: Equatable, Sendable {
+enum DashboardPage {
+    enum Answer: Equatable, Sendable {
         /// 200 with these bytes and `DashboardPage.headers`.
         case file(contentType: String, bytes: [UInt8])
         /// 308 with this `Location`, which is relative to the path asked for.
@@ -12,7 +12,7 @@ package enum DashboardPage {
 
     /// Sent with each of the files. The policy lets the page load nothing but its own files and data: no inline script,
     /// nothing from elsewhere. `no-cache` makes an update of the program show at once.
-    package static let headers: [(name: String, value: String)] = [
+    static let headers: [(name: String, value: String)] = [
         (
             "Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -26,7 +26,7 @@ package enum DashboardPage {
     /// What a `GET` or `HEAD` of this path gets; nil when the path is not one of the page's.
     ///
     /// - Parameter path: without the query.
-    package static func answer(to path: String) -> Answer? {
+    static func answer(to path: String) -> Answer? {
         switch path {
         case "/llmhealth-monitor":
             .file(contentType: "text/html; charset=utf-8", bytes: PackageResources.index_html)

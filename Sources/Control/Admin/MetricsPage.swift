@@ -41,6 +41,9 @@ enum MetricsPage {
         try page.gauge(
             "llama_balancer_detached_streams", help: "Resumable streams that go on without their clients.",
             [.init(counters.detachedStreams)])
+        try page.counter(
+            "llama_balancer_access_log_dropped_lines_total", help: "Lines of the access log that could not be written.",
+            [.init(counters.logLinesDropped)])
         try page.gauge("llama_balancer_waiting", help: "Requests waiting for a server.", [.init(fleet.waitingCount)])
         try page.gauge("llama_balancer_running", help: "Requests granted a server.", [.init(fleet.runningCount)])
         try page.gauge("llama_balancer_sticky_entries", help: "Clients held to a server.", [.init(fleet.sessionCount)])

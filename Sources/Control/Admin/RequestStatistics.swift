@@ -1,13 +1,13 @@
-package import Wire
+import Wire
 
 /// Who asked for which model in the last hour: what `/access-log-stats` answers.
 ///
 /// Kept by the minute and with a limit on distinct names, so that memory is bounded whatever clients send.
-package struct RequestStatistics: Equatable, Sendable {
+struct RequestStatistics: Equatable, Sendable {
     /// How long a request counts.
-    package static let retentionHours = 1
+    static let retentionHours = 1
     /// Where names beyond the limit are counted.
-    package static let otherName = "(other)"
+    static let otherName = "(other)"
     /// Longer names are cut: a client chooses its address (`X-Forwarded-For`), model and user name freely.
     static let longestName = 200
 
@@ -17,7 +17,7 @@ package struct RequestStatistics: Equatable, Sendable {
 
     /// - Parameter nameLimit: how many distinct clients, models and users are told apart in one minute (and in the
     ///   answer); the rest is counted as `(other)`.
-    package init(nameLimit: Int = 1000) {
+    init(nameLimit: Int = 1000) {
         self.nameLimit = max(1, nameLimit)
     }
 
@@ -26,7 +26,7 @@ package struct RequestStatistics: Equatable, Sendable {
     /// - Parameters:
     ///   - seconds: when it arrived, since 1970-01-01T00:00:00Z. Need not ascend from call to call.
     ///   - username: the user's name where the request tells one.
-    package mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
+    mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
         let start = Self.startOfMinute(seconds)
         var position = minutes.endIndex - 1
         if position < 0 || minutes[position].start != start {
@@ -41,8 +41,10 @@ package struct RequestStatistics: Equatable, Sendable {
 
     /// The answer, with names in descending order of their counts and minutes ascending.
     ///
-    /// - Parameter now: seconds since 1970-01-01T00:00:00Z.
-    package func json(at now: Int) -> JSON {
+    /// - Parameters:
+    ///   - now: seconds since 1970-01-01T00:00:00Z.
+    ///   - names: how clients and users are shown.
+    func json(at now: Int, names: ClientNames = ClientNames(areHidden: false)) -> JSON {
         var recent = self
         recent.forget(seenFrom: now, futureSeconds: 60)
         let minutes = recent.minutes
@@ -54,9 +56,9 @@ package struct RequestStatistics: Equatable, Sendable {
             "unique_ips": JSON(clients.distinct),
             "unique_models": JSON(models.distinct),
             "unique_usernames": JSON(users.distinct),
-            "ip_counts": clients.json(nameLimit: nameLimit),
+            "ip_counts": clients.json(nameLimit: nameLimit, names.shown),
             "model_counts": models.json(nameLimit: nameLimit),
-            "username_counts": users.json(nameLimit: nameLimit),
+            "username_counts": users.json(nameLimit: nameLimit, names.shown),
             "time_series": .object(
                 minutes.map { .init(name: UTCTimestamp.text(seconds: $0.start), value: JSON($0.requests)) }),
             "retention_hours": JSON(Self.retentionHours),
@@ -148,7 +150,8 @@ private struct NameCounts: Equatable, Sendable {
     }
 
     /// The most frequent names first, equally frequent ones in alphabetical order, and the rest in one number.
-    func json(nameLimit: Int) -> JSON {
+    func json(nameLimit: Int, _ shown: (String) -> String = { $0 }) -> JSON {
+        let entries = entries.map { Entry(name: shown($0.name), count: $0.count) }
         let sorted = entries.sorted { $0.count != $1.count ? $0.count > $1.count : $0.name < $1.name }
         let rest = sorted.dropFirst(nameLimit).reduce(other) { $0 + $1.count }
         var members = sorted.prefix(nameLimit).map { JSON.Member(name: $0.name, value: JSON($0.count)) }

@@ -4,29 +4,29 @@ import Wire
 
 /// `/admin/requests` and `/admin/requests/ID`.
 enum RequestsDocument {
-    static func list(_ requests: [FleetSnapshot.Request]) -> JSON {
+    static func list(_ requests: [FleetSnapshot.Request], names: ClientNames) -> JSON {
         let now = Clock.now
         return [
-            "waiting": .array(requests.filter { $0.ahead != nil }.map { entry($0, now) }),
-            "running": .array(requests.filter { $0.ahead == nil }.map { entry($0, now) }),
+            "waiting": .array(requests.filter { $0.ahead != nil }.map { entry($0, now, names) }),
+            "running": .array(requests.filter { $0.ahead == nil }.map { entry($0, now, names) }),
         ]
     }
 
     static func explanation(
-        id: String, active: FleetSnapshot.Request?, decisions: [DecisionRecord]
+        id: String, active: FleetSnapshot.Request?, decisions: [DecisionRecord], names: ClientNames
     ) -> JSON {
         let now = Clock.now
         return [
             "id": .string(id), "state": active == nil ? "ended" : active?.ahead == nil ? "running" : "waiting",
-            "request": active.map { entry($0, now) } ?? .null,
+            "request": active.map { entry($0, now, names) } ?? .null,
             "decisions": .array(decisions.map { decision($0, now) }),
         ]
     }
 
-    private static func entry(_ request: FleetSnapshot.Request, _ now: Moment) -> JSON {
+    private static func entry(_ request: FleetSnapshot.Request, _ now: Moment, _ names: ClientNames) -> JSON {
         [
-            "id": .string(request.traits.requestID), "client": .string(request.traits.client),
-            "address": .string(request.traits.address), "user": JSON(request.traits.username),
+            "id": .string(request.traits.requestID), "client": .string(names.shown(request.traits.client)),
+            "address": .string(names.shown(request.traits.address)), "user": JSON(names.shown(request.traits.username)),
             "path": .string(request.traits.summary), "model": JSON(request.traits.model),
             "server": JSON(request.server), "instance": JSON(request.instance), "attempts": JSON(request.attempts),
             "age_ms": JSON(Int(now.milliseconds(since: request.arrivedAt))),

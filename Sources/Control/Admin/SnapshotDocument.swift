@@ -9,6 +9,7 @@ struct SnapshotDocument {
     var load: JSON
     var configuration: ConfigurationBoard.Contents
     var kinds: (BackendID) -> EngineKind?
+    var names: ClientNames
     var now: Moment
     var wallMilliseconds: Int
 
@@ -94,7 +95,7 @@ struct SnapshotDocument {
 
     private func session(_ session: FleetSnapshot.Session) -> JSON {
         [
-            "key": .string("\(session.client)|\(session.model)"), "ip": .string(session.address),
+            "key": .string("\(names.shown(session.client))|\(session.model)"), "ip": .string(names.shown(session.address)),
             "model": .string(session.instance), "backend": .string(configured(session.backend)?.modelURL ?? ""),
             "updated_at": time(session.updatedAt),
         ]
@@ -107,7 +108,7 @@ struct SnapshotDocument {
             "requests": .array(
                 entries.prefix(100).map { request in
                     [
-                        "id": .string(request.traits.requestID), "client": .string(request.traits.client),
+                        "id": .string(request.traits.requestID), "client": .string(names.shown(request.traits.client)),
                         "model": JSON(request.traits.model),
                         "waited_ms": JSON(Int(now.milliseconds(since: request.arrivedAt))),
                         "ahead": JSON(request.ahead ?? 0),

@@ -7,17 +7,17 @@
 #endif
 
 /// Reads AMD graphics processors from the files that the Linux driver `amdgpu` shows below `/sys/class/drm`.
-package struct AMDReader: GPUReader {
-    package let name = "AMD (amdgpu)"
+struct AMDReader: GPUReader {
+    let name = "AMD (amdgpu)"
     private let root: String
 
     /// - Parameter root: the folder with the `card0`, `card1` … folders.
-    package init(root: String = "/sys/class/drm") {
+    init(root: String = "/sys/class/drm") {
         self.root = root
     }
 
     /// Never fails: a card that does not tell its utilization is reported without one.
-    package func read() -> [GPUReading] {
+    func read() -> [GPUReading] {
         guard access(root, F_OK) == 0 else { return [] }
         // Linux numbers cards from 0 to 63. Asking for each of them also leaves out connectors (`card0-DP-1`).
         return (0..<64).compactMap(reading(ofCard:))

@@ -1,18 +1,18 @@
 /// What one graphics processor said about itself.
-package struct GPUReading: Equatable, Sendable {
+struct GPUReading: Equatable, Sendable {
     /// The device's number as its driver counts.
-    package var index: Int
+    var index: Int
     /// The product name, or a name made of the device's number when the driver tells none.
-    package var name: String
+    var name: String
     /// Percent of the time in which the device computed, 0 to 100; nil when the driver does not tell
     /// (an NVIDIA card divided by MIG, for example).
-    package var utilization: Double?
+    var utilization: Double?
     /// Bytes of the device's memory in use; nil when unknown.
-    package var memoryUsed: UInt64?
+    var memoryUsed: UInt64?
     /// Bytes of memory the device has; nil when unknown.
-    package var memoryTotal: UInt64?
+    var memoryTotal: UInt64?
 
-    package init(
+    init(
         index: Int, name: String, utilization: Double?, memoryUsed: UInt64? = nil, memoryTotal: UInt64? = nil
     ) {
         self.index = index
@@ -24,17 +24,17 @@ package struct GPUReading: Equatable, Sendable {
 }
 
 /// Why a reader whose driver is installed could not read: names the call and the driver's answer.
-package struct GPUReadFailure: Error, Equatable, Sendable, CustomStringConvertible {
-    package let description: String
+struct GPUReadFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    let description: String
 
-    package init(_ description: String) { self.description = description }
+    init(_ description: String) { self.description = description }
 }
 
 /// Reads the graphics processors of one vendor in this machine.
 ///
 /// To support another vendor or platform, conform a type and add it to `LocalGPUs.readersOfThisPlatform()`.
 /// A driver may take its time to answer: readers are called from a thread of their own, never from an event loop.
-package protocol GPUReader: Sendable {
+protocol GPUReader: Sendable {
     /// The vendor or interface, for log messages.
     var name: String { get }
 

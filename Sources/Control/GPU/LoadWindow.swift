@@ -1,34 +1,34 @@
-package import Wire
+import Wire
 
 /// The last few GPU samples of this machine, and whether they make it busy: what `/llmhealth` answers.
 ///
 /// The maximum counts, so that a short pause between two bursts of computing does not look idle.
-package struct LoadWindow: Equatable, Sendable {
+struct LoadWindow: Equatable, Sendable {
     /// Utilization in percent from which the machine is busy, as in the original.
-    package static let busyFrom = 50.0
+    static let busyFrom = 50.0
 
     /// How many samples are kept. They are taken once a second, so this is the window's length in seconds too.
-    package let length: Int
+    let length: Int
     private var samples: [Double] = []
 
     /// - Parameter length: at least 1; 5 as in the original.
-    package init(length: Int = 5) {
+    init(length: Int = 5) {
         self.length = max(1, length)
     }
 
     /// Takes in one sample, in percent. Outside of 0 to 100 it is cut off; what is not a number counts as 0.
-    package mutating func record(_ utilization: Double) {
+    mutating func record(_ utilization: Double) {
         if samples.count == length { samples.removeFirst() }
         samples.append(utilization.isNaN ? 0 : min(max(utilization, 0), 100))
     }
 
     /// The highest sample in percent; 0 before the first one.
-    package var maximum: Double { samples.max() ?? 0 }
+    var maximum: Double { samples.max() ?? 0 }
 
-    package var isBusy: Bool { maximum >= Self.busyFrom }
+    var isBusy: Bool { maximum >= Self.busyFrom }
 
     /// The answer to `GET /llmhealth`, for example `{"status":"idle","gpu_util_max5s":0.0,"window_seconds":5}`.
-    package var json: JSON {
+    var json: JSON {
         [
             "status": isBusy ? "busy" : "idle",
             "gpu_util_max5s": JSON(maximum),

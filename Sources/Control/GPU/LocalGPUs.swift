@@ -1,24 +1,24 @@
 /// All graphics processors of this machine, whoever made them.
-package struct LocalGPUs: Sendable {
+struct LocalGPUs: Sendable {
     /// What the readers said this time.
-    package struct Report: Equatable, Sendable {
+    struct Report: Equatable, Sendable {
         /// One entry for each device of each reader that answered.
-        package var readings: [GPUReading]
+        var readings: [GPUReading]
         /// One sentence for each reader that failed, beginning with its name.
-        package var problems: [String]
+        var problems: [String]
 
         /// The busiest device's utilization in percent; 0 without any device.
-        package var utilization: Double { readings.compactMap(\.utilization).max() ?? 0 }
+        var utilization: Double { readings.compactMap(\.utilization).max() ?? 0 }
     }
 
     private let readers: [any GPUReader]
 
-    package init(readers: [any GPUReader] = LocalGPUs.readersOfThisPlatform()) {
+    init(readers: [any GPUReader] = LocalGPUs.readersOfThisPlatform()) {
         self.readers = readers
     }
 
     /// The readers worth trying here. macOS and Windows have none yet: they report 0.
-    package static func readersOfThisPlatform() -> [any GPUReader] {
+    static func readersOfThisPlatform() -> [any GPUReader] {
         #if os(Linux)
             [NvidiaReader(), AMDReader()]
         #else
@@ -27,7 +27,7 @@ package struct LocalGPUs: Sendable {
     }
 
     /// Asks every reader. One that fails takes nothing away from the others.
-    package func read() -> Report {
+    func read() -> Report {
         var report = Report(readings: [], problems: [])
         for reader in readers {
             do throws(GPUReadFailure) {

@@ -4,16 +4,16 @@ import Synchronization
 ///
 /// The library is looked for while running, so the same program works on machines without it. When the driver goes away
 /// (an update, a card off the bus) reading fails and the library is closed; later readings open it afresh.
-package final class NvidiaReader: GPUReader {
-    package let name = "NVIDIA (NVML)"
+final class NvidiaReader: GPUReader {
+    let name = "NVIDIA (NVML)"
     private let state: Mutex<State>
 
     /// - Parameter libraryPath: what `dlopen` gets: a path, or a name to look for in the system's folders.
-    package init(libraryPath: String = "libnvidia-ml.so.1") {
+    init(libraryPath: String = "libnvidia-ml.so.1") {
         state = Mutex(State(libraryPath: libraryPath))
     }
 
-    package func read() throws(GPUReadFailure) -> [GPUReading] {
+    func read() throws(GPUReadFailure) -> [GPUReading] {
         try state.withLock { state throws(GPUReadFailure) in try state.read() }
     }
 }

@@ -1,5 +1,5 @@
 import NIOConcurrencyHelpers
-package import Wire
+import Wire
 
 /// This machine's own GPU load, read once a second: what `/llmhealth` tells the other balancers.
 package final class LocalLoad: Sendable {
@@ -7,12 +7,14 @@ package final class LocalLoad: Sendable {
 
     package init() {}
 
-    package var json: JSON { window.withLockedValue { $0.json } }
+    var json: JSON { window.withLockedValue { $0.json } }
 
-    package func record(_ utilization: Double) { window.withLockedValue { $0.record(utilization) } }
+    func record(_ utilization: Double) { window.withLockedValue { $0.record(utilization) } }
 
     /// Reads until cancelled. A driver call may take its time, so this never runs on an event loop.
-    package func run(_ gpus: LocalGPUs = LocalGPUs()) async {
+    package func run() async { await run(LocalGPUs()) }
+
+    func run(_ gpus: LocalGPUs) async {
         while !Task.isCancelled {
             record(gpus.read().utilization)
             try? await Task.sleep(for: .seconds(1))

@@ -22,8 +22,10 @@ extension ClientHandler {
         guard connection.takesInput else { return }
         let waits = bodyReader == nil && !connection.mayReadHead
         setReading(!(waits && input.readableBytes > loop.settings.maxHeader), .sentAhead)
+        guard input.readableBytes == 0 else { return becameBusy() }
         // Lets go of the memory, so that the next read can use it again.
-        if input.readableBytes == 0 { input = ByteBuffer() }
+        input = ByteBuffer()
+        if connection.state == .expectingHead { becameIdle() } else { becameBusy() }
     }
 
     // MARK: Heads

@@ -137,7 +137,7 @@ extension ClientHandler: ClientStream {
         switch connection.answerEnded() {
         case .nextRequest:
             deadline.set(.request, within: loop.settings.idleTimeout, from: loop.now)
-            if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) }
+            if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) } else { becameIdle() }
         case .close: closeBehindAnswer(isLast: isLast)
         case .nothing: break
         }

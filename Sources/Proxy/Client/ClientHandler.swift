@@ -16,6 +16,8 @@ final class ClientHandler: ChannelInboundHandler {
 
     var connection = ClientConnectionState()
     var deadline = Deadline<Waiting>()
+    /// Where it stands among the loop's idle connections; nil while it is busy.
+    var idlePlace: IdleConnections<ClientHandler>.Place?
     /// Bytes not looked at yet: of the body at hand, or requests sent ahead.
     var input = ByteBuffer()
     var headEnd = HeadEndScanner()
@@ -69,6 +71,7 @@ final class ClientHandler: ChannelInboundHandler {
         loop.clients[ObjectIdentifier(self)] = self
         loop.counters.connectionsAccepted += 1
         deadline.set(.request, within: loop.settings.headTimeout, from: loop.now)
+        becameIdle()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -95,6 +98,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        becameBusy()
         loop.clients[ObjectIdentifier(self)] = nil
         limit.closed()
     }
@@ -158,6 +162,7 @@ final class ClientHandler: ChannelInboundHandler {
     /// reset the connection and could take the answer with it.
     func closeGracefully() {
         guard let context, connection.closingBegan() else { return }
+        becameBusy()
         input = ByteBuffer()
         bodyReader = nil
         if connection.gate.openForAll() == .resume { context.setAutoRead(true) }

@@ -25,7 +25,9 @@ extension ExchangeRunner {
         case .success(let connection):
             if isCurrent { send(on: connection, isReused: false) } else { connection.giveBack() }
         case .failure(let error):
-            if isCurrent { carryOut(exchange.upstreamLost(), .connect(ConnectProblem.text(error))) }
+            guard isCurrent else { break }
+            if ConnectProblem.isShortage(error) { return refuseForShortage() }
+            carryOut(exchange.upstreamLost(), .connect(ConnectProblem.text(error)))
         }
     }
 
@@ -60,6 +62,16 @@ extension ExchangeRunner {
     }
 
     // MARK: What can go wrong
+
+    /// This machine cannot open another connection. No server is to blame, and none could be reached any better.
+    private func refuseForShortage() {
+        withdraw()
+        refuse(
+            .init(
+                status: 503, code: "balancer_overloaded",
+                message: "The balancer has no file descriptor left for a connection to a server. Try again in 1 s; "
+                    + "if this lasts, raise its limit of open files or lower limits.connections.", retryAfterSeconds: 1))
+    }
 
     /// The leased connection has ended. `error`: nil when with FIN, which ends a body that has no other end.
     func upstreamEnded(_ connection: UpstreamConnection, _ error: String?) {

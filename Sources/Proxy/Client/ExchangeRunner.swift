@@ -130,7 +130,9 @@ final class ExchangeRunner {
     }
 
     private var mayGoOn: Bool {
-        guard request.facts.stream == true, request.conversation != nil, let upstream = attempt.upstream else { return false }
+        guard request.facts.stream == true, request.conversation != nil, let upstream = attempt.upstream,
+            loop.detached.count < loop.settings.maxDetachedStreams
+        else { return false }
         return !upstream.pool.endpoint.keepsConnectionAfterStream
     }
 

@@ -6,7 +6,7 @@ import Wire
 final class UpstreamPool {
     let endpoint: BackendEndpoint
     let lines: BackendLines
-    private var state = UpstreamPoolState<UpstreamConnection>()
+    private var state: UpstreamPoolState<UpstreamConnection>
     private let loop: any EventLoop
     private let dialer: Dialer
     /// The one of the host's addresses that worked last.
@@ -15,7 +15,8 @@ final class UpstreamPool {
     /// Connections opened since start, for the metric connects per request.
     private(set) var dialled = 0
 
-    init(endpoint: BackendEndpoint, loop: any EventLoop, dialer: Dialer) {
+    init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, dialer: Dialer) {
+        state = UpstreamPoolState(idleLimit: idleLimit)
         self.endpoint = endpoint
         lines = BackendLines(endpoint)
         self.loop = loop

@@ -1,7 +1,16 @@
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOEmbedded
 import NIOPosix
 import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 @testable import Proxy
 
@@ -17,9 +26,9 @@ struct AcceptHandlerTests {
     private let limit = ConnectionLimit(1)
     private let ways = NIOLockedValueBox(Ways())
 
-    /// Listens on one loop, with clients on that or another one, and gives `body` the port.
+    /// Listens on one loop, with clients on that or another one, and gives `body` the listener.
     private func whileListening(
-        clientsElsewhere: Bool = false, serves: Bool = true, _ body: (Int) async throws -> Void
+        clientsElsewhere: Bool = false, serves: Bool = true, _ body: (any Channel) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let others = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -30,10 +39,13 @@ struct AcceptHandlerTests {
         let listener = try await ServerBootstrap(group: group, childGroup: clientsElsewhere ? others : group)
             .serverChannelInitializer { [limit, ways] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = AcceptHandler(limit: limit) { client in
-                        ways.withLockedValue { $0.passedBy += 1 }
-                        try serve(client)
-                    }
+                    let handler = AcceptHandler(
+                        limit: limit,
+                        .init(
+                            serve: { client in
+                                ways.withLockedValue { $0.passedBy += 1 }
+                                try serve(client)
+                            }, makeRoom: { $0(false) }, paused: { _ in }))
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
@@ -42,14 +54,16 @@ struct AcceptHandlerTests {
                 return channel.eventLoop.makeCompletedFuture { try serve(channel) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        try await body(try #require(listener.localAddress?.port))
+        try await body(listener)
         try await listener.close()
         try await group.shutdownGracefully()
         try await others.shutdownGracefully()
     }
 
-    private func expectGreeting(_ port: Int) async throws {
-        let client = try await RawClient.connect(port: port)
+    private func port(_ listener: any Channel) throws -> Int { try #require(listener.localAddress?.port) }
+
+    private func expectGreeting(_ listener: any Channel) async throws {
+        let client = try await RawClient.connect(port: try port(listener))
         try await client.receive("the greeting") { $0 == "welcome" }
         await client.close()
     }
@@ -68,11 +82,121 @@ struct AcceptHandlerTests {
 
     @Test("closes a client that cannot be served, and gives its place to the next one")
     func notServed() async throws {
-        try await whileListening(serves: false) { port in
-            for _ in 0..<2 { try await RawClient.connect(port: port).ended() }
+        try await whileListening(serves: false) { listener in
+            for _ in 0..<2 { try await RawClient.connect(port: try port(listener)).ended() }
         }
         #expect(ways.withLockedValue { $0 } == Ways(passedBy: 2))
         #expect(limit.hasRoom())
+    }
+}
+
+extension AcceptHandlerTests {
+    /// Counts what reaches the socket.
+    private final class Reads: ChannelOutboundHandler {
+        typealias OutboundIn = Never
+        var count = 0
+
+        func read(context: ChannelHandlerContext) {
+            count += 1
+            context.read()
+        }
+    }
+
+    @Test("without descriptors accepting pauses, and goes on later")
+    func pauses() throws {
+        let channel = EmbeddedChannel()
+        let reads = Reads()
+        var (paused, askedForRoom) = ([CInt](), 0)
+        let handler = AcceptHandler(
+            limit: limit,
+            .init(
+                serve: { _ in },
+                makeRoom: { completion in
+                    askedForRoom += 1
+                    completion(false)
+                }, paused: { paused.append($0.errnoCode) }))
+        try channel.pipeline.syncOperations.addHandlers(reads, handler)
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        channel.read()
+        let before = reads.count
+        for _ in 0..<3 { channel.pipeline.fireErrorCaught(IOError(errnoCode: EMFILE, reason: "accept")) }
+        #expect(paused == [EMFILE], "told once")
+        #expect(askedForRoom == 1)
+        channel.read()
+        #expect(reads.count == before, "nothing is read meanwhile")
+        channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        channel.read()
+        #expect(reads.count > before)
+        #expect(throws: IOError.self, "any other error is somebody else's") {
+            channel.pipeline.fireErrorCaught(IOError(errnoCode: EBADF, reason: "accept"))
+            try channel.throwIfErrorCaught()
+        }
+        _ = try? channel.finish()
+    }
+
+    /// SwiftNIO's channel stays registered for reading after an error, and would be told of the same client again and again.
+    @Test("during the pause the socket is not polled")
+    func notPolled() async throws {
+        try await whileListening { listener in
+            let isReading = try await listener.eventLoop.submit {
+                listener.pipeline.syncOperations.fireErrorCaught(IOError(errnoCode: EMFILE, reason: "accept"))
+                return try listener.syncOptions?.getOption(.autoRead)
+            }.get()
+            #expect(isReading == false)
+            try await expectGreeting(listener)
+            #expect(try await listener.getOption(.autoRead).get())
+        }
+    }
+
+    @Test("a full balancer does not ask for room while nobody waits")
+    func nobodyWaits() throws {
+        limit.opened()
+        let channel = EmbeddedChannel()
+        let reads = Reads()
+        var askedForRoom = 0
+        let handler = AcceptHandler(
+            limit: limit, .init(serve: { _ in }, makeRoom: { _ in askedForRoom += 1 }, paused: { _ in }))
+        try channel.pipeline.syncOperations.addHandlers(reads, handler)
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        let before = reads.count
+        channel.read()
+        channel.embeddedEventLoop.advanceTime(by: .seconds(10))
+        #expect(askedForRoom == 0)
+        #expect(reads.count == before)
+        limit.closed()
+        channel.embeddedEventLoop.run()
+        #expect(reads.count > before, "there is room again")
+        _ = try channel.finish()
+    }
+
+    @Test("a full balancer asks for room when somebody waits")
+    func somebodyWaits() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let asked = NIOLockedValueBox(0)
+        let listener = try await ServerBootstrap(group: group)
+            .serverChannelInitializer { [limit] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = AcceptHandler(
+                        limit: limit,
+                        .init(
+                            serve: { try $0.pipeline.syncOperations.addHandler(Greeter()) },
+                            makeRoom: { completion in
+                                asked.withLockedValue { $0 += 1 }
+                                completion(false)
+                            }, paused: { _ in }))
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(listener.localAddress?.port)
+        let client = try await RawClient.connect(port: port)
+        try await client.receive("the greeting") { $0 == "welcome" }
+        let other = try await RawClient.connect(port: port)
+        try await wait(for: "being asked", { asked.withLockedValue { $0 } }, where: { $0 > 0 })
+        await client.close()
+        await other.close()
+        try await listener.close()
+        try await group.shutdownGracefully()
     }
 }
 

@@ -129,11 +129,11 @@ struct CancellationTests {
             let waiting = try await balancer.connect()
             try await waiting.send(chat(fields: ["X-Request-Id: waiting"]))
             try await balancer.fleet("one waiting") { $0.waitingCount == 1 }
-            #expect(!balancer.router.cancel(requestID: "other"))
-            #expect(balancer.router.cancel(requestID: "waiting"))
+            #expect(balancer.router.cancel(requestID: "other") == .notFound)
+            #expect(balancer.router.cancel(requestID: "waiting") == .cancelled)
             let refused = try await waiting.answer()
             #expect(refused.status == 410)
-            #expect(balancer.router.cancel(requestID: "running"))
+            #expect(balancer.router.cancel(requestID: "running") == .cancelled)
             let stopped = try await running.answer()
             #expect(stopped.status == 410)
             try await balancer.engine("A").observations { $0.cancelled == 1 }

@@ -100,22 +100,77 @@ struct ConnectionTests {
 
     @Test("past limits.connections a client waits to be accepted, and is when another one leaves")
     func connectionLimit() async throws {
-        try await withBalancer(Setup { $0.maxConnections = 2 }) { balancer in
+        let engine = Behaviour { $0.decodeTokensPerSecond = 100 }
+        try await withBalancer(
+            Setup {
+                $0.servers = [.init("A", engine)]; $0.maxConnections = 2
+            }
+        ) { balancer in
+            let clients = [try await balancer.connect(), try await balancer.connect()]
+            for client in clients { try await client.send(chat(stream: true, maxTokens: 5000)) }
+            for client in clients { try await client.receive("a token") { $0.contains("data: ") } }
+            let third = try await balancer.connect()
+            try await third.send(chat())
+            let count = clients[0].text.count
+            try await clients[0].receive("more tokens") { $0.count > count + 2000 }
+            #expect(try await balancer.counters().connectionsAccepted == 2)
+            #expect(third.text.isEmpty)
+            await clients[1].close()
+            #expect(try await third.answer().status == 200)
+            await clients[0].close()
+        }
+    }
+
+    @Test("when connections run out, the one that has been idle for longest makes room for a client that waits")
+    func longestIdleMakesRoom() async throws {
+        try await withBalancer(Setup { $0.maxConnections = 4 }) { balancer in
             var clients: [RawClient] = []
-            for _ in 0..<2 {
+            for _ in 0..<4 {
                 let client = try await balancer.connect()
                 clients.append(client)
                 try await client.send(chat())
                 #expect(try await client.answer().status == 200)
             }
-            let third = try await balancer.connect()
-            try await third.send(chat())
             try await clients[0].send(chat())
             #expect(try await clients[0].answer().status == 200)
-            #expect(try await balancer.counters().connectionsAccepted == 2)
-            #expect(third.text.isEmpty)
-            await clients[1].close()
-            #expect(try await third.answer().status == 200)
+            let next = try await balancer.connect()
+            try await next.send(chat())
+            #expect(try await next.answer().status == 200)
+            #expect(try await clients[1].ended() == .closed)
+            for client in [clients[2], clients[3], clients[0], next] {
+                try await client.send(chat())
+                #expect(try await client.answer().status == 200)
+            }
+            #expect(try await balancer.counters().connectionsAccepted == 5)
+        }
+    }
+
+    @Test("a connection on which nothing has come yet makes room as well")
+    func silentOnesMakeRoom() async throws {
+        try await withBalancer(Setup { $0.maxConnections = 2 }) { balancer in
+            let silent = [try await balancer.connect(), try await balancer.connect()]
+            #expect(try await balancer.ask(chat()).status == 200)
+            #expect(try await silent[0].ended() == .closed)
+            await silent[1].close()
+        }
+    }
+
+    @Test("a connection on which a request has begun to arrive is never closed for another client")
+    func begunRequestsStay() async throws {
+        try await withBalancer(Setup { $0.maxConnections = 1 }) { balancer in
+            for _ in 0..<20 {
+                let client = try await balancer.connect()
+                try await client.send(chat())
+                #expect(try await client.answer().status == 200)
+                try await client.send(String(chat().prefix(20)))
+                let other = try await balancer.connect()
+                try await other.send(chat())
+                try await client.send(String(chat().dropFirst(20)))
+                #expect(try await client.answer().status == 200)
+                #expect(try await other.answer().status == 200)
+                await client.close()
+                await other.close()
+            }
         }
     }
 

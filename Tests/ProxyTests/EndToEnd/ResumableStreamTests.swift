@@ -1,4 +1,5 @@
 import FakeBackend
+import NIOCore
 import Proxy
 import Routing
 import Testing
@@ -46,6 +47,33 @@ struct ResumableStreamTests {
         await engine.stop()
     }
 
+    @Test("ends with its client like any other once so many go on alone")
+    func bounded() async throws {
+        let engine = try await ScriptedEngine.start { _ in .nothing }
+        try await withBalancer(
+            Setup {
+                $0.servers = [.init("A", port: engine.port)]
+                // Of each loop.
+                $0.settings.maxDetachedStreams = 1
+            }
+        ) { balancer in
+            let count = 3 * System.coreCount
+            for number in 1...count {
+                let client = try await balancer.connect()
+                try await client.send(chat(stream: true, fields: ["X-Conversation-Id: chat-\(number)"]))
+                try await wait(for: "the request", { engine.turns.count }, where: { $0 == number })
+                await client.close()
+                try await wait(
+                    for: "the client to be gone", { try await balancer.counters().clientsGone }, where: { $0 == number })
+            }
+            let alone = try await balancer.counters().detachedStreams
+            #expect(alone >= 1 && alone <= System.coreCount)
+            try await wait(for: "the others to be ended", { engine.openConnections }, where: { $0 == alone })
+            await engine.closeConnections()
+        }
+        await engine.stop()
+    }
+
     @Test("is ended by an administrator, with or without its client")
     func cancelled() async throws {
         let engine = try await ScriptedEngine.start { _ in .nothing }
@@ -55,7 +83,7 @@ struct ResumableStreamTests {
             try await wait(for: "the request", { engine.turns.count }, where: { $0 == 1 })
             await client.close()
             try await wait(for: "the client to be gone", { try await balancer.counters().detachedStreams }, where: { $0 == 1 })
-            #expect(balancer.router.cancel(requestID: "mine"))
+            #expect(balancer.router.cancel(requestID: "mine") == .cancelled)
             try await wait(for: "the server's end", { engine.openConnections }, where: { $0 == 0 })
             #expect(try await balancer.counters().detachedStreams == 0)
         }

@@ -66,7 +66,7 @@ struct TunnelTests {
             let client = try await balancer.connect()
             try await client.send(get("/ws", fields: Self.fields + ["X-Request-Id: socket"]))
             #expect(try await client.answer().status == 101)
-            #expect(balancer.router.cancel(requestID: "socket"))
+            #expect(balancer.router.cancel(requestID: "socket") == .cancelled)
             #expect(try await client.ended() == .closed)
             #expect(client.text.isEmpty)
             try await wait(for: "the server's end", { engine.openConnections }, where: { $0 == 0 })

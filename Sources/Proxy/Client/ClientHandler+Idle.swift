@@ -1,0 +1,26 @@
+import NIOCore
+
+/// A connection between two requests, or before its first one: it may be closed for a client that waits to be accepted.
+extension ClientHandler {
+    func becameIdle() {
+        // One that has left is nobody's any more (its stream may have gone on without it).
+        if idlePlace == nil, context != nil { idlePlace = loop.idleClients.becameIdle(self, at: loop.now) }
+    }
+
+    /// A request has begun to arrive, or the connection ends.
+    func becameBusy() {
+        guard let place = idlePlace else { return }
+        idlePlace = nil
+        loop.idleClients.becameBusy(place)
+    }
+
+    /// Closes an idle connection, unless a request is on its way (its bytes are in the kernel already), or the client has not
+    /// taken its last answer yet.
+    func closeForAnother() -> Bool {
+        guard idlePlace != nil, let channel = context?.channel, !channel.hasUnreadInput,
+            (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0
+        else { return false }
+        closeNow()
+        return true
+    }
+}

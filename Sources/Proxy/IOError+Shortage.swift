@@ -1,0 +1,19 @@
+import NIOCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+extension IOError {
+    /// Whether this machine, not the peer, is why there is no further connection: it is out of descriptors or memory.
+    var isShortage: Bool {
+        switch errnoCode {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: true
+        default: false
+        }
+    }
+}
