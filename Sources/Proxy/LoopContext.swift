@@ -26,6 +26,7 @@ final class LoopContext {
     private var wallOffset = 0
     /// What the router has decided about requests of this loop and has not been carried out.
     var inbox = Inbox()
+    private var matcher = ModelMatcher(Router().patterns)
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = ByteWriter()
@@ -72,8 +73,14 @@ final class LoopContext {
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
-    /// Carries out what the router has decided, in that order. An effect may send the next event: that call then carries out what is
-    /// left, and the effects of its own event after that.
+    /// The model's route, found before the router's lock is taken.
+    func match(_ model: String) -> RouteMatch {
+        router.update(&matcher)
+        return matcher.match(model)
+    }
+
+    /// Carries out what the router has decided, in that order. An effect may send the next event: that call then carries out
+    /// what is left, and the effects of its own event after that.
     func deliver() {
         while let effect = inbox.next() { deliver(effect) }
     }
