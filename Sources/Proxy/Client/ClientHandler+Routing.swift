@@ -103,10 +103,14 @@ extension ClientHandler {
         request.record.username = username
         request.record.model = request.facts.model
         request.conversation = head.first(.conversationID).map { String(string($0.value).prefix(256)) }
+        let identity = ClientIdentity(
+            username: username, sessionField: { head.first($0.field).map { string($0.value) } },
+            promptCacheKey: request.facts.promptCacheKey, address: address)
+        var match: RouteMatch?
+        if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
-            destination: destination, client: username ?? namedSession() ?? address, address: address,
-            username: username, counts: counts, requestID: requestID, summary: request.record.path,
-            conversation: request.conversation)
+            destination: destination, client: identity.name, address: address, username: username, counts: counts,
+            requestID: requestID, summary: request.record.path, conversation: request.conversation, match: match)
         exchange.submitted()
         let ticket = loop.ticket(for: self)
         request.ticket = ticket
@@ -124,15 +128,6 @@ extension ClientHandler {
         guard let field = head.first(.forwardedFor), loop.settings.trustsForwardedFor(peer) else { return peer }
         let first = string(field.value).prefix { $0 != "," }.filter { $0 != " " && $0 != "\t" }
         return first.isEmpty ? peer : String(first.prefix(100))
-    }
-
-    /// A session that the client names itself (CONTRACT section 8), in that order.
-    private func namedSession() -> String? {
-        let names: [FieldName] = [.sessionID, .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID]
-        for name in names {
-            if let field = head.first(name), !field.value.isEmpty { return String(string(field.value).prefix(256)) }
-        }
-        return request.facts.promptCacheKey.map { String($0.prefix(256)) }
     }
 
     /// The client's `X-Request-Id` when it is short and plain, else one of ours.
@@ -169,5 +164,17 @@ extension ClientHandler {
         loop.forget(ticket)
         request.ticket = nil
         refuse(ErrorReply(refusal))
+    }
+}
+
+extension ClientIdentity.SessionField {
+    fileprivate var field: FieldName {
+        switch self {
+        case .sessionID: .sessionID
+        case .conversationID: .conversationID
+        case .claudeCode: .claudeCodeSessionID
+        case .codexSession: .codexSessionID
+        case .codexThread: .codexThreadID
+        }
     }
 }
