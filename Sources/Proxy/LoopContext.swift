@@ -23,6 +23,7 @@ final class LoopContext {
     private var wallOffset = 0
     /// What the router has decided about requests of this loop and has not been carried out.
     var inbox = Inbox()
+    private var matcher = ModelMatcher(Router().patterns)
     var counters = Counters()
     /// Used for every head that this loop writes.
     var headWriter = ByteWriter()
@@ -102,6 +103,12 @@ final class LoopContext {
     func ticket(for runner: ExchangeRunner) -> Ticket { exchanges.insert(runner) }
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
+
+    /// The model's route, found before the router's lock is taken.
+    func match(_ model: String) -> RouteMatch {
+        router.update(&matcher)
+        return matcher.match(model)
+    }
 
     /// Carries out what the router has decided, in that order.
     func deliver() {

@@ -34,12 +34,15 @@ package final class SharedRouter: Sendable {
     }
 
     private let state: NIOLockedValueBox<State>
+    /// Those of the router's present fleet; written under the lock of `state`.
+    private let patterns: NIOLockedValueBox<FleetPatterns>
     private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
     private let clock: (any EventLoop)?
 
     /// - Parameter eventLoops: the first one keeps the router's time.
     package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
         state = NIOLockedValueBox(State(router: router))
+        patterns = NIOLockedValueBox(router.patterns)
         clock = eventLoops.first
     }
 
@@ -74,7 +77,7 @@ package final class SharedRouter: Sendable {
         state.withLockedValue { state in
             state.mailboxes[owner].empty(into: &inbox)
             let known = inbox.effects.count
-            state.router.handle(event, at: now, effects: &inbox.effects)
+            handle(event, at: now, &state.router, &inbox.effects)
             // Those for others are taken out again; most often there are none.
             var kept = known
             for index in known..<inbox.effects.count {
@@ -96,7 +99,7 @@ package final class SharedRouter: Sendable {
         var errands = Errands()
         state.withLockedValue { state in
             var effects: [Effect] = []
-            state.router.handle(event, at: now, effects: &effects)
+            handle(event, at: now, &state.router, &effects)
             for effect in effects { Self.post(effect, &state.mailboxes, &errands) }
         }
         carryOut(errands)
@@ -108,6 +111,17 @@ package final class SharedRouter: Sendable {
             state.mailboxes[owner].isAnnounced = false
             state.mailboxes[owner].empty(into: &inbox)
         }
+    }
+
+    private func handle(_ event: Event, at now: Moment, _ router: inout Router, _ effects: inout [Effect]) {
+        router.handle(event, at: now, effects: &effects)
+        if case .fleetChanged = event { patterns.withLockedValue { $0 = router.patterns } }
+    }
+
+    /// Makes that matcher know the present fleet. Called before each use; the router is not asked.
+    func update(_ matcher: inout ModelMatcher) {
+        let known = matcher.fleetNumber
+        if let new = patterns.withLockedValue({ $0.fleetNumber == known ? nil : $0 }) { matcher = ModelMatcher(new) }
     }
 
     private static func post(_ effect: Effect, _ mailboxes: inout [Mailbox], _ errands: inout Errands) {

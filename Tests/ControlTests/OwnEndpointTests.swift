@@ -149,7 +149,7 @@ import Wire
         try await withBalancer { balancer in
             for number in 1...5 {
                 let ticket = Ticket(owner: 0, sequence: UInt64(1_000_000 + number))
-                balancer.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c\(number)")))
+                balancer.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "me")))
                 balancer.router.send(.finished(ticket, Outcome(.broken("reset by the engine"))))
             }
             let backends = try #require(try await balancer.get("/llmhealth-snapshot").json["backends"]?.arrayValue)

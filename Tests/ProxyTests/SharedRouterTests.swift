@@ -126,8 +126,8 @@ struct SharedRouterTests {
         #expect([first] + granted(drain(&inbox)) == [tickets[1], tickets[2], tickets[3]])
     }
 
-    /// One thread gets grants for the owner's requests, another one finds the server dead and alive again. The owner must never hear that a
-    /// request has lost its server before it hears that it has one.
+    /// One thread gets grants for the owner's requests, another one finds the server dead and alive again. The owner must
+    /// never hear that a request has lost its server before it hears that it has one.
     @Test("an owner gets its effects in the order in which they were decided, whichever threads caused them")
     func twoThreads() async {
         let router = router()

@@ -13,10 +13,14 @@ extension ExchangeRunner {
         record.username = username
         record.model = request.facts.model
         request.conversation = value(of: .conversationID).map { String($0.prefix(256)) }
+        let identity = ClientIdentity(
+            username: username, sessionField: { value(of: $0.field) }, promptCacheKey: request.facts.promptCacheKey,
+            address: address)
+        var match: RouteMatch?
+        if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
-            destination: destination, client: username ?? namedSession() ?? address, address: address,
-            username: username, counts: counts, requestID: record.requestID, summary: request.line.path,
-            conversation: request.conversation)
+            destination: destination, client: identity.name, address: address, username: username, counts: counts,
+            requestID: record.requestID, summary: request.line.path, conversation: request.conversation, match: match)
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)
         attempt.ticket = ticket
@@ -34,15 +38,6 @@ extension ExchangeRunner {
         guard head.present.contains(.forwardedFor) else { return peer }
         let values = head.fields.filter { $0.known == .forwardedFor }.map { string($0.value) }
         return loop.settings.forwardingTrust.client(peer: peer, forwardedFor: values)
-    }
-
-    /// A session that the client names itself (CONTRACT section 8), in that order.
-    private func namedSession() -> String? {
-        let names: [FieldName] = [.sessionID, .conversationID, .claudeCodeSessionID, .codexSessionID, .codexThreadID]
-        for name in names {
-            if let field = head.first(name), !field.value.isEmpty { return String(string(field.value).prefix(256)) }
-        }
-        return request.facts.promptCacheKey.map { String($0.prefix(256)) }
     }
 
     /// The client's `X-Request-Id` when it is short and plain, else one of ours.
@@ -101,6 +96,18 @@ extension ExchangeRunner {
         } else if attempt.upstream == nil, exchange.state == .relaying {
             // It has ended meanwhile: what was received may be all there is.
             upstreamClosed(error: nil)
+        }
+    }
+}
+
+extension ClientIdentity.SessionField {
+    fileprivate var field: FieldName {
+        switch self {
+        case .sessionID: .sessionID
+        case .conversationID: .conversationID
+        case .claudeCode: .claudeCodeSessionID
+        case .codexSession: .codexSessionID
+        case .codexThread: .codexThreadID
         }
     }
 }

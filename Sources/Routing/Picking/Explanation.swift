@@ -24,27 +24,32 @@ struct Finding: Sendable {
     var code: Code
     var inFlight: Int
     var limit: Int?
-    /// Sessions held there, all models together.
-    var sessions: Int
+    /// Sessions held there, all models together. Nil where the client's own session decided: they were not counted then.
+    var sessions: Int?
 }
 
 extension Router {
-    func finding(_ code: Finding.Code, _ index: Int) -> Finding {
+    func finding(_ code: Finding.Code, _ index: Int, countsSessions: Bool = true) -> Finding {
         Finding(
             code: code, inFlight: backends[index].inFlight, limit: backends[index].limit,
-            sessions: sessions.count(on: backends[index].id))
+            sessions: countsSessions ? sessions.count(on: backends[index].id) : nil)
     }
 
     /// Why this one, and why not the others.
     func explanation(of choice: Choice, among list: CandidateList, for request: PendingRequest, at now: Moment) -> Explanation {
         var explanation = Explanation(list: list, choice: choice)
         guard list.candidates.count > 1 else { return explanation }
+        let isSticky = choice.reason == .sticky
         explanation.findings = list.candidates.prefix(Explanation.explainedServers).map { candidate in
-            if candidate.index == choice.index { return finding(.chosen(choice.reason), candidate.index) }
-            if let reason = ineligibility(of: candidate.index, for: request, at: now) {
-                return finding(.ineligible(reason), candidate.index)
-            }
-            return finding(choice.reason == .sticky ? .noSession : .passedOver, candidate.index)
+            let code: Finding.Code =
+                if candidate.index == choice.index {
+                    .chosen(choice.reason)
+                } else if let reason = ineligibility(of: candidate.index, for: request, at: now) {
+                    .ineligible(reason)
+                } else {
+                    isSticky ? .noSession : .passedOver
+                }
+            return finding(code, candidate.index, countsSessions: !isSticky)
         }
         return explanation
     }
