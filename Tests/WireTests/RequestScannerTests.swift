@@ -171,6 +171,18 @@ struct RequestScannerTests {
         #expect(facts.promptCacheKey == nil)
     }
 
+    @Test(
+        "of a long string no more is kept than its limit, be it a key or a value",
+        arguments: [#"{""#, #"{"user":""#, #"{"model":""#])
+    func keptBytes(beginning: String) {
+        var scanner = RequestScanner()
+        scanner.feed(Array(beginning.utf8).span.bytes)
+        for _ in 0..<100 {
+            scanner.feed(Array(repeating: UInt8(ascii: "x"), count: 1000).span.bytes)
+            #expect(scanner.carriedCount <= RequestScanner.maximumCapturedLength)
+        }
+    }
+
     @Test("the first 64 system texts are remembered, however they are spread over messages and parts")
     func systemTexts() throws {
         let limit = RequestScanner.maximumSystemTexts
