@@ -97,6 +97,10 @@ struct RequestScannerTests {
         #expect(facts.systemText(in: bytes.span.bytes, limit: 6) == "abc日")
         #expect(facts.systemText(in: bytes.span.bytes, limit: 9) == "abc日")
         #expect(facts.systemText(in: bytes.span.bytes, limit: 12) == "abc日日")
+        let emoji = Array(#"{"system":"a😀"}"#.utf8)
+        let emojiFacts = try scan(#"{"system":"a😀"}"#)
+        for limit in 1...4 { #expect(emojiFacts.systemText(in: emoji.span.bytes, limit: limit) == "a") }
+        #expect(emojiFacts.systemText(in: emoji.span.bytes, limit: 5) == "a😀")
     }
 
     @Test(
