@@ -7,6 +7,7 @@ package struct AnswerTail: Sendable {
     static let kept = 1536
 
     private var bytes: [UInt8] = []
+    var count: Int { bytes.count }
 
     package init() {}
 
@@ -84,7 +85,7 @@ package struct AnswerTail: Sendable {
                 bytes[end].isDigit || bytes[end] == UInt8(ascii: ".") || bytes[end] == UInt8(ascii: "-")
                     || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
             { end += 1 }
-            guard index < end, end - index < 40 else { return nil }
+            guard index < end else { return nil }
             return Double(String(decoding: bytes.extracting(index..<end), as: UTF8.self))
         }
     }

@@ -22,7 +22,8 @@ package struct HTTPHead: ~Copyable, Sendable {
 
     /// How the message says that its body ends.
     package enum Framing: Equatable, Sendable {
-        /// Neither `Content-Length` nor `Transfer-Encoding`: a request then has no body, and an answer's body ends with the connection.
+        /// Neither `Content-Length` nor `Transfer-Encoding`. A request then has no body, and an answer's body ends with the
+        /// connection.
         case unstated
         case length(Int)
         case chunked

@@ -36,6 +36,8 @@ package struct RequestScanner: Sendable {
     private var stringStart = 0
     /// What earlier pieces contained of the captured string, with escapes unresolved.
     private var carried: [UInt8] = []
+    /// How many bytes of the current string are kept.
+    var carriedCount: Int { carried.count }
     private var carriedTooLong = false
 
     // The keys on the way to the current value, as far as they matter.

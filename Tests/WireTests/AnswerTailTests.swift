@@ -93,4 +93,15 @@ struct AnswerTailTests {
         feed("{\(numbers)}", pieces: 5, to: &tail)
         #expect(tail.timings() == expected)
     }
+
+    @Test("keeps twice what it searches at most, whatever the pieces are", arguments: [1, 1000, 100_000])
+    func bound(size: Int) {
+        var tail = AnswerTail()
+        let piece = [UInt8](repeating: UInt8(ascii: "x"), count: size)
+        for _ in 0..<(20_000 / size + 3) {
+            tail.append(piece.span.bytes, 0..<size)
+            #expect(tail.count <= 2 * AnswerTail.kept)
+        }
+        #expect(tail.count >= AnswerTail.kept)
+    }
 }

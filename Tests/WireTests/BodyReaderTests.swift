@@ -81,6 +81,8 @@ struct ChunkedBodyTests {
         #expect(read(extensions, with: chunkedReader, cuts: []).isMalformed)
         let manyTrailers = Array(("0\r\n" + String(repeating: "A:b\r\n", count: 6000)).utf8)
         #expect(read(manyTrailers, with: chunkedReader, cuts: []).isMalformed)
+        let endlessName = Array("0\r\n\(String(repeating: "A", count: 17_000))".utf8)
+        #expect(read(endlessName, with: chunkedReader, cuts: []).isMalformed)
     }
 
     @Test("can be joined by bytes of our own only between two chunks")

@@ -179,6 +179,12 @@ struct MultipartScannerTests {
         #expect(refusal(of: body) == "a line in the head of a part does not end with CR LF")
     }
 
+    @Test("a boundary inside a part's head is refused")
+    func boundaryInHead() {
+        let body = "--XX\r\nX: y\r\n" + field("model", "m") + "--XX--"
+        #expect(refusal(of: body) == "a part of the multipart body has no empty line after its head")
+    }
+
     // MARK: Bounds
 
     @Test("a form may have 1,000 parts and no more", arguments: [1, 7, 1 << 20])

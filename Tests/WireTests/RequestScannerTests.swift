@@ -97,6 +97,10 @@ struct RequestScannerTests {
         #expect(facts.systemText(in: bytes.span.bytes, limit: 6) == "abc日")
         #expect(facts.systemText(in: bytes.span.bytes, limit: 9) == "abc日")
         #expect(facts.systemText(in: bytes.span.bytes, limit: 12) == "abc日日")
+        let emoji = Array(#"{"system":"a😀"}"#.utf8)
+        let emojiFacts = try scan(#"{"system":"a😀"}"#)
+        for limit in 1...4 { #expect(emojiFacts.systemText(in: emoji.span.bytes, limit: limit) == "a") }
+        #expect(emojiFacts.systemText(in: emoji.span.bytes, limit: 5) == "a😀")
     }
 
     @Test(
@@ -169,6 +173,18 @@ struct RequestScannerTests {
         #expect(facts.model == "m")
         #expect(facts.user == nil)
         #expect(facts.promptCacheKey == nil)
+    }
+
+    @Test(
+        "of a long string no more is kept than its limit, be it a key or a value",
+        arguments: [#"{""#, #"{"user":""#, #"{"model":""#])
+    func keptBytes(beginning: String) {
+        var scanner = RequestScanner()
+        scanner.feed(Array(beginning.utf8).span.bytes)
+        for _ in 0..<100 {
+            scanner.feed(Array(repeating: UInt8(ascii: "x"), count: 1000).span.bytes)
+            #expect(scanner.carriedCount <= RequestScanner.maximumCapturedLength)
+        }
     }
 
     @Test("the first 64 system texts are remembered, however they are spread over messages and parts")
