@@ -14,8 +14,8 @@ package protocol RouterClient: Sendable {
 
 /// Effects on their way to one owner, in the order in which they were decided.
 ///
-/// `SharedRouter` fills it under its lock. An owner that carries out one effect after the other therefore keeps that order, also when
-/// carrying one out sends an event whose effects come here too.
+/// `SharedRouter` fills it under its lock. An owner that carries out one effect after the other therefore keeps that order,
+/// also when carrying one out sends an event whose effects come here too.
 package struct Inbox: Sendable {
     var effects: [Effect] = []
     private var taken = 0

@@ -202,3 +202,10 @@ struct SessionTableTests {
         #expect(clients(table) == ["d", "b"])
     }
 }
+
+extension SessionTable {
+    /// The place last used, unless that was longer than `ttl` ago.
+    fileprivate func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
+        handle(of: key, ttl: ttl, at: now).map { place(in: $0) }
+    }
+}

@@ -72,11 +72,6 @@ struct SessionTable: Sendable {
     /// The place that it holds. The handle must be fresh from `handle` or `record`.
     func place(in handle: Handle) -> Place { entries[handle.index].place }
 
-    /// The place last used, unless that was longer than `ttl` ago.
-    func place(of key: Key, ttl: Interval, at now: Moment) -> Place? {
-        handle(of: key, ttl: ttl, at: now).map { place(in: $0) }
-    }
-
     // MARK: Requests
 
     /// Another request of a session that was just found begins.
