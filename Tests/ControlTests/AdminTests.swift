@@ -138,7 +138,7 @@ import Wire
             let client = try await TextClient.connect(port: balancer.proxy.port)
             try await client.send("GET", "/admin/events")
             func events(_ text: String) -> [JSON] {
-                text.components(after: "data: ").compactMap { try? JSON(parsing: Array($0.utf8)) }
+                text.replacing("\r\n", with: "\n").components(after: "data: ").compactMap { try? JSON(parsing: Array($0.utf8)) }
             }
             let first = try await client.text("the first event") { text, _ in !events(text).isEmpty }
             #expect(first.contains("Content-Type: text/event-stream\r\n"))

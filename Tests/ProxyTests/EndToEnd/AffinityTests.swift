@@ -15,6 +15,8 @@ struct AffinityTests {
         setup.servers = [.init("A", requestMax: 1), .init("B")]
         var found: [String?] = []
         try await withBalancer(setup) { balancer in
+            // Room for two sessions each, so that nobody has to leave for the second client.
+            for name in ["A", "B"] { try balancer.isUp(name, slots: 2) }
             let blocker = try await balancer.connect()
             try await blocker.send(chat(fault: "stall-before-answer", fields: ["X-Session-Id: blocker"]))
             try await balancer.engine("A").observations { $0.concurrency == 1 }
