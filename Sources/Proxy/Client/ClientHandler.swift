@@ -100,6 +100,8 @@ final class ClientHandler: ChannelInboundHandler {
         self.context = nil
         becameBusy()
         loop.clients[ObjectIdentifier(self)] = nil
+        // They refer to each other; a connection that was never active does not become inactive.
+        runner.stream = loop.goneClient
         limit.closed()
     }
 
