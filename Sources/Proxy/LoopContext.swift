@@ -78,23 +78,30 @@ final class LoopContext {
 
     /// Handles an event now, or after the one at hand: never two at a time, whatever the socket does inside a call. So an action runs
     /// to its end before anything else happens.
-    func handle(_ event: LoopEvent) {
+    func handle(_ event: consuming LoopEvent) {
         guard !isHandling else { return pending.append(event) }
         isHandling = true
         readClock()
         event.perform()
-        if !pending.isEmpty { handlePending() }
+        handlePending()
         isHandling = false
     }
 
+    /// What the router has decided meanwhile, and what else has happened.
     private func handlePending() {
         var index = 0
-        while index < pending.count {
-            let event = pending[index]
-            index += 1
-            event.perform()
+        while true {
+            if let effect = inbox.next() {
+                perform(effect)
+            } else if index < pending.count {
+                let event = pending[index]
+                index += 1
+                event.perform()
+            } else {
+                break
+            }
         }
-        pending.removeAll(keepingCapacity: true)
+        if index > 0 { pending.removeAll(keepingCapacity: true) }
     }
 
     // MARK: Requests
@@ -110,28 +117,29 @@ final class LoopContext {
         return matcher.match(model)
     }
 
-    /// Carries out what the router has decided, in that order.
+    /// Carries out what the router has decided, in that order: now, or behind the event at hand.
     func deliver() {
-        while let effect = inbox.next() { deliver(effect) }
+        guard !isHandling else { return }
+        isHandling = true
+        handlePending()
+        isHandling = false
     }
 
     /// Carries the router's word to the exchange that it concerns.
-    private func deliver(_ effect: Effect) {
-        switch effect {
-        case .grant(let ticket, let grant): send(.granted(ticket, grant), to: ticket)
-        case .refuse(let ticket, let refusal): send(.refused(ticket, refusal), to: ticket)
-        case .keepAnswer(let ticket): send(.failureKept(ticket), to: ticket)
-        case .serverLost(let ticket): send(.serverLost(ticket), to: ticket)
+    private func perform(_ effect: consuming Effect) {
+        switch consume effect {
+        case .grant(let ticket, let grant): exchanges[ticket]?.handle(.granted(ticket, grant))
+        case .refuse(let ticket, let refusal): exchanges[ticket]?.handle(.refused(ticket, refusal))
+        case .keepAnswer(let ticket): exchanges[ticket]?.handle(.failureKept(ticket))
+        case .serverLost(let ticket): exchanges[ticket]?.handle(.serverLost(ticket))
         case .probeNow, .wakeMe: break  // SharedRouter's own business
         }
     }
 
-    private func send(_ event: ExchangeRunner.Event, to ticket: Ticket) {
-        if let runner = exchanges[ticket] { handle(.exchange(runner, event)) }
-    }
-
     /// An administrator ends a request.
-    func cancel(_ ticket: Ticket) { send(.cancelled(ticket), to: ticket) }
+    func cancel(_ ticket: Ticket) {
+        if let runner = exchanges[ticket] { handle(.exchange(runner, .cancelled(ticket))) }
+    }
 
     /// The buffer for what goes to a server next, empty. Whoever takes it gives it back.
     func takeOutbound() -> ByteBuffer {
@@ -236,8 +244,8 @@ enum LoopEvent {
     case client(ClientHandler, ClientHandler.Event)
     case exchange(ExchangeRunner, ExchangeRunner.Event)
 
-    func perform() {
-        switch self {
+    consuming func perform() {
+        switch consume self {
         case .client(let handler, let event): handler.handle(event)
         case .exchange(let runner, let event): runner.handle(event)
         }

@@ -22,6 +22,9 @@ package struct ClientIdentity: Sendable, Equatable {
         case codexThread = "thread-id"
     }
 
+    /// `allCases` makes a new array for every request.
+    private static let sessionFields = SessionField.allCases
+
     /// Longer names are cut: they come from clients and are kept in memory.
     static let longestName = 256
 
@@ -40,7 +43,7 @@ package struct ClientIdentity: Sendable, Equatable {
             (name, source) = (Self.cut(username), .username)
             return
         }
-        for field in SessionField.allCases {
+        for field in Self.sessionFields {
             if let value = sessionField(field), !value.isEmpty {
                 (name, source) = (Self.cut(value), .session(field))
                 return

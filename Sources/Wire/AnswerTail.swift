@@ -86,7 +86,7 @@ package struct AnswerTail: Sendable {
                     || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
             { end += 1 }
             guard index < end else { return nil }
-            return Double(String(decoding: bytes.extracting(index..<end), as: UTF8.self))
+            return Double(bytes.extracting(index..<end).text)
         }
     }
 

@@ -47,6 +47,9 @@ struct Bytes: RandomAccessCollection {
         return true
     }
 
+    /// These bytes as text; what is not UTF-8 is replaced. Decoded from the memory itself: a collection would be copied first.
+    var text: String { unsafe String(decoding: memory, as: UTF8.self) }
+
     /// Calls `body` with the memory.
     @inline(__always)
     func withMemory<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe body(memory) }

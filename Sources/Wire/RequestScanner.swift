@@ -381,7 +381,7 @@ extension RequestScanner {
             messageIsSystem = raw.equals("system") || raw.equals("developer")
             return true
         }
-        let text = hasEscapes ? JSONString.decode(raw) : String(decoding: raw, as: UTF8.self)
+        let text = hasEscapes ? JSONString.decode(raw) : raw.text
         switch topKey {
         case .model:
             guard raw.count <= Self.maximumModelLength else { return longValue(index) }

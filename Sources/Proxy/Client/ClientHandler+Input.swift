@@ -59,7 +59,7 @@ extension ClientHandler {
         lookUpLine(bytes)
         if !reader.isFinished { bodyReader = reader }
         let asksFirst = runner.head.expectsContinue && input.readableBytes == 0
-        runner.begin(line, bytes, from: peer, hasBody: !reader.isFinished)
+        runner.begin(line, bytes, from: peer, hasBody: !reader.isFinished, received: input.readableBytes)
         guard bodyReader != nil else { return }
         if asksFirst {
             write("HTTP/1.1 100 Continue\r\n\r\n")

@@ -108,8 +108,8 @@ final class ClientHandler: ChannelInboundHandler {
     // MARK: Events
 
     /// Handles one event. Only the loop calls this, one event at a time.
-    func handle(_ event: Event) {
-        switch event {
+    func handle(_ event: consuming Event) {
+        switch consume event {
         case .received(let bytes): received(bytes)
         case .proceed: proceed()
         case .writabilityChanged(let isWritable): writabilityChanged(isWritable)

@@ -110,15 +110,10 @@ extension ExchangeRunner {
 
     /// Passes a piece of the body on.
     private func relay(_ bytes: ByteBuffer) {
-        guard var current = answer else { return }
-        // Taken out while it changes: two references would copy.
-        answer = nil
-        current.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
+        answer?.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
         pulse.lastUpstreamByteAt = loop.now
         if loop.settings.betweenBytesTimeout != nil { expectNextBytes() }
-        let piece = current.read(bytes)
-        answer = current
-        guard let piece else {
+        guard let piece = answer?.read(bytes) else {
             dropUpstream()
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
         }
@@ -126,7 +121,7 @@ extension ExchangeRunner {
             let span = bytes.readableBytesSpan
             piece.content.forEach { tail.append(span, $0) }
         }
-        if case .forward = current.use { stream.send(piece) }
+        if case .forward = answer?.use { stream.send(piece) }
         if piece.isLast { answerComplete() }
     }
 

@@ -10,7 +10,7 @@ extension ExchangeRunner {
         guard let pool = loop.pool(of: backend) else {
             return carryOut(exchange.upstreamLost(), .connect("the server is no longer configured"))
         }
-        if refusesResponsesSocket(pool.endpoint) { return }
+        if request.wantsUpgrade, refusesResponsesSocket(pool.endpoint) { return }
         attempt.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return send(on: kept, isReused: true) }
         let number = attempt.dialNumber
@@ -57,7 +57,7 @@ extension ExchangeRunner {
             body.forEachPiece { connection.write($0) }
             connection.flush()
         }
-        loop.giveBackOutbound(bytes)
+        loop.giveBackOutbound(consume bytes)
         connection.requestSent()
     }
 

@@ -9,8 +9,8 @@ extension ExchangeRunner {
 
     // MARK: The head
 
-    /// A request begins; `head` has been read from `headBytes`.
-    func begin(_ line: RequestLine, _ headBytes: ByteBuffer, from peer: Peer, hasBody: Bool) {
+    /// A request begins; `head` has been read from `headBytes`. `received`: bytes that have come behind it.
+    func begin(_ line: RequestLine, _ headBytes: ByteBuffer, from peer: Peer, hasBody: Bool, received: Int) {
         startRecord(method: line.method, path: line.path)
         record.bytesReceived = headBytes.readableBytes
         request = RequestInHand()
@@ -25,8 +25,9 @@ extension ExchangeRunner {
         guard hasBody else { return bodyComplete() }
         if case .length(let length) = head.framing {
             guard length <= maxBody else { return refuseBody(length: length) }
-            // Grown by doubling later on: a length that is only promised costs no more than this.
-            request.body.reserveCapacity(min(length, 1 << 20))
+            // A body that has come whole is not copied. Else it is grown by doubling later on: a length that is only promised costs no
+            // more than this.
+            if length > received { request.body.reserveCapacity(min(length, 1 << 20)) }
         }
         expectBody()
     }

@@ -18,7 +18,7 @@ extension ExchangeRunner {
     /// OpenAI's clients try their Responses API over a WebSocket first. Local engines speak only HTTP there, and would let
     /// the client wait for a refusal of theirs, or worse.
     func refusesResponsesSocket(_ endpoint: BackendEndpoint) -> Bool {
-        guard request.wantsUpgrade, !endpoint.speaksResponsesOverWebSocket,
+        guard !endpoint.speaksResponsesOverWebSocket,
             request.line.path == "/v1/responses" || request.line.path == "/responses"
         else { return false }
         withdraw()

@@ -60,8 +60,8 @@ final class ExchangeRunner {
     }
 
     /// Handles one event. Only the loop calls this, one event at a time.
-    func handle(_ event: Event) {
-        switch event {
+    func handle(_ event: consuming Event) {
+        switch consume event {
         case .granted(let ticket, let grant): granted(grant, ticket)
         case .refused(let ticket, let refusal): refused(refusal, ticket)
         case .failureKept(let ticket): failureKept(ticket)
