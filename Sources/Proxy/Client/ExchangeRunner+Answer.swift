@@ -84,7 +84,7 @@ extension ExchangeRunner {
         record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
         expectNextBytes()
         if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
-        if let ticket = attempt.ticket, attempt.grant?.isTrial == true {
+        if let ticket = attempt.ticket, record.grant?.isTrial == true {
             loop.router.send(.answerBegan(ticket), from: loop)
         }
         if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
@@ -115,7 +115,7 @@ extension ExchangeRunner {
         answer = nil
         current.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
         pulse.lastUpstreamByteAt = loop.now
-        if loop.settings.betweenBytesTimeout != nil { expectNextBytes() }
+        if loop.settings.timeouts.betweenBytes != nil { expectNextBytes() }
         let piece = current.read(bytes)
         answer = current
         guard let piece else {
