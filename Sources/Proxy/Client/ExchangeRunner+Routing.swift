@@ -16,7 +16,7 @@ extension ExchangeRunner {
         if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
             destination: destination, client: identity.name, address: address, username: username, counts: counts,
-            requestID: record.requestID, summary: request.line.path,
+            requestID: record.requestID, path: request.line.path,
             conversation: value(of: .conversationID).map { String($0.prefix(256)) }, match: match)
         record.traits = traits
         exchange.submitted(early: early)
