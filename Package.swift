@@ -70,7 +70,10 @@ let effects: [Target] = [
             "Proxy", "Wire", "Routing", "FakeBackend", .product(name: "NIOEmbedded", package: "swift-nio"),
         ] + nioHTTP + tls, swiftSettings: strict),
     .testTarget(
-        name: "ControlTests", dependencies: ["Control", "Routing", "Wire", "Proxy", "FakeBackend"] + nio + tls,
+        name: "ControlTests",
+        dependencies: [
+            "Control", "Routing", "Wire", "Proxy", "FakeBackend", .product(name: "NIOEmbedded", package: "swift-nio"),
+        ] + nio + tls,
         swiftSettings: strict),
     .testTarget(
         name: "AppTests",

@@ -19,6 +19,28 @@ while IFS= read -r file; do
     fi
 done < <(find Sources Tests Benchmarks fuzz -name '*.swift')
 
+# More than 15 stored properties: which of them belong together? The layout that the formatter enforces says where a type's members are:
+# four columns to the right of it. Fuller types elsewhere in Sources are values that only list, and one state machine.
+while IFS= read -r complaint; do complain "$complaint"; done < <(
+    find Sources/Proxy -name '*.swift' -exec awk '
+        FNR == 1 { split("", count) }
+        { match($0, /^ */); indent = RLENGTH }
+        /^ *([a-z]+ )*(struct|class|actor) [A-Z]/ && !/\}$/ { count[indent] = 0; name[indent] = $0; next }
+        /^ *\}/ {
+            if (indent in count && count[indent] > 15) {
+                sub(/^ */, "", name[indent])
+                print FILENAME ": error: " count[indent] " stored properties in " name[indent]
+            }
+            delete count[indent]
+        }
+        (indent - 4) in count && /^ *((@[A-Za-z]+|[a-z]+(\([a-z]+\))?) )*(let|var) / && !/ static / {
+            before = $0
+            sub(/=.*/, "", before)
+            if (before == $0 && before ~ /\{/) next
+            count[indent - 4]++
+        }' {} +
+)
+
 swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks fuzz || failed=1
 
 # Every file of ours, tracked or not yet.

@@ -39,12 +39,12 @@ struct Assembly {
 
         settings = ProxySettings()
         settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id, $0.transport) }
-        settings.maxBody = configuration.limits.body
-        settings.retryBody = configuration.limits.retryBody
-        settings.maxHeader = configuration.limits.header
-        settings.connectTimeout = Interval(configuration.timeouts.connect)
-        settings.firstByteTimeout = configuration.timeouts.firstByte.map { Interval($0) }
-        settings.betweenBytesTimeout = configuration.timeouts.betweenBytes.map { Interval($0) }
+        settings.limits.body = configuration.limits.body
+        settings.limits.retryBody = configuration.limits.retryBody
+        settings.limits.header = configuration.limits.header
+        settings.timeouts.connect = Interval(configuration.timeouts.connect)
+        settings.timeouts.firstByte = configuration.timeouts.firstByte.map { Interval($0) }
+        settings.timeouts.betweenBytes = configuration.timeouts.betweenBytes.map { Interval($0) }
         settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
         settings.modelRules = configuration.modelRules

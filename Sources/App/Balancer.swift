@@ -132,8 +132,8 @@ extension ProxySettings {
     /// With what descriptors allow.
     fileprivate func within(_ budget: DescriptorBudget, loops: Int) -> ProxySettings {
         var settings = self
-        settings.maxIdleUpstream = min(maxIdleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))
-        settings.maxDetachedStreams = min(maxDetachedStreams, budget.detached / max(1, loops))
+        settings.limits.idleUpstream = min(limits.idleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))
+        settings.limits.detachedStreams = min(limits.detachedStreams, budget.detached / max(1, loops))
         return settings
     }
 }

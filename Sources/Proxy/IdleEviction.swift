@@ -12,7 +12,7 @@ struct IdleEviction: Sendable {
     func closeLongestIdle(tellOn loop: any EventLoop, completion: @escaping (Bool) -> Void) {
         let bound = NIOLoopBound(completion, eventLoop: loop)
         let members = members
-        let times = members.map { member in member.loop.submit { member.context.value.idleClients.longestSince } }
+        let times = members.map { member in member.loop.submit { member.context.value.clients.idle.longestSince } }
         EventLoopFuture.whenAllSucceed(times, on: loop).flatMap { times in
             let idle = zip(members, times).compactMap { member, since in since.map { (member: member, since: $0) } }
             guard let longest = idle.min(by: { $0.since < $1.since })?.member else { return loop.makeSucceededFuture(false) }

@@ -1,107 +1,76 @@
 import NIOCore
 import Routing
-import Wire
 
 /// What one event loop owns: its clients, its exchanges, its pools, its counters. Never touched by another loop.
 final class LoopContext {
-    /// Its number among the router's owners.
-    let index: Int
     let eventLoop: any EventLoop
     let router: SharedRouter
     let localEndpoints: any LocalEndpoints
-    let observer: (any RequestObserver)?
-    private let accessLog: (any AccessLogSink)?
-
-    private(set) var settings = ProxySettings()
-    private(set) var usernames: UsernameFinder?
-    var modelRules = ModelRuleSet([])
-    var requestLines = RequestLines()
-    var requestIDs = RequestIDs(seed: UInt64.random(in: .min ... .max))
-    /// The steady clock, read once at the beginning of every callback rather than wherever it is needed.
-    private(set) var now = Clock.now
-    /// What to add to the steady clock for milliseconds since 1970; looked at a few times a second.
-    private var wallOffset = 0
-    /// What the router has decided about requests of this loop and has not been carried out.
-    var inbox = Inbox()
-    private var matcher = ModelMatcher(Router().patterns)
-    var counters = Counters()
-    /// Used for every head that this loop writes.
-    var headWriter = ByteWriter()
-    /// What goes to a server next; empty between requests, kept for its memory.
-    private var outbound = ByteBuffer()
-    var clients: [ObjectIdentifier: ClientHandler] = [:]
-    /// Those of them that have nothing to do.
-    var idleClients = IdleConnections<ClientHandler>()
-    /// Exchanges that go on although their clients left.
-    var detached: [ObjectIdentifier: ExchangeRunner] = [:]
-    /// Stands in for every client that has left.
-    let goneClient: GoneClient
-    private var exchanges: TicketTable<ExchangeRunner>
-    private var isHandling = false
-    /// What happened while another event was being handled.
-    private var pending: [LoopEvent] = []
-    private var pools: [BackendID: UpstreamPool] = [:]
-    private var retiredDials = 0
-    private let dialer: Dialer
     /// Our name in `Via`, different for every process: a request that comes back with it has gone round in a circle.
     let viaName: String
-    private var logLines = ByteWriter()
-    private var logClock = ClockText()
-    private(set) var isDraining = false
 
+    private(set) var settings = ProxySettings()
+    private var clock = LoopClock()
+    private var events = LoopEvents()
+    var clients: LoopClients
+    private var exchanges: TicketTable<ExchangeRunner>
+    /// What the router has decided about requests of this loop and has not been carried out.
+    var inbox = Inbox()
+    var memory = RequestMemory()
+    var buffers = WriteBuffers()
+    private var pools: UpstreamPools
+    var counters = Counters()
+    private var requestLog: RequestLog
+
+    /// - Parameter index: its number among the router's owners.
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
         observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: Dialer, viaName: String
     ) {
-        self.index = index
         self.viaName = viaName
-        exchanges = TicketTable(owner: index)
-        goneClient = GoneClient(eventLoop: eventLoop)
         self.eventLoop = eventLoop
         self.router = router
         self.localEndpoints = localEndpoints
-        self.observer = observer
-        self.accessLog = accessLog
-        self.dialer = dialer
-        readWallClock()
+        exchanges = TicketTable(owner: index)
+        clients = LoopClients(eventLoop: eventLoop)
+        pools = UpstreamPools(loop: eventLoop, dialer: dialer)
+        requestLog = RequestLog(observer: observer, sink: accessLog)
     }
 
+    /// Its number among the router's owners.
+    var index: Int { exchanges.owner }
+
     /// A callback from outside begins.
-    func readClock() { now = Clock.now }
+    func readClock() { clock.read() }
+
+    /// The steady clock, as read at the beginning of the callback.
+    var now: Moment { clock.now }
 
     /// Milliseconds since 1970, for people and logs only.
-    var wallMilliseconds: Int { Int(now.nanoseconds / 1_000_000) + wallOffset }
-
-    private func readWallClock() { wallOffset = Clock.wallMilliseconds - Int(now.nanoseconds / 1_000_000) }
+    var wallMilliseconds: Int { clock.wallMilliseconds }
 
     // MARK: Events
 
     /// Handles an event now, or after the one at hand: never two at a time, whatever the socket does inside a call. So an action runs
     /// to its end before anything else happens.
     func handle(_ event: consuming LoopEvent) {
-        guard !isHandling else { return pending.append(event) }
-        isHandling = true
+        guard events.begin() else { return events.wait(event) }
         readClock()
         event.perform()
-        handlePending()
-        isHandling = false
+        handleWhatFollowed()
     }
 
     /// What the router has decided meanwhile, and what else has happened.
-    private func handlePending() {
-        var index = 0
+    private func handleWhatFollowed() {
         while true {
             if let effect = inbox.next() {
                 perform(effect)
-            } else if index < pending.count {
-                let event = pending[index]
-                index += 1
+            } else if let event = events.next() {
                 event.perform()
             } else {
-                break
+                return events.end()
             }
         }
-        if index > 0 { pending.removeAll(keepingCapacity: true) }
     }
 
     // MARK: Requests
@@ -112,17 +81,11 @@ final class LoopContext {
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
 
     /// The model's route, found before the router's lock is taken.
-    func match(_ model: String) -> RouteMatch {
-        router.update(&matcher)
-        return matcher.match(model)
-    }
+    func match(_ model: String) -> RouteMatch { memory.match(model, for: router) }
 
     /// Carries out what the router has decided, in that order: now, or behind the event at hand.
     func deliver() {
-        guard !isHandling else { return }
-        isHandling = true
-        handlePending()
-        isHandling = false
+        if events.begin() { handleWhatFollowed() }
     }
 
     /// Carries the router's word to the exchange that it concerns.
@@ -141,59 +104,34 @@ final class LoopContext {
         if let runner = exchanges[ticket] { handle(.exchange(runner, .cancelled(ticket))) }
     }
 
-    /// The buffer for what goes to a server next, empty. Whoever takes it gives it back.
-    func takeOutbound() -> ByteBuffer {
-        var taken = ByteBuffer()
-        swap(&taken, &outbound)
-        return taken
-    }
-
-    func giveBackOutbound(_ bytes: consuming ByteBuffer) {
-        bytes.clear()
-        outbound = bytes
-    }
-
     func pool(of backend: BackendID) -> UpstreamPool? { pools[backend] }
+
+    /// A request is over: for the access log and the statistics.
+    func log(_ record: borrowing RequestRecord) { requestLog.add(record) }
 
     // MARK: Settings and life
 
     func apply(_ new: ProxySettings) {
-        if settings.usernamePattern != new.usernamePattern || usernames == nil {
-            usernames = UsernameFinder(pattern: new.usernamePattern)
-        }
-        if settings.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
+        memory.apply(new, insteadOf: settings)
         settings = new
-        var old = pools
-        pools = [:]
-        for endpoint in new.endpoints {
-            if let known = old[endpoint.id], known.endpoint == endpoint {
-                pools[endpoint.id] = known
-                old[endpoint.id] = nil
-            } else {
-                pools[endpoint.id] = UpstreamPool(
-                    endpoint: endpoint, idleLimit: new.maxIdleUpstream, loop: eventLoop, dialer: dialer)
-            }
-        }
-        for pool in old.values {
-            retiredDials += pool.dialled
-            pool.retire()
-        }
+        for pool in pools.replace(new.endpoints, idleLimit: new.limits.idleUpstream) { pool.retire() }
     }
 
     /// Runs a few times a second: time limits, idle connections, the log.
     func tick() {
-        readClock()
-        readWallClock()
-        for pool in pools.values { pool.closeExpired(at: now) }
-        for client in Array(clients.values) { handle(.client(client, .ticked)) }
-        for runner in Array(detached.values) { handle(.exchange(runner, .ticked)) }
-        flushLog()
+        clock.readBoth()
+        for pool in pools.all { pool.closeExpired(at: now) }
+        for client in Array(clients.connected.values) { handle(.client(client, .ticked)) }
+        for runner in Array(clients.detached.values) { handle(.exchange(runner, .ticked)) }
+        requestLog.flush()
     }
+
+    var isDraining: Bool { clients.isDraining }
 
     /// No new requests on kept connections; those idle are closed.
     func drain() {
-        isDraining = true
-        for client in Array(clients.values) { handle(.client(client, .draining)) }
+        clients.isDraining = true
+        for client in Array(clients.connected.values) { handle(.client(client, .draining)) }
     }
 
     /// Closes the client that has been idle for longest, for another one. False when there is none, or when none of those that were
@@ -201,7 +139,7 @@ final class LoopContext {
     func closeLongestIdle() -> Bool {
         readClock()
         // Only a few at a time; the next call looks at others.
-        for client in idleClients.longest(8) {
+        for client in clients.idle.longest(8) {
             if client.closeForAnother() { return true }
             client.becameBusy()
             client.becameIdle()
@@ -210,44 +148,16 @@ final class LoopContext {
     }
 
     func closeAll() {
-        for client in Array(clients.values) { client.closeNow() }
-        for pool in pools.values { pool.retire() }
-        flushLog()
+        for client in Array(clients.connected.values) { client.closeNow() }
+        for pool in pools.all { pool.retire() }
+        requestLog.flush()
     }
 
     func currentCounters() -> Counters {
         var current = counters
-        current.connects = pools.values.reduce(retiredDials) { $0 + $1.dialled }
-        current.clientConnections = clients.count
-        current.detachedStreams = detached.count
+        current.connects = pools.dialled
+        current.clientConnections = clients.connected.count
+        current.detachedStreams = clients.detached.count
         return current
-    }
-
-    // MARK: Log
-
-    func log(_ record: borrowing RequestRecord) {
-        observer?.requestEnded(record)
-        guard accessLog != nil else { return }
-        record.write(into: &logLines, &logClock)
-        if logLines.count > 64 << 10 { flushLog() }
-    }
-
-    func flushLog() {
-        guard let accessLog, logLines.count > 0 else { return }
-        accessLog.write(logLines.bytes)
-        logLines.reset()
-    }
-}
-
-/// Something that has happened to one of a loop's connections or exchanges.
-enum LoopEvent {
-    case client(ClientHandler, ClientHandler.Event)
-    case exchange(ExchangeRunner, ExchangeRunner.Event)
-
-    consuming func perform() {
-        switch consume self {
-        case .client(let handler, let event): handler.handle(event)
-        case .exchange(let runner, let event): runner.handle(event)
-        }
     }
 }

@@ -3,31 +3,10 @@ package import Routing
 /// Everything the data plane is configured with. Replaced as a whole on reload.
 package struct ProxySettings: Sendable {
     package var endpoints: [BackendEndpoint] = []
-    /// Bytes; a longer request body is refused with 413.
-    package var maxBody = 256 << 20
-    /// Bytes; a longer body of a request for one of our own endpoints is refused with 413.
-    static let maxOwnBody = 64 << 10
-    /// Bytes; a longer body is streamed through instead of kept, once it is known where to, and not retried.
-    package var retryBody = 32 << 20
-    /// Bytes; a longer request head is refused with 431.
-    package var maxHeader = 64 << 10
-    package var connectTimeout = Interval.seconds(5)
-    /// Silence allowed between sending a request and its answer's first byte; nil: as long as the connection lives.
-    package var firstByteTimeout: Interval?
-    /// Silence allowed inside an answer; nil: no limit.
-    package var betweenBytesTimeout: Interval?
+    package var limits = Limits()
+    package var timeouts = Timeouts()
     /// Silence after which a client that waits for its stream gets a sign of life; nil: never.
     package var keepAliveInterval: Interval? = .seconds(15)
-    /// A head has to be complete so long after its first byte.
-    package var headTimeout = Interval.seconds(10)
-    /// A client's connection may be idle so long.
-    package var idleTimeout = Interval.seconds(180)
-    /// At shutdown, so long a kept connection may still bring the request that was on its way.
-    package var drainPause = Interval.milliseconds(500)
-    /// Connections to one server that one loop keeps for a next request.
-    package var maxIdleUpstream = 4096
-    /// Streams that may go on in one loop after their clients have left; past it, they end with their clients.
-    package var maxDetachedStreams = 64
     /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []

@@ -3,22 +3,23 @@ package import Wire
 
 /// What is remembered of a request once it is over: for the access log and the statistics. Never prompt or answer text.
 ///
-/// Not copyable, so that nobody pays for copies of a dozen texts by accident.
+/// What was asked for, by whom, and who answered is not copied: the record refers to the values in which it stands.
+///
+/// Not copyable, so that nobody pays for copies by accident.
 package struct RequestRecord: ~Copyable, Sendable {
     package var requestID = ""
     /// Milliseconds since 1970 at its arrival.
     package var startedAt = 0
-    package var address = ""
-    package var username: String?
-    package var method = ""
-    package var path = ""
-    package var model: String?
-    package var instance: String?
-    package var server: String?
+    var line = RequestLine.none
+    /// Of the connection, which may be a proxy's.
+    var peerAddress = ""
+    /// As the router was told; nil before it is asked.
+    var traits: RequestTraits?
+    /// The latest attempt's; nil before the first.
+    var grant: Grant?
     /// As sent to the client; 499 when it left before any.
     package var status = 0
     package var ending = Ending.complete
-    package var attempts = 0
     package var queuedMilliseconds = 0.0
     /// From arrival to the first byte sent; nil when there was none.
     package var firstByteMilliseconds: Double?
@@ -47,35 +48,43 @@ package struct RequestRecord: ~Copyable, Sendable {
 
     package init() {}
 
+    package var address: String { traits?.address ?? peerAddress }
+    package var username: String? { traits?.username }
+    package var model: String? { traits?.model }
+    /// The instance of the model that was asked for, where that is not the model itself.
+    package var instance: String? { grant?.model }
+    package var server: String? { grant?.serverName }
+    package var attempts: Int { grant?.attempt ?? 0 }
+
     /// Appends the record as one line of JSON.
-    package borrowing func write(into line: inout ByteWriter, _ clock: inout ClockText) {
-        line.write("{\"time\":\"")
-        clock.write(milliseconds: startedAt, into: &line)
-        line.write("\"")
-        line.write(",\"id\":", string: requestID)
-        line.write(",\"client\":", string: address)
-        line.write(",\"user\":", string: username)
-        line.write(",\"method\":", string: method)
-        line.write(",\"path\":", string: path)
-        line.write(",\"model\":", string: model)
-        line.write(",\"instance\":", string: instance)
-        line.write(",\"server\":", string: server)
-        line.write(",\"status\":", number: status)
-        line.write(",\"ending\":\"")
-        line.write(ending.name)
-        line.write("\"")
-        line.write(",\"attempts\":", number: attempts)
-        line.write(",\"queued_ms\":", milliseconds: queuedMilliseconds)
-        line.write(",\"first_byte_ms\":", milliseconds: firstByteMilliseconds)
-        line.write(",\"total_ms\":", milliseconds: totalMilliseconds)
-        line.write(",\"bytes_in\":", number: bytesReceived)
-        line.write(",\"bytes_out\":", number: bytesSent)
+    package borrowing func write(into text: inout ByteWriter, _ clock: inout ClockText) {
+        text.write("{\"time\":\"")
+        clock.write(milliseconds: startedAt, into: &text)
+        text.write("\"")
+        text.write(",\"id\":", string: requestID)
+        text.write(",\"client\":", string: address)
+        text.write(",\"user\":", string: username)
+        text.write(",\"method\":", string: line.method)
+        text.write(",\"path\":", string: line.path)
+        text.write(",\"model\":", string: model)
+        text.write(",\"instance\":", string: instance)
+        text.write(",\"server\":", string: server)
+        text.write(",\"status\":", number: status)
+        text.write(",\"ending\":\"")
+        text.write(ending.name)
+        text.write("\"")
+        text.write(",\"attempts\":", number: attempts)
+        text.write(",\"queued_ms\":", milliseconds: queuedMilliseconds)
+        text.write(",\"first_byte_ms\":", milliseconds: firstByteMilliseconds)
+        text.write(",\"total_ms\":", milliseconds: totalMilliseconds)
+        text.write(",\"bytes_in\":", number: bytesReceived)
+        text.write(",\"bytes_out\":", number: bytesSent)
         if let timings {
-            line.write(",\"prompt_tokens\":", number: timings.promptTokens)
-            line.write(",\"cached_tokens\":", number: cachedTokens)
-            line.write(",\"output_tokens\":", number: timings.predictedTokens)
+            text.write(",\"prompt_tokens\":", number: timings.promptTokens)
+            text.write(",\"cached_tokens\":", number: cachedTokens)
+            text.write(",\"output_tokens\":", number: timings.predictedTokens)
         }
-        line.write("}\n")
+        text.write("}\n")
     }
 }
 

@@ -24,6 +24,8 @@ package final class SharedRouter: Sendable {
         var router: Router
         /// By their owners' numbers. What is in one never exceeds what its owner's own requests are owed.
         var mailboxes: [Mailbox] = []
+        /// Nil unless somebody wants one.
+        var recording: Recording?
     }
 
     /// What is to be done once the lock is free.
@@ -77,7 +79,7 @@ package final class SharedRouter: Sendable {
         state.withLockedValue { state in
             state.mailboxes[owner].empty(into: &inbox)
             let known = inbox.effects.count
-            handle(event, at: now, &state.router, &inbox.effects)
+            handle(event, at: now, &state, &inbox.effects)
             // Those for others are taken out again; most often there are none.
             var kept = known
             for index in known..<inbox.effects.count {
@@ -99,7 +101,7 @@ package final class SharedRouter: Sendable {
         var errands = Errands()
         state.withLockedValue { state in
             var effects: [Effect] = []
-            handle(event, at: now, &state.router, &effects)
+            handle(event, at: now, &state, &effects)
             for effect in effects { Self.post(effect, &state.mailboxes, &errands) }
         }
         carryOut(errands)
@@ -113,10 +115,27 @@ package final class SharedRouter: Sendable {
         }
     }
 
-    private func handle(_ event: Event, at now: Moment, _ router: inout Router, _ effects: inout [Effect]) {
-        router.handle(event, at: now, effects: &effects)
-        if case .fleetChanged = event { patterns.withLockedValue { $0 = router.patterns } }
+    private func handle(_ event: Event, at now: Moment, _ state: inout State, _ effects: inout [Effect]) {
+        state.recording?.record(event, at: now)
+        state.router.handle(event, at: now, effects: &effects)
+        if case .fleetChanged = event { patterns.withLockedValue { $0 = state.router.patterns } }
     }
+
+    // MARK: Recording
+
+    /// Keeps all events from now on, instead of those of an earlier recording.
+    ///
+    /// - Parameter limit: at most this many are kept, the first ones.
+    /// - Returns: the router as it is now. A replay has to begin with it.
+    package func startRecording(limit: Int) -> Router {
+        state.withLockedValue { state in
+            state.recording = Recording(limit: limit)
+            return state.router
+        }
+    }
+
+    /// What has happened since `startRecording`; nil when nobody asked for a recording.
+    package func recording() -> Recording? { state.withLockedValue { $0.recording } }
 
     /// Makes that matcher know the present fleet. Called before each use; the router is not asked.
     func update(_ matcher: inout ModelMatcher) {

@@ -7,7 +7,7 @@ struct TicketTable<Holder: AnyObject> {
         var holder: Holder?
     }
 
-    private let owner: Int
+    let owner: Int
     private var places: [Place] = []
     private var free: [Int] = []
     private var count: UInt64 = 0

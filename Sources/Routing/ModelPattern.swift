@@ -1,5 +1,9 @@
 /// A regular expression that has to match a whole model name.
 package struct ModelPattern: Sendable, Equatable, Codable {
+    /// Bytes of a model's name that an expression is compared with; a longer name matches literal patterns only. `Regex` backtracks,
+    /// and the client writes the name (docs/decisions/0021-patterns-see-short-pieces.md).
+    static let longestName = 256
+
     package let source: String
 
     package init(_ source: String) { self.source = source }
@@ -28,7 +32,8 @@ private enum CompiledPattern {
     func matches(_ model: String) -> Bool {
         switch self {
         case .literal(let name): name == model
-        case .expression(let expression): (try? expression.wholeMatch(in: model)) != nil
+        case .expression(let expression):
+            model.utf8.count <= ModelPattern.longestName && (try? expression.wholeMatch(in: model)) != nil
         case .nothing: false
         }
     }

@@ -37,3 +37,7 @@ package struct Interval: Hashable, Comparable, Sendable, Codable {
     package static func milliseconds(_ count: Int64) -> Interval { Interval(nanoseconds: count &* 1_000_000) }
     package static func < (left: Interval, right: Interval) -> Bool { left.nanoseconds < right.nanoseconds }
 }
+
+extension Duration {
+    package init(_ interval: Interval) { self = .nanoseconds(interval.nanoseconds) }
+}

@@ -1,4 +1,6 @@
-/// All events of a router since its creation. Replayed, they give the same effects.
+/// All events of a router since a moment, best since its creation. Replayed, they give the same effects.
+///
+/// Holds names and addresses of clients and names of models, but nothing of prompts and answers.
 package struct Recording: Sendable, Codable {
     package struct Step: Sendable, Codable {
         package var at: Moment
@@ -22,13 +24,15 @@ package struct Recording: Sendable, Codable {
         steps.append(Step(at: now, event: event))
     }
 
-    /// Gives a new router the same events.
+    /// Gives a router the same events.
     ///
-    /// - Parameter body: gets the effects of each step.
+    /// - Parameters:
+    ///   - start: the router as it was when the recording began.
+    ///   - body: gets the effects of each step.
     /// - Returns: the router as it is at the end.
     @discardableResult
-    package func replay(_ body: (Step, [Effect]) -> Void = { _, _ in }) -> Router {
-        var router = Router()
+    package func replay(from start: Router = Router(), _ body: (Step, [Effect]) -> Void = { _, _ in }) -> Router {
+        var router = start
         for step in steps { body(step, router.handle(step.event, at: step.at)) }
         return router
     }

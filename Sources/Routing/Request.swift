@@ -39,8 +39,8 @@ package final class RequestTraits: Sendable, Codable {
     package let counts: Bool
     /// `X-Request-Id`, kept or made.
     package let requestID: String
-    /// Method and path, for display.
-    package let summary: String
+    /// Of the request, without its query; for display.
+    package let path: String
     /// The name of a stream that can be taken up again (llama-server's `X-Conversation-Id`).
     package let conversation: String?
     /// The model's route. Nil, or found for an earlier fleet: the router finds it itself.
@@ -48,7 +48,7 @@ package final class RequestTraits: Sendable, Codable {
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
-        requestID: String = "", summary: String = "", conversation: String? = nil, match: RouteMatch? = nil
+        requestID: String = "", path: String = "", conversation: String? = nil, match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -56,7 +56,7 @@ package final class RequestTraits: Sendable, Codable {
         self.username = username
         self.counts = counts
         self.requestID = requestID
-        self.summary = summary
+        self.path = path
         self.conversation = conversation
         self.match = match
     }

@@ -111,10 +111,10 @@ import Wire
     @Test("without keys everything is the proxy's default")
     func defaults() throws {
         let (found, standard) = (try assembly(Self.two).settings, ProxySettings())
-        #expect(found.maxBody == standard.maxBody && found.retryBody == standard.retryBody)
-        #expect(found.maxHeader == standard.maxHeader && found.connectTimeout == standard.connectTimeout)
-        #expect(found.firstByteTimeout == standard.firstByteTimeout)
-        #expect(found.betweenBytesTimeout == standard.betweenBytesTimeout)
+        #expect(found.limits.body == standard.limits.body && found.limits.retryBody == standard.limits.retryBody)
+        #expect(found.limits.header == standard.limits.header && found.timeouts.connect == standard.timeouts.connect)
+        #expect(found.timeouts.firstByte == standard.timeouts.firstByte)
+        #expect(found.timeouts.betweenBytes == standard.timeouts.betweenBytes)
         #expect(found.keepAliveInterval == standard.keepAliveInterval)
     }
 
@@ -130,11 +130,11 @@ import Wire
                 model-rules: [{ match: { model-suffix: [-x] }, strip-suffix: true, set: { top_k: 1 } }]
                 """
         ).settings
-        #expect(settings.maxBody == 5 << 20)
-        #expect(settings.maxHeader == 2048)
-        #expect(settings.connectTimeout == .seconds(2))
-        #expect(settings.firstByteTimeout == .seconds(3))
-        #expect(settings.betweenBytesTimeout == .seconds(4))
+        #expect(settings.limits.body == 5 << 20)
+        #expect(settings.limits.header == 2048)
+        #expect(settings.timeouts.connect == .seconds(2))
+        #expect(settings.timeouts.firstByte == .seconds(3))
+        #expect(settings.timeouts.betweenBytes == .seconds(4))
         #expect(settings.keepAliveInterval == nil)
         #expect(settings.usernamePattern == #"I am (\w+)"#)
         #expect(

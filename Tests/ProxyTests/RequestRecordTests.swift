@@ -1,7 +1,9 @@
-import Proxy
-import Routing
+import NIOCore
 import Testing
 import Wire
+
+@testable import Proxy
+@testable import Routing
 
 @Suite("The access log's line")
 struct RequestRecordTests {
@@ -9,11 +11,9 @@ struct RequestRecordTests {
         var record = RequestRecord()
         record.requestID = "r1"
         record.startedAt = 1_700_000_000_123
-        record.address = "10.0.0.7"
-        record.method = "POST"
-        record.path = "/v1/chat/completions"
+        record.line = RequestLine(bytes: ByteBuffer(), method: "POST", target: "/v1/chat/completions")
+        record.peerAddress = "10.0.0.7"
         record.status = 200
-        record.attempts = 1
         record.queuedMilliseconds = 1.23456
         record.totalMilliseconds = 80
         record.bytesReceived = 100
@@ -27,7 +27,7 @@ struct RequestRecordTests {
 
     @Test("is one line of JSON")
     func oneLine() throws {
-        let (text, json) = try line { $0.username = "two\nlines" }
+        let (text, json) = try line { $0.traits = RequestTraits(destination: .fallback, client: "c", username: "two\nlines") }
         #expect(text.hasSuffix("}\n"))
         #expect(text.dropLast().contains("\n") == false)
         #expect(json["time"] == "2023-11-14T22:13:20.123Z")
@@ -39,6 +39,7 @@ struct RequestRecordTests {
     @Test("leaves out what is not known")
     func absent() throws {
         let json = try line().json
+        #expect(json["client"] == "10.0.0.7" && json["attempts"] == 0)
         for name in ["user", "model", "instance", "server", "first_byte_ms", "prompt_tokens", "cached_tokens", "output_tokens"] {
             #expect(json[name] == nil, "\(name)")
         }
@@ -47,14 +48,14 @@ struct RequestRecordTests {
     @Test("tells where it went, how it ended and what the engine said of its work")
     func full() throws {
         let json = try line {
-            $0.model = "m"
-            $0.instance = "m-2"
-            $0.server = "A"
+            $0.traits = RequestTraits(destination: .model("m"), client: "c", address: "10.0.0.9")
+            $0.grant = Grant(backend: BackendID(rawValue: 0), serverName: "A", model: "m-2", attempt: 2)
             $0.ending = .upstreamBroke
             $0.firstByteMilliseconds = 12
             $0.timings = Timings(promptTokens: 10, promptMilliseconds: 5, predictedTokens: 7, predictedMilliseconds: 9)
             $0.cachedTokens = 3
         }.json
+        #expect(json["client"] == "10.0.0.9" && json["attempts"] == 2)
         #expect(json["model"] == "m" && json["instance"] == "m-2" && json["server"] == "A")
         #expect(json["ending"] == "upstream_broke")
         #expect(json["prompt_tokens"] == 10 && json["cached_tokens"] == 3 && json["output_tokens"] == 7)

@@ -18,6 +18,15 @@ struct ModelPatternTests {
         #expect(ModelPattern(pattern).matches(model) == expected)
     }
 
+    @Test("that are expressions see no name of more than 256 bytes")
+    func longNames() {
+        let (longest, tooLong) = (String(repeating: "m", count: 256), String(repeating: "m", count: 257))
+        #expect(ModelPattern("m+").matches(longest))
+        #expect(!ModelPattern("m+").matches(tooLong))
+        #expect(!ModelPattern(".*").matches(String(repeating: "é", count: 129)), "counted in bytes")
+        #expect(ModelPattern(tooLong).matches(tooLong), "a literal pattern is compared, whatever its length")
+    }
+
     @Test("that do not compile match nothing", arguments: ["(", "[", "*a", "a{2", "(?<"])
     func bad(pattern: String) {
         #expect(!ModelPattern(pattern).matches("a"))

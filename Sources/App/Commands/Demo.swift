@@ -19,7 +19,7 @@ struct Demo: AsyncParsableCommand {
             """)
 
     @Option(help: "The port to listen on; 0 for any free one.")
-    var port = 18000
+    var port = Configuration.Listen().port
 
     @Flag(help: "No traffic of its own.")
     var quiet = false

@@ -16,7 +16,7 @@ struct Status: AsyncParsableCommand {
             """)
 
     @Option(help: "Where the balancer listens.")
-    var url = "http://127.0.0.1:18000"
+    var url = "http://127.0.0.1:\(Configuration.Listen().port)"
 
     @Flag(help: "Show it again every second until interrupted.")
     var watch = false

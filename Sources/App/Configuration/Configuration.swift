@@ -1,8 +1,10 @@
 package import Proxy
+import Routing
 
 /// Everything the configuration file says: validated, in file order, every default filled in.
 ///
-/// This is the one place where defaults live. `docs/configuration.md` explains the same keys to users.
+/// A default that the router or the proxy has of its own is taken from there, so that each stands in one place. `docs/configuration.md`
+/// explains the same keys to users.
 package struct Configuration: Equatable, Sendable {
     /// `listen`: where clients connect.
     package var listen = Listen()
@@ -31,7 +33,7 @@ package struct Configuration: Equatable, Sendable {
 
     /// `keep-alive-comments`: a client that waits for its stream gets a sign of life after this much silence. Nil: never;
     /// then clients and proxies with a read time limit of their own give up during a long prefill.
-    package var keepAliveComments: Duration? = .seconds(15)
+    package var keepAliveComments = ProxySettings().keepAliveInterval.map { Duration($0) }
 
     /// `limits`: what one client may take.
     package var limits = Limits()
@@ -98,7 +100,7 @@ extension Configuration {
 
     package struct Sticky: Equatable, Sendable {
         /// How long after its last use a client keeps its server. Zero: clients are never held. Too short loses prompt caches.
-        package var ttl = Duration.seconds(180)
+        package var ttl = Duration(RoutingPolicy().stickyTTL)
 
         /// Searched in system messages; the first group is the user's name. Known to compile and to have a group.
         package var usernamePattern = #"ユーザーの名前は[「『“"']([^」』”"']+)[」』”"']"#
@@ -108,23 +110,23 @@ extension Configuration {
 
     package struct Queue: Equatable, Sendable {
         /// Requests that wait, all clients together; one more is refused with 429. Zero: nobody waits.
-        package var maxWaiting = 256
+        package var maxWaiting = RoutingPolicy().maxWaiting
 
         /// Longest wait before 503.
-        package var maxWait = Duration.seconds(600)
+        package var maxWait = Duration(RoutingPolicy().maxWait)
 
         package init() {}
     }
 
     package struct Timeouts: Equatable, Sendable {
         /// For the TCP (and TLS) connection to a server.
-        package var connect = Duration.seconds(5)
+        package var connect = Duration(ProxySettings.Timeouts().connect)
 
         /// From the sent request to the first byte of the answer. Nil: no limit, because prefill can be silent for many minutes.
-        package var firstByte: Duration?
+        package var firstByte = ProxySettings.Timeouts().firstByte.map { Duration($0) }
 
         /// Between two pieces of an answer. Nil: no limit.
-        package var betweenBytes: Duration?
+        package var betweenBytes = ProxySettings.Timeouts().betweenBytes.map { Duration($0) }
 
         package init() {}
     }
@@ -137,7 +139,7 @@ extension Configuration {
         package var timeout = Duration.seconds(2)
 
         /// How many of the latest samples count. A longer window makes the balancer slower to believe that a server is idle.
-        package var window = 5
+        package var window = RoutingPolicy().busyWindow
 
         package init() {}
     }
@@ -145,16 +147,16 @@ extension Configuration {
     /// Sizes in bytes.
     package struct Limits: Equatable, Sendable {
         /// Largest request body; a larger one is refused with 413.
-        package var body = 256 << 20
+        package var body = ProxySettings.Limits().body
 
         /// Largest request head; a larger one is refused with 431.
-        package var header = 64 << 10
+        package var header = ProxySettings.Limits().header
 
         /// Most client connections at a time; further ones are not accepted until one closes.
         package var connections = 8192
 
         /// Largest body kept in memory so that it can be sent again; larger ones are streamed through and not retried.
-        package var retryBody = 32 << 20
+        package var retryBody = ProxySettings.Limits().retryBody
 
         package init() {}
     }

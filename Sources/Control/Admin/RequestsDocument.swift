@@ -27,7 +27,7 @@ enum RequestsDocument {
         [
             "id": .string(request.traits.requestID), "client": .string(names.shown(request.traits.client)),
             "address": .string(names.shown(request.traits.address)), "user": JSON(names.shown(request.traits.username)),
-            "path": .string(request.traits.summary), "model": JSON(request.traits.model),
+            "path": .string(request.traits.path), "model": JSON(request.traits.model),
             "server": JSON(request.server), "instance": JSON(request.instance), "attempts": JSON(request.attempts),
             "age_ms": JSON(Int(now.milliseconds(since: request.arrivedAt))),
             "running_ms": request.grantedAt.map { JSON(Int(now.milliseconds(since: $0))) } ?? .null,

@@ -33,11 +33,36 @@ package struct ProbeClient: Sendable {
     /// Why a probe failed, for people.
     package struct Failure: Error, CustomStringConvertible {
         package var description: String
+        /// This machine is out of descriptors or memory: the server is not to blame.
+        let isShortage: Bool
+
+        init(description: String) {
+            self.description = description
+            isShortage = false
+        }
+
+        init(_ error: any Error) {
+            if let failure = error as? Failure {
+                self = failure
+            } else {
+                description = ConnectProblem.text(error)
+                isShortage = ConnectProblem.isShortage(error)
+            }
+        }
     }
 
-    private let dialer: Dialer
+    /// Opens a connection within a time.
+    typealias Connect = @Sendable (ServerAddress, Interval, any EventLoop) -> EventLoopFuture<any Channel>
 
-    package init(names: NameResolver = NameResolver()) { dialer = Dialer(names: names) }
+    private let connect: Connect
+
+    package init(names: NameResolver = NameResolver()) {
+        let dialer = Dialer(names: names)
+        // The handlers answer for one channel, so they come in when one of the attempts has won.
+        self.init { address, limit, loop in dialer.connect(to: address, within: limit, on: loop) { _ in } }
+    }
+
+    init(connect: @escaping Connect) { self.connect = connect }
 
     /// Asks for one path on a connection of its own. The future completes on `loop` within `timeout`.
     package func get(
@@ -53,8 +78,7 @@ package struct ProbeClient: Sendable {
         let limit = Interval(timeout)
         let deadline = (Clock.now + limit).deadline
         let promise = loop.makePromise(of: Response.self)
-        // The handler answers for one channel, so it comes in when one of the attempts has won.
-        dialer.connect(to: target.address, within: limit, on: loop) { _ in }.flatMapThrowing { channel in
+        connect(target.address, limit, loop).flatMapThrowing { channel in
             let timer = loop.scheduleTask(deadline: deadline) {
                 promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
             }
@@ -80,20 +104,15 @@ package struct ProbeClient: Sendable {
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
             if let json { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: json))), promise: nil) }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-        }.whenFailure { promise.fail(Failure(description: Self.text($0))) }
+        }.whenFailure { promise.fail(Failure($0)) }
         return promise.futureResult
     }
 
     /// Only opens and closes a connection: is somebody listening?
     func connect(to target: ProbeTarget, timeout: Duration, on loop: any EventLoop) -> EventLoopFuture<Void> {
-        dialer.connect(to: target.address, within: Interval(timeout), on: loop) { _ in }
-            .flatMapErrorThrowing { throw Failure(description: Self.text($0)) }
+        connect(target.address, Interval(timeout), loop)
+            .flatMapErrorThrowing { throw Failure($0) }
             .map { $0.close(promise: nil) }
-    }
-
-    private static func text(_ error: any Error) -> String {
-        if let failure = error as? Failure { return failure.description }
-        return ConnectProblem.text(error)
     }
 }
 
@@ -126,7 +145,7 @@ private final class ProbeHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        promise.fail(ProbeClient.Failure(description: ConnectProblem.text(error)))
+        promise.fail(ProbeClient.Failure(error))
         context.close(promise: nil)
     }
 }

@@ -100,6 +100,9 @@ final class ServerMonitor {
             consecutiveFailures = 0
             report(.probed(server.id, backendReport))
             delay = timing.interval
+        case .failure(let error as ProbeClient.Failure) where error.isShortage:
+            // The server was not asked: what is known of it stays.
+            delay = timing.interval
         case .failure(let error):
             consecutiveFailures += 1
             // It may come back as another one. Until it has told, the old number is better than no limit.

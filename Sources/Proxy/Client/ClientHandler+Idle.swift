@@ -4,14 +4,14 @@ import NIOCore
 extension ClientHandler {
     func becameIdle() {
         // One that has left is nobody's any more (its stream may have gone on without it).
-        if idlePlace == nil, context != nil { idlePlace = loop.idleClients.becameIdle(self, at: loop.now) }
+        if idlePlace == nil, context != nil { idlePlace = loop.clients.idle.becameIdle(self, at: loop.now) }
     }
 
     /// A request has begun to arrive, or the connection ends.
     func becameBusy() {
         guard let place = idlePlace else { return }
         idlePlace = nil
-        loop.idleClients.becameBusy(place)
+        loop.clients.idle.becameBusy(place)
     }
 
     /// Closes an idle connection, unless a request is on its way (its bytes are in the kernel already), or the client has not

@@ -21,7 +21,7 @@ extension ClientHandler {
         if connection.mayReadHead, input.readableBytes > 0 { readHead() }
         guard connection.takesInput else { return }
         let waits = bodyReader == nil && !connection.mayReadHead
-        setReading(!(waits && input.readableBytes > loop.settings.maxHeader), .sentAhead)
+        setReading(!(waits && input.readableBytes > loop.settings.limits.header), .sentAhead)
         guard input.readableBytes == 0 else { return becameBusy() }
         // Lets go of the memory, so that the next read can use it again.
         input = ByteBuffer()
@@ -38,8 +38,8 @@ extension ClientHandler {
         // Empty lines before a request are ignored (RFC 9112 section 2.2).
         while headEnd.isAtStart, input.withSpan({ $0.startsWithEmptyLine }) { input.moveReaderIndex(forwardBy: 2) }
         guard input.readableBytes > 0 else { return }
-        if headEnd.isAtStart { deadline.set(.head, within: loop.settings.headTimeout, from: loop.now) }
-        let limit = loop.settings.maxHeader
+        if headEnd.isAtStart { deadline.set(.head, within: loop.settings.timeouts.head, from: loop.now) }
+        let limit = loop.settings.limits.header
         switch input.withSpan({ headEnd.scan($0, limit: limit) }) {
         case .needMore: break
         case .refused(let problem): refuseHead(.init(problem))
@@ -80,7 +80,7 @@ extension ClientHandler {
         guard let text = bytes.getSlice(at: bytes.readerIndex, length: runner.head.target.upperBound), text != line.bytes else {
             return
         }
-        line = loop.requestLines.look(up: text, methodLength: runner.head.method.count)
+        line = loop.memory.lines.look(up: text, methodLength: runner.head.method.count)
     }
 
     // MARK: Bodies

@@ -15,7 +15,7 @@ extension ClientHandler: ClientStream {
 
     private var isHTTP10: Bool { runner.head.minorVersion == 0 }
     var takesOpenAnswers: Bool { !isHTTP10 }
-    var closed: EventLoopFuture<Void> { context?.channel.closeFuture ?? loop.goneClient.closed }
+    var closed: EventLoopFuture<Void> { context?.channel.closeFuture ?? loop.clients.gone.closed }
 
     // MARK: Heads
 
@@ -35,9 +35,9 @@ extension ClientHandler: ClientStream {
     func sendHead(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, body: BodyReader, _ fields: AnswerFields) {
         framing = AnswerFraming(body, isHTTP10: isHTTP10)
         if framing.endsConnection { connection.closeAfterAnswer() }
-        writeHead(head, bytes, fields, into: &loop.headWriter)
+        writeHead(head, bytes, fields, into: &loop.buffers.head)
         // Held until the first piece of the body is written: one system call for both.
-        loop.headWriter.withSpan { write($0) }
+        loop.buffers.head.withSpan { write($0) }
     }
 
     private func writeHead(
@@ -136,7 +136,7 @@ extension ClientHandler: ClientStream {
         if loop.isDraining { connection.closeAfterAnswer() }
         switch connection.answerEnded() {
         case .nextRequest:
-            deadline.set(.request, within: loop.settings.idleTimeout, from: loop.now)
+            deadline.set(.request, within: loop.settings.timeouts.idle, from: loop.now)
             if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) } else { becameIdle() }
         case .close: closeBehindAnswer(isLast: isLast)
         case .nothing: break

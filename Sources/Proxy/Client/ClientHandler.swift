@@ -59,7 +59,7 @@ final class ClientHandler: ChannelInboundHandler {
     init(loop: LoopContext, limit: ConnectionLimit) {
         self.loop = loop
         self.limit = limit
-        line = loop.requestLines.last
+        line = loop.memory.lines.last
         runner = ExchangeRunner(loop: loop)
     }
 
@@ -68,9 +68,9 @@ final class ClientHandler: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         runner.stream = self
-        loop.clients[ObjectIdentifier(self)] = self
+        loop.clients.connected[ObjectIdentifier(self)] = self
         loop.counters.connectionsAccepted += 1
-        deadline.set(.request, within: loop.settings.headTimeout, from: loop.now)
+        deadline.set(.request, within: loop.settings.timeouts.head, from: loop.now)
         becameIdle()
     }
 
@@ -99,9 +99,9 @@ final class ClientHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         becameBusy()
-        loop.clients[ObjectIdentifier(self)] = nil
+        loop.clients.connected[ObjectIdentifier(self)] = nil
         // They refer to each other; a connection that was never active does not become inactive.
-        runner.stream = loop.goneClient
+        runner.stream = loop.clients.gone
         limit.closed()
     }
 
@@ -134,7 +134,7 @@ final class ClientHandler: ChannelInboundHandler {
         input = ByteBuffer()
         bodyReader = nil
         runner.clientLeft()
-        runner.stream = loop.goneClient
+        runner.stream = loop.clients.gone
     }
 
     private func ticked() {
@@ -157,7 +157,7 @@ final class ClientHandler: ChannelInboundHandler {
         if runner.exchange.state == .feedingEvents { return closeNow() }
         guard connection.state == .expectingHead, input.readableBytes == 0 else { return connection.closeAfterAnswer() }
         // Its next request may be on its way: that one is still answered, and told that the connection ends.
-        deadline.set(.lastRequest, within: loop.settings.drainPause, from: loop.now)
+        deadline.set(.lastRequest, within: loop.settings.timeouts.drainPause, from: loop.now)
     }
 
     /// Closes our side behind what has been written, and the rest when the client has done so too: closing at once with unread bytes would
@@ -169,7 +169,7 @@ final class ClientHandler: ChannelInboundHandler {
         bodyReader = nil
         if connection.gate.openForAll() == .resume { context.setAutoRead(true) }
         // A slow client may still take a while to read.
-        deadline.set(.clientsEnd, within: loop.settings.idleTimeout, from: loop.now)
+        deadline.set(.clientsEnd, within: loop.settings.timeouts.idle, from: loop.now)
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenComplete { [loop] _ in loop.handle(.client(self, .outputClosed)) }
         context.close(mode: .output, promise: sent)

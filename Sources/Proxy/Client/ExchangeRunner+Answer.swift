@@ -84,7 +84,7 @@ extension ExchangeRunner {
         record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
         expectNextBytes()
         if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
-        if let ticket = attempt.ticket, attempt.grant?.isTrial == true {
+        if let ticket = attempt.ticket, record.grant?.isTrial == true {
             loop.router.send(.answerBegan(ticket), from: loop)
         }
         if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
@@ -112,7 +112,7 @@ extension ExchangeRunner {
     private func relay(_ bytes: ByteBuffer) {
         answer?.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
         pulse.lastUpstreamByteAt = loop.now
-        if loop.settings.betweenBytesTimeout != nil { expectNextBytes() }
+        if loop.settings.timeouts.betweenBytes != nil { expectNextBytes() }
         guard let piece = answer?.read(bytes) else {
             dropUpstream()
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))

@@ -6,7 +6,7 @@ import Wire
 extension ExchangeRunner {
     /// Gets a connection to the granted server: a kept one, or a new one.
     func lease(allowKept: Bool) {
-        guard let backend = attempt.grant?.backend else { return }
+        guard let backend = record.grant?.backend else { return }
         guard let pool = loop.pool(of: backend) else {
             return carryOut(exchange.upstreamLost(), .connect("the server is no longer configured"))
         }
@@ -14,7 +14,7 @@ extension ExchangeRunner {
         attempt.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return send(on: kept, isReused: true) }
         let number = attempt.dialNumber
-        pool.dial(timeout: loop.settings.connectTimeout) { [self] result in
+        pool.dial(timeout: loop.settings.timeouts.connect) { [self] result in
             loop.handle(.exchange(self, .dialled(number: number, result)))
         }
     }
@@ -38,7 +38,7 @@ extension ExchangeRunner {
         pulse.lastUpstreamByteAt = loop.now
         connection.begin(for: self, isReused: isReused)
         connection.setReading(stream.isWritable, .clientSlow)
-        deadline.set(.firstByte, within: loop.settings.firstByteTimeout, from: loop.now)
+        deadline.set(.firstByte, within: loop.settings.timeouts.firstByte, from: loop.now)
         if sending == .streamed { beginUpload(on: connection) } else { sendWhole(on: connection) }
     }
 
@@ -46,9 +46,9 @@ extension ExchangeRunner {
     private func sendWhole(on connection: UpstreamConnection) {
         let body = outgoingBody()
         let isFramed = body.count > 0 || head.framing != .unstated
-        var bytes = loop.takeOutbound()
+        var bytes = loop.buffers.takeOutbound()
         writeRequestHead(for: connection.pool, framing: isFramed ? .length(body.count) : .none)
-        loop.headWriter.withSpan { _ = bytes.writeBytes($0) }
+        loop.buffers.head.withSpan { _ = bytes.writeBytes($0) }
         if body.count <= ClientHandler.joinedBytes {
             body.forEachPiece { bytes.writeImmutableBuffer($0) }
             connection.send(bytes)
@@ -57,7 +57,7 @@ extension ExchangeRunner {
             body.forEachPiece { connection.write($0) }
             connection.flush()
         }
-        loop.giveBackOutbound(consume bytes)
+        loop.buffers.giveBackOutbound(consume bytes)
         connection.requestSent()
     }
 

@@ -5,7 +5,7 @@ import Wire
 extension ExchangeRunner {
     /// The exchange is over; the next one may begin.
     func finishExchange() {
-        if exchange.audience == .nobody { loop.detached[ObjectIdentifier(self)] = nil }
+        if exchange.audience == .nobody { loop.clients.detached[ObjectIdentifier(self)] = nil }
         answer = nil
         attempt.reset()
         deadline.clear()

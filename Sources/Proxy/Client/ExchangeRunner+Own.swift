@@ -60,7 +60,6 @@ extension ExchangeRunner {
         exchange.localAnswerBegan()
         deadline.clear()
         record.requestID = requestID()
-        if record.address.isEmpty { record.address = request.peer.address }
         record.status = reply.status
         record.ending = .refused
         if exchange.bodyStopped() { stream.stopReceiving() }

@@ -11,13 +11,13 @@ extension ExchangeRunner {
 
     /// A request begins; `head` has been read from `headBytes`. `received`: bytes that have come behind it.
     func begin(_ line: RequestLine, _ headBytes: ByteBuffer, from peer: Peer, hasBody: Bool, received: Int) {
-        startRecord(method: line.method, path: line.path)
+        startRecord(line, from: peer)
         record.bytesReceived = headBytes.readableBytes
         request = RequestInHand()
         request.line = line
         request.peer = peer
         request.headBytes = headBytes
-        request.nextUploadLook = loop.settings.retryBody
+        request.nextUploadLook = loop.settings.limits.retryBody
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
         if let reply = refusalAtHead() { return refuse(reply) }
@@ -34,21 +34,21 @@ extension ExchangeRunner {
 
     /// A head that cannot be read.
     func refuseHead(_ reply: ErrorReply, from peer: Peer) {
-        startRecord(method: "", path: "")
+        startRecord(.none, from: peer)
         request = RequestInHand()
         request.peer = peer
         exchange.headReceived(hasBody: false)
         refuse(reply)
     }
 
-    private func startRecord(method: String, path: String) {
+    private func startRecord(_ line: RequestLine, from peer: Peer) {
         requestNumber &+= 1
         tail.reset()
         pulse = Pulse(arrivedAt: loop.now)
         record = RequestRecord()
         record.startedAt = loop.wallMilliseconds
-        record.method = method
-        record.path = path
+        record.line = line
+        record.peerAddress = peer.address
     }
 
     /// What can be refused before a byte of the body is kept.
@@ -97,7 +97,7 @@ extension ExchangeRunner {
     }
 
     /// Bytes that the body may have. Our own endpoints need few.
-    private var maxBody: Int { request.line.kind == .own ? ProxySettings.maxOwnBody : loop.settings.maxBody }
+    private var maxBody: Int { request.line.kind == .own ? ProxySettings.Limits.ownBody : loop.settings.limits.body }
 
     private func refuseBody(length: Int) {
         let limit = request.line.kind == .own ? "\(request.line.path) takes" : "`limits.body` allows"
@@ -153,7 +153,7 @@ extension ExchangeRunner {
         case .model(let counts, _) where head.present.contains(.contentEncoding): return (.fallback, counts)
         case .model(let counts, let isChat):
             // A rule may change any part of the body: then it has to be there whole.
-            guard let model = takeFactsSoFar(), !(isChat && loop.modelRules.concern(model)) else { return nil }
+            guard let model = takeFactsSoFar(), !(isChat && loop.memory.modelRules.concern(model)) else { return nil }
             return (.model(model), counts)
         case .multipart: return takeFactsSoFar().map { (.model($0), true) }
         }
@@ -191,10 +191,10 @@ extension ExchangeRunner {
     }
 
     private func applyModelRules() {
-        guard let model = request.facts.model, loop.modelRules.concern(model) else { return }
+        guard let model = request.facts.model, loop.memory.modelRules.concern(model) else { return }
         let (received, facts) = (request.body, request.facts)
         guard
-            let change = loop.modelRules.change(
+            let change = loop.memory.modelRules.change(
                 model: model,
                 systemText: { facts.systemText(in: received.readableBytesSpan, limit: ModelRuleSet.searchedSystemText) })
         else { return }

@@ -30,7 +30,7 @@ extension ExchangeRunner {
     }
 
     func outgoingBody() -> OutgoingBody {
-        guard let instance = attempt.grant?.model, let range = request.facts.modelRange,
+        guard let instance = record.grant?.model, let range = request.facts.modelRange,
             range.upperBound <= request.body.readableBytes
         else { return OutgoingBody(whole: request.body) }
         let name = scanner.isForm ? Array(instance.utf8) : JSON.string(instance).bytes
@@ -46,7 +46,7 @@ extension ExchangeRunner {
 
     /// Writes the head into the loop's writer.
     func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming) {
-        writeRequestHead(for: pool, framing: framing, into: &loop.headWriter)
+        writeRequestHead(for: pool, framing: framing, into: &loop.buffers.head)
     }
 
     private func writeRequestHead(for pool: UpstreamPool, framing: OutgoingFraming, into writer: inout ByteWriter) {

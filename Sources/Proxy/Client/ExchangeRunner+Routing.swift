@@ -9,10 +9,6 @@ extension ExchangeRunner {
         let address = clientAddress()
         let username = findUsername()
         record.requestID = requestID()
-        record.address = address
-        record.username = username
-        record.model = request.facts.model
-        request.conversation = value(of: .conversationID).map { String($0.prefix(256)) }
         let identity = ClientIdentity(
             username: username, sessionField: { value(of: $0.field) }, promptCacheKey: request.facts.promptCacheKey,
             address: address)
@@ -20,7 +16,9 @@ extension ExchangeRunner {
         if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
             destination: destination, client: identity.name, address: address, username: username, counts: counts,
-            requestID: record.requestID, summary: request.line.path, conversation: request.conversation, match: match)
+            requestID: record.requestID, path: request.line.path,
+            conversation: value(of: .conversationID).map { String($0.prefix(256)) }, match: match)
+        record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)
         attempt.ticket = ticket
@@ -28,7 +26,7 @@ extension ExchangeRunner {
     }
 
     private func findUsername() -> String? {
-        guard !request.facts.systemTexts.isEmpty, let finder = loop.usernames else { return nil }
+        guard !request.facts.systemTexts.isEmpty, let finder = loop.memory.usernames else { return nil }
         let facts = request.facts
         return request.body.withSpan { finder.username(in: facts, body: $0) }
     }
@@ -48,7 +46,7 @@ extension ExchangeRunner {
         {
             return text
         }
-        return loop.requestIDs.next()
+        return loop.memory.ids.next()
     }
 
     // MARK: The router's word
@@ -57,10 +55,7 @@ extension ExchangeRunner {
         guard attempt.ticket == ticket, exchange.granted() else { return }
         dropUpstream()
         attempt.held = nil
-        attempt.grant = grant
-        record.server = grant.serverName
-        record.instance = grant.model
-        record.attempts = grant.attempt
+        record.grant = grant
         if grant.attempt > 1 { loop.counters.retries += 1 }
         // It did wait, even where the loops' clocks saw no time pass.
         if let waited = grant.waitedMilliseconds { record.queuedMilliseconds = max(0.001, waited) }

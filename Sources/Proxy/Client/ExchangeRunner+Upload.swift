@@ -15,7 +15,7 @@ extension ExchangeRunner {
             framing = .length(length + body.count - request.bodyCount)
         }
         writeRequestHead(for: connection.pool, framing: framing)
-        connection.write(ByteBuffer(bytes: loop.headWriter.bytes))
+        connection.write(ByteBuffer(bytes: loop.buffers.head.bytes))
         body.forEachPiece { upload($0) }
         connection.flush()
         connection.requestSent()
@@ -63,6 +63,6 @@ extension ExchangeRunner {
         guard wasStreaming else { return }
         if case .chunked = head.framing { attempt.upstream?.write(ByteBuffer(string: "0\r\n\r\n")) }
         attempt.upstream?.flush()
-        if exchange.state != .relaying { deadline.set(.firstByte, within: loop.settings.firstByteTimeout, from: loop.now) }
+        if exchange.state != .relaying { deadline.set(.firstByte, within: loop.settings.timeouts.firstByte, from: loop.now) }
     }
 }

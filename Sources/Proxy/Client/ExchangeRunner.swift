@@ -56,7 +56,7 @@ final class ExchangeRunner {
 
     init(loop: LoopContext) {
         self.loop = loop
-        stream = loop.goneClient
+        stream = loop.clients.gone
     }
 
     /// Handles one event. Only the loop calls this, one event at a time.
@@ -108,7 +108,7 @@ final class ExchangeRunner {
     }
 
     func expectNextBytes() {
-        deadline.set(.nextBytes, within: stream.isWritable ? loop.settings.betweenBytesTimeout : nil, from: loop.now)
+        deadline.set(.nextBytes, within: stream.isWritable ? loop.settings.timeouts.betweenBytes : nil, from: loop.now)
     }
 
     /// The client has left: its request is given up, unless its stream goes on at the server (llama-server's `X-Conversation-Id`), which
@@ -122,7 +122,7 @@ final class ExchangeRunner {
             endRequest(.clientGone)
         case .goOn:
             // The rest of the answer is read and thrown away; it keeps its place on the server until it is whole.
-            loop.detached[ObjectIdentifier(self)] = self
+            loop.clients.detached[ObjectIdentifier(self)] = self
             loop.counters.clientsGone += 1
             attempt.upstream?.setReading(true, .clientSlow)
             expectNextBytes()
@@ -130,8 +130,8 @@ final class ExchangeRunner {
     }
 
     private var mayGoOn: Bool {
-        guard request.facts.stream == true, request.conversation != nil, let upstream = attempt.upstream,
-            loop.detached.count < loop.settings.maxDetachedStreams
+        guard request.facts.stream == true, record.traits?.conversation != nil, let upstream = attempt.upstream,
+            loop.clients.detached.count < loop.settings.limits.detachedStreams
         else { return false }
         return !upstream.pool.endpoint.keepsConnectionAfterStream
     }

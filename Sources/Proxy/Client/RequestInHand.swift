@@ -17,15 +17,12 @@ struct RequestInHand: ~Copyable {
     /// Once the body has this length, it is looked at whether it can be streamed through; doubled when it could not.
     var nextUploadLook = 0
     var facts = RequestFacts()
-    /// `X-Conversation-Id`: llama-server's name for a stream that can be taken up again.
-    var conversation: String?
 }
 
 /// One attempt to have a request answered.
 struct Attempt {
     /// The router's name for the request, while it is in the router's books.
     var ticket: Ticket?
-    var grant: Grant?
     var upstream: UpstreamConnection?
     /// Tells a late dial from the current one.
     var dialNumber = 0
@@ -35,7 +32,6 @@ struct Attempt {
     /// The request is over. Dials that are still under way stay known as late ones.
     mutating func reset() {
         ticket = nil
-        grant = nil
         upstream = nil
         held = nil
     }

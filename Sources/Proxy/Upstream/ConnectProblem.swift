@@ -12,7 +12,7 @@ import NIOPosix
 /// What is said about a connection that could not be made, or that broke.
 package enum ConnectProblem {
     /// Whether it is this machine's, which is out of descriptors or memory, and none of the server's.
-    static func isShortage(_ error: any Error) -> Bool {
+    package static func isShortage(_ error: any Error) -> Bool {
         if let error = error as? NIOConnectionError { return error.connectionErrors.contains { isShortage($0.error) } }
         return (error as? IOError)?.isShortage == true
     }

@@ -53,7 +53,7 @@ struct AddressTests {
             $0.servers[1].host = "good.test"
             $0.names.set("good.test", ["127.0.0.1"])
             $0.names.hang("dead.test")
-            $0.settings.connectTimeout = .milliseconds(300)
+            $0.settings.timeouts.connect = .milliseconds(300)
         }
         try await withBalancer(setup) { balancer in
             let dead = Task { try await balancer.ask(chat(model: "dead")) }

@@ -46,7 +46,7 @@ struct BackPressureTests {
 
     @Test("a client that pauses is not the server's silence: no limit of the server's runs meanwhile")
     func pauseIsNotSilence() async throws {
-        let setup = Setup { $0.settings.betweenBytesTimeout = .milliseconds(500) }
+        let setup = Setup { $0.settings.timeouts.betweenBytes = .milliseconds(500) }
         try await withBalancer(setup) { balancer in
             let client = try await RawClient.connect(port: balancer.port, receiveBuffer: 65_536)
             try await client.stopReading()

@@ -157,7 +157,7 @@ struct BrokenStreamTests {
 
     @Test("timeouts.between-bytes, when configured, ends a silent stream with an error")
     func betweenBytes() async throws {
-        try await withBalancer(Setup { $0.settings.betweenBytesTimeout = .milliseconds(50) }) { balancer in
+        try await withBalancer(Setup { $0.settings.timeouts.betweenBytes = .milliseconds(50) }) { balancer in
             let client = try await balancer.connect()
             try await client.send(chat(stream: true, fault: "stall-after-events=2"))
             try await client.ended()

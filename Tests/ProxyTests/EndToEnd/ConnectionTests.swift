@@ -189,7 +189,7 @@ struct ConnectionTests {
 
     @Test("Expect: 100-continue is not asked for a body that is refused anyway, nor for one that is there")
     func expectWithoutContinue() async throws {
-        try await withBalancer(Setup { $0.settings.maxBody = 1000 }) { balancer in
+        try await withBalancer(Setup { $0.settings.limits.body = 1000 }) { balancer in
             let whole = try await balancer.ask(chat(fields: ["Expect: 100-continue"]))
             #expect(whole.status == 200)
             let fields = ["Expect: 100-continue", "Content-Length: 5000"]
@@ -200,7 +200,7 @@ struct ConnectionTests {
 
     @Test("a client that never ends its head is sent away", .timeLimit(.minutes(1)))
     func slowHead() async throws {
-        try await withBalancer(Setup { $0.settings.headTimeout = .seconds(5) }) { balancer in
+        try await withBalancer(Setup { $0.settings.timeouts.head = .seconds(5) }) { balancer in
             let client = try await balancer.connect()
             try await client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n")
             #expect(try await client.answer().status == 408)
@@ -210,7 +210,7 @@ struct ConnectionTests {
 
     @Test("a client that never sends anything is sent away without a word")
     func silent() async throws {
-        try await withBalancer(Setup { $0.settings.headTimeout = .milliseconds(50) }) { balancer in
+        try await withBalancer(Setup { $0.settings.timeouts.head = .milliseconds(50) }) { balancer in
             let client = try await balancer.connect()
             try await client.ended()
             #expect(client.text.isEmpty)
@@ -219,7 +219,7 @@ struct ConnectionTests {
 
     @Test("a client that sends nothing more is sent away after the idle time, without a word")
     func idle() async throws {
-        try await withBalancer(Setup { $0.settings.idleTimeout = .milliseconds(50) }) { balancer in
+        try await withBalancer(Setup { $0.settings.timeouts.idle = .milliseconds(50) }) { balancer in
             let client = try await balancer.connect()
             try await client.send(chat())
             #expect(try await client.answer().status == 200)

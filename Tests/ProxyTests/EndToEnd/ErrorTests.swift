@@ -64,7 +64,7 @@ struct ErrorTests {
 
     @Test("413 names the limit, for a length announced and for one that only shows", arguments: API.allCases)
     func tooLarge(api: API) async throws {
-        try await withBalancer(Setup { $0.settings.maxBody = 1000 }) { balancer in
+        try await withBalancer(Setup { $0.settings.limits.body = 1000 }) { balancer in
             let body = chatBody(content: String(repeating: "x", count: 1000))
             for request in [api.request(body), chunked(api.rawValue, body, sizes: [100])] {
                 let client = try await balancer.connect()
@@ -82,7 +82,7 @@ struct ErrorTests {
 
     @Test("a refused upload can read its answer although it goes on sending")
     func refusedUpload() async throws {
-        try await withBalancer(Setup { $0.settings.maxBody = 1000 }) { balancer in
+        try await withBalancer(Setup { $0.settings.limits.body = 1000 }) { balancer in
             let client = try await balancer.connect()
             try await client.send(head("POST", "/v1/chat/completions", ["Content-Length: 50000000"]))
             try? await client.send([UInt8](repeating: 0x20, count: 4 << 20))
@@ -92,7 +92,7 @@ struct ErrorTests {
 
     @Test("431 for a head over the limit, in size or in number of fields")
     func headTooLarge() async throws {
-        try await withBalancer(Setup { $0.settings.maxHeader = 4096 }) { balancer in
+        try await withBalancer(Setup { $0.settings.limits.header = 4096 }) { balancer in
             let long = chat(fields: ["X-Long: " + String(repeating: "x", count: 5000)])
             let many = chat(fields: (0..<201).map { "a\($0): b" })
             let endless = "GET /" + String(repeating: "x", count: 5000)
@@ -164,7 +164,7 @@ struct ErrorTests {
 
     @Test("504 when timeouts.first-byte is configured and has passed", arguments: API.allCases)
     func firstByteTimeout(api: API) async throws {
-        try await withBalancer(Setup { $0.settings.firstByteTimeout = .milliseconds(50) }) { balancer in
+        try await withBalancer(Setup { $0.settings.timeouts.firstByte = .milliseconds(50) }) { balancer in
             let answer = try await balancer.ask(api.request(fields: ["X-Fake-Fault: stall-before-answer"]))
             #expect(answer.status == 504)
             #expect(try api.message(of: answer, code: "upstream_timeout").contains("timeouts.first-byte"))

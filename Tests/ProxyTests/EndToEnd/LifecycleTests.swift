@@ -48,7 +48,7 @@ struct LifecycleTests {
 
     @Test("a request that was on its way on an idle connection is answered, and told that the connection ends")
     func requestOnItsWay() async throws {
-        let setup = Setup { $0.settings.drainPause = .seconds(20) }
+        let setup = Setup { $0.settings.timeouts.drainPause = .seconds(20) }
         try await withBalancer(setup) { balancer in
             let idle = try await balancer.connect()
             try await idle.send(chat())

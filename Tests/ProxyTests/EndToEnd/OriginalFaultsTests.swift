@@ -27,7 +27,7 @@ struct OriginalFaultsTests {
     func longPrefill() async throws {
         #expect(try await isCutWithinAnHour(ProxySettings()) == false)
         var limited = ProxySettings()
-        limited.firstByteTimeout = .seconds(1800)
+        limited.timeouts.firstByte = .seconds(1800)
         #expect(try await isCutWithinAnHour(limited))
     }
 
@@ -108,7 +108,7 @@ struct OriginalFaultsTests {
         try await client.send(chat())
         try await engine.observations { $0.concurrency == 1 }
         let isCut = try await loop.submit {
-            context.value.clients.values.contains { $0.runner.deadline.isOver(at: Clock.now + .seconds(3600)) }
+            context.value.clients.connected.values.contains { $0.runner.deadline.isOver(at: Clock.now + .seconds(3600)) }
         }.get()
         await client.close()
         try await engine.observations { $0.cancelled == 1 }

@@ -54,7 +54,7 @@ struct ResumableStreamTests {
             Setup {
                 $0.servers = [.init("A", port: engine.port)]
                 // Of each loop.
-                $0.settings.maxDetachedStreams = 1
+                $0.settings.limits.detachedStreams = 1
             }
         ) { balancer in
             let count = 3 * System.coreCount

@@ -98,7 +98,7 @@ struct TLSTests {
         let engine = try await ScriptedEngine.start { _ in .nothing }
         let setup = Setup {
             $0.servers = [.init("A", port: engine.port)]
-            $0.settings.connectTimeout = .milliseconds(200)
+            $0.settings.timeouts.connect = .milliseconds(200)
         }
         var secured = setup
         secured.servers[0].transport = .tls(try NIOSSLContext.client(trusts: "authority"))

@@ -10,7 +10,7 @@ struct UploadTests {
 
     private func setup(_ configure: (inout Setup) -> Void = { _ in }) -> Setup {
         Setup {
-            $0.settings.retryBody = Self.retryBody
+            $0.settings.limits.retryBody = Self.retryBody
             configure(&$0)
         }
     }
@@ -217,7 +217,7 @@ struct UploadTests {
 
     @Test("and is refused when it grows over limits.body on the way")
     func tooLarge() async throws {
-        try await withBalancer(setup { $0.settings.maxBody = 64 << 10 }) { balancer in
+        try await withBalancer(setup { $0.settings.limits.body = 64 << 10 }) { balancer in
             let client = try await balancer.connect()
             // The connection may be closed before all of it is sent.
             try? await client.send(chunked("/v1/chat/completions", body(), sizes: [10_000]), inPiecesOf: [20_000])

@@ -1,0 +1,23 @@
+import Routing
+
+/// A loop's clocks, read once at the beginning of every callback rather than wherever they are needed.
+struct LoopClock {
+    /// The steady clock.
+    private(set) var now: Moment
+    /// What to add to the steady clock for milliseconds since 1970.
+    private var wallOffset: Int
+
+    init() {
+        let now = Clock.now
+        self.now = now
+        wallOffset = Clock.wallMilliseconds - Int(now.nanoseconds / 1_000_000)
+    }
+
+    mutating func read() { now = Clock.now }
+
+    /// Reads the wall clock as well; a few times a second is enough.
+    mutating func readBoth() { self = LoopClock() }
+
+    /// Milliseconds since 1970, for people and logs only.
+    var wallMilliseconds: Int { Int(now.nanoseconds / 1_000_000) + wallOffset }
+}

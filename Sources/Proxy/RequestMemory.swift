@@ -1,0 +1,24 @@
+import Routing
+
+/// What a loop has prepared, or remembers, so that the next request is read faster.
+struct RequestMemory {
+    private(set) var usernames: UsernameFinder?
+    var modelRules = ModelRuleSet([])
+    var lines = RequestLines()
+    var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
+    private var matcher = ModelMatcher(Router().patterns)
+
+    /// Compiles what has changed.
+    mutating func apply(_ new: ProxySettings, insteadOf old: ProxySettings) {
+        if old.usernamePattern != new.usernamePattern || usernames == nil {
+            usernames = UsernameFinder(pattern: new.usernamePattern)
+        }
+        if old.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
+    }
+
+    /// The model's route, found before the router's lock is taken.
+    mutating func match(_ model: String, for router: SharedRouter) -> RouteMatch {
+        router.update(&matcher)
+        return matcher.match(model)
+    }
+}

@@ -1,0 +1,40 @@
+import NIOCore
+import Routing
+
+/// One loop's pools, one for each configured server.
+struct UpstreamPools {
+    private let loop: any EventLoop
+    private let dialer: Dialer
+    private var pools: [BackendID: UpstreamPool] = [:]
+    private var retiredDials = 0
+
+    init(loop: any EventLoop, dialer: Dialer) {
+        self.loop = loop
+        self.dialer = dialer
+    }
+
+    subscript(id: BackendID) -> UpstreamPool? { pools[id] }
+
+    var all: [UpstreamPool] { Array(pools.values) }
+
+    /// Connections opened since start.
+    var dialled: Int { pools.values.reduce(retiredDials) { $0 + $1.dialled } }
+
+    /// Pools of servers that stay as they are go on.
+    ///
+    /// - Returns: the pools that are needed no more; the caller retires them.
+    mutating func replace(_ endpoints: [BackendEndpoint], idleLimit: Int) -> [UpstreamPool] {
+        var old = pools
+        pools = [:]
+        for endpoint in endpoints {
+            if let known = old[endpoint.id], known.endpoint == endpoint {
+                pools[endpoint.id] = known
+                old[endpoint.id] = nil
+            } else {
+                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, idleLimit: idleLimit, loop: loop, dialer: dialer)
+            }
+        }
+        for pool in old.values { retiredDials += pool.dialled }
+        return Array(old.values)
+    }
+}
