@@ -42,7 +42,7 @@ final class LoopContext {
     private var pending: [LoopEvent] = []
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
-    private let dialer: Dialer
+    private let dialer: any UpstreamDialer
     /// Our name in `Via`, different for every process: a request that comes back with it has gone round in a circle.
     let viaName: String
     private var logLines = ByteWriter()
@@ -51,7 +51,7 @@ final class LoopContext {
 
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
-        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: Dialer, viaName: String
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: any UpstreamDialer, viaName: String
     ) {
         self.index = index
         self.viaName = viaName
