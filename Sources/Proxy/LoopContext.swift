@@ -25,7 +25,7 @@ final class LoopContext {
     /// - Parameter index: its number among the router's owners.
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
-        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: Dialer, viaName: String
+        observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: any UpstreamDialer, viaName: String
     ) {
         self.viaName = viaName
         self.eventLoop = eventLoop

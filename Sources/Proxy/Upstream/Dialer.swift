@@ -4,12 +4,21 @@ import NIOPosix
 import NIOSSL
 package import Routing
 
+/// Opens the proxy's connections to its servers. `Dialer` is the one that does it over TCP and TLS.
+protocol UpstreamDialer {
+    /// - Returns: a channel on `loop` that `initialize` was called for, or the reason why there is none.
+    func connect(
+        to server: ServerAddress, within limit: Interval, on loop: any EventLoop, options: Dialer.SocketOptionValues,
+        preferred: SocketAddress?, initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel>
+}
+
 /// Opens connections to servers, for the proxy and for the probes.
 ///
 /// A name may have several addresses: they are tried one after the other, the next one 250 ms after the last at the latest,
 /// and the first to answer wins (RFC 8305). `initialize` is called for each attempt's channel. A handler belongs to one
 /// channel, so it has to make new ones each time.
-package struct Dialer: Sendable {
+package struct Dialer: UpstreamDialer, Sendable {
     package typealias SocketOptionValues = [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)]
 
     private let names: NameResolver

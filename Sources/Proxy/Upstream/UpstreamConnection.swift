@@ -21,6 +21,8 @@ final class UpstreamConnection: ChannelInboundHandler {
     private(set) var head = HTTPHead()
     private(set) var streamKind = StreamKind.none
     private var headEnd = HeadEndScanner()
+    /// What follows is the body, also when the connection has ended by the time that its last bytes are looked at.
+    private var isHeadRead = false
     /// Bytes of a head that is not complete.
     private var inbound: ByteBuffer?
     private var interimAnswers = 0
@@ -39,6 +41,7 @@ final class UpstreamConnection: ChannelInboundHandler {
         state.leased(isReused: isReused)
         interimAnswers = 0
         headEnd = HeadEndScanner()
+        isHeadRead = false
         inbound = nil
     }
 
@@ -136,7 +139,7 @@ final class UpstreamConnection: ChannelInboundHandler {
 
     /// Takes the next part of an answer from `bytes`. Heads are read into `head`.
     func read(_ bytes: inout ByteBuffer) -> Received {
-        if state == .readingBody {
+        if isHeadRead {
             defer { bytes = ByteBuffer() }
             return bytes.readableBytes > 0 ? .body(bytes) : .needMore
         }
@@ -163,6 +166,7 @@ final class UpstreamConnection: ChannelInboundHandler {
                 return .interim(headBytes)
             }
             state.headEnded()
+            isHeadRead = true
             streamKind = StreamKind(head, headBytes.readableBytesSpan)
             return .head(headBytes)
         }

@@ -8,14 +8,14 @@ final class UpstreamPool {
     let lines: BackendLines
     private var state: UpstreamPoolState<UpstreamConnection>
     private let loop: any EventLoop
-    private let dialer: Dialer
+    private let dialer: any UpstreamDialer
     /// The one of the host's addresses that worked last.
     private var lastAddress: SocketAddress?
     private var isRetired = false
     /// Connections opened since start, for the metric connects per request.
     private(set) var dialled = 0
 
-    init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, dialer: Dialer) {
+    init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, dialer: any UpstreamDialer) {
         state = UpstreamPoolState(idleLimit: idleLimit)
         self.endpoint = endpoint
         lines = BackendLines(endpoint)

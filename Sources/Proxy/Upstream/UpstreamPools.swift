@@ -4,11 +4,11 @@ import Routing
 /// One loop's pools, one for each configured server.
 struct UpstreamPools {
     private let loop: any EventLoop
-    private let dialer: Dialer
+    private let dialer: any UpstreamDialer
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
 
-    init(loop: any EventLoop, dialer: Dialer) {
+    init(loop: any EventLoop, dialer: any UpstreamDialer) {
         self.loop = loop
         self.dialer = dialer
     }
