@@ -71,8 +71,9 @@ actor Reload {
 
     /// What changes when a file does, also when another one is moved to its place.
     private struct Stamp: Equatable {
-        var seconds: Int
-        var nanoseconds: Int
+        /// The time's memory. Its members have no fixed home: depending on what else is imported, the compiler finds them in a module
+        /// that cannot be imported.
+        var modified: [UInt8]
         var size: Int
         var inode: UInt
 
@@ -84,8 +85,7 @@ actor Reload {
             #else
                 let time = information.st_mtim
             #endif
-            seconds = time.tv_sec
-            nanoseconds = time.tv_nsec
+            modified = withUnsafeBytes(of: time) { Array($0) }
             size = Int(information.st_size)
             inode = UInt(information.st_ino)
         }

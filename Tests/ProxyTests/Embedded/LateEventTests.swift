@@ -16,7 +16,8 @@ struct LateEventTests {
             let runner = try balancer.handler(of: client).runner
             client.receive(chat())
             let old = try #require(runner.attempt.ticket)
-            var grant = try #require(runner.attempt.grant)
+            let granted = runner.record.grant
+            var grant = try #require(granted)
             grant.backend = BackendID(rawValue: 1)
             server.receive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             #expect(answers(in: client.takeSent()).whole.map(\.text) == ["ok"])
