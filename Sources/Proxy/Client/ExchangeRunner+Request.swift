@@ -66,12 +66,12 @@ extension ExchangeRunner {
 
     private var caller: LocalAccess.Caller {
         .init(
-            peerIsLoopback: request.peer.isLoopback, isForwarded: !head.present.isDisjoint(with: Self.forwardingFields),
+            peerIsLoopback: request.peer.isLoopback, isForwarded: !head.present.isDisjoint(with: Self.signsOfProxies),
             host: value(of: .host), origin: value(of: .origin), fetchSite: value(of: .fetchSite))
     }
 
     /// Fields that a proxy adds.
-    private static let forwardingFields = FieldSet(.via, .forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
+    private static let signsOfProxies = forwardingFields.union(FieldSet(.via))
 
     /// `Via` has our own name in it.
     private var hasPassedHere: Bool {

@@ -125,7 +125,8 @@ final class ExchangeRunner {
             loop.clients.detached[ObjectIdentifier(self)] = self
             loop.counters.clientsGone += 1
             attempt.upstream?.setReading(true, .clientSlow)
-            expectNextBytes()
+            // Before the answer, the limit for its first byte runs on.
+            if exchange.state == .relaying { expectNextBytes() }
         }
     }
 
