@@ -61,6 +61,8 @@ struct KeepAliveTests {
                 let client = try await balancer.connect()
                 clients.append(client)
                 try await client.send(chat(stream: true, fields: ["X-Session-Id: \(index)"]))
+                // The first one has the only slot before the second is sent: nobody waits then, nor before it has arrived.
+                try await wait(for: "the first request", { engine.turns.count }, where: { $0 == 1 })
                 try await balancer.fleet("\(index) waiting") { $0.waitingCount == index }
             }
             try await clients[1].receive("its place") { $0.contains(": waiting, 0 ahead\n\n") }
