@@ -133,8 +133,9 @@ final class ClientHandler: ChannelInboundHandler {
         connection.ended()
         input = ByteBuffer()
         bodyReader = nil
-        runner.clientLeft()
+        // First: what goes on without it is not held up by a client that did not read.
         runner.stream = loop.clients.gone
+        runner.clientLeft()
     }
 
     private func ticked() {
