@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import NIOCore
+import Proxy
 import Testing
 
 @testable import App
@@ -43,6 +44,18 @@ import Testing
         #expect(try #require(try Program.parseAsRoot(["check", "--config", "x"]) as? Check).config == "x")
         let status = try #require(try Program.parseAsRoot(["status", "--watch"]) as? Status)
         #expect((status.url, status.watch) == ("http://127.0.0.1:18000", true))
+    }
+
+    @Test("status speaks TLS where the address says so, and fails where the authorities cannot be read")
+    func statusOverTLS() throws {
+        func transport(_ url: String, _ environment: [String: String] = [:]) throws -> Transport {
+            try Status.transport(to: BaseURL.parse(url, assumingHTTP: true).url, environment)
+        }
+        for url in ["balancer.example:1", "http://balancer.example:1"] {
+            if case .tls = try transport(url) { Issue.record("\(url) is asked over TLS") }
+        }
+        if case .plain = try transport("https://balancer.example") { Issue.record("https is asked in plain text") }
+        #expect(throws: ExitCode(1)) { try transport("https://balancer.example", ["SSL_CERT_FILE": "/nowhere.pem"]) }
     }
 
     @Test("what makes no sense is refused with the value and the remedy")

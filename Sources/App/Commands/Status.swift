@@ -3,6 +3,7 @@ import Control
 import Foundation
 import NIOCore
 import NIOPosix
+import Proxy
 import Wire
 
 /// `llama-balancer status`.
@@ -28,14 +29,14 @@ struct Status: AsyncParsableCommand {
         do { base = try BaseURL.parse(url, assumingHTTP: true).url } catch {
             throw CommandFailure.usage("--url \(url): \(error.message)")
         }
+        let transport = try Self.transport(to: base, ProcessInfo.processInfo.environment)
+        let target = ProbeTarget(host: base.host, port: base.port, transport: transport, pathPrefix: base.pathPrefix)
         let group = MultiThreadedEventLoopGroup.singleton
         repeat {
             let document: JSON
             do {
                 let response = try await ProbeClient().get(
-                    "/llmhealth-snapshot",
-                    from: ProbeTarget(host: base.host, port: base.port, pathPrefix: base.pathPrefix),
-                    timeout: .seconds(5), on: group.next()
+                    "/llmhealth-snapshot", from: target, timeout: .seconds(5), on: group.next()
                 ).get()
                 document = try JSON(parsing: response.body)
             } catch {
@@ -44,6 +45,22 @@ struct Status: AsyncParsableCommand {
             try say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
             if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
+    }
+
+    /// A balancer behind a proxy that speaks TLS is trusted as servers are.
+    static func transport(to base: BaseURL, _ environment: [String: String]) throws -> Transport {
+        guard base.scheme == .https else { return .plain }
+        do {
+            var settings = TLSSettings()
+            settings.authorities = try TLSSettings.systemAuthorities(environment)
+            return .tls(try settings.context())
+        } catch let problem as TLSSettings.EnvironmentProblem {
+            throw CommandFailure.failed("\(problem.message); \(problem.hint)")
+        } catch {
+            throw CommandFailure.failed(
+                "This system has no certificates of authorities that can be read. Install them (Debian's ca-certificates), "
+                    + "or name the authority's file in the environment variable SSL_CERT_FILE.")
+        }
     }
 }
 
