@@ -7,7 +7,9 @@ second. llama-balancer routes by model, keeps sessions, counts its metrics and w
 the other two write none. Rounds alternate between the proxies, medians are reported. Markdown on standard output, the rest on
 standard error.
 
-    bench.py [--quick] [--binary llama-balancer] [--no-access-log] [--cases chat,stream] [--json FILE]
+    bench.py [--quick] [--binary llama-balancer] [--before llama-balancer] [--no-access-log] [--cases chat,stream] [--json FILE]
+
+`--before` measures another build beside the present one, in the same rounds: what a change costs.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 from cases import CASES, run_case, run_loops, run_memory, run_start
 from idle import run_idle_streams
 from load import note
-from programs import BALANCER_BINARY, Balancer, HAProxy, Nginx, first_line, raise_file_limit
+from programs import BALANCER_BINARY, BEFORE, Balancer, HAProxy, Nginx, first_line, raise_file_limit
 from report import report, report_targets, targets_met
 
 EVERYTHING = [case.name for case in CASES] + ["loops", "idle-streams", "memory", "start"]
@@ -32,6 +34,7 @@ def arguments_of_command_line():
     quick = f"fewer and shorter rounds, 2,000 idle streams, without {', '.join(SLOW)}: under two minutes, for a look only"
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--binary", default=BALANCER_BINARY)
+    parser.add_argument("--before", metavar="BINARY", help="another build of llama-balancer, to compare with")
     parser.add_argument("--no-access-log", action="store_true", help="llama-balancer writes no access log")
     parser.add_argument("--peers-only", action="store_true", help="nginx and HAProxy without llama-balancer")
     parser.add_argument("--cases", help="some of: " + ", ".join(EVERYTHING))
@@ -48,6 +51,8 @@ def arguments_of_command_line():
         parser.error("needs two cores: one for the proxy, one for the load")
     if not arguments.peers_only and not os.access(arguments.binary, os.X_OK):
         parser.error(f"no llama-balancer at {arguments.binary}: make release, name it with --binary, or use --peers-only")
+    if arguments.before and not os.access(arguments.before, os.X_OK):
+        parser.error(f"no llama-balancer at {arguments.before} (--before)")
     return arguments
 
 
@@ -77,8 +82,10 @@ def main():
     arguments = arguments_of_command_line()
     raise_file_limit()
     proxies = [Nginx(), HAProxy()]
+    if arguments.before:
+        proxies.append(Balancer(str(Path(arguments.before).resolve()), not arguments.no_access_log, name=BEFORE))
     if not arguments.peers_only:
-        proxies.append(Balancer(str(Path(arguments.binary).resolve()), access_log=not arguments.no_access_log))
+        proxies.append(Balancer(str(Path(arguments.binary).resolve()), not arguments.no_access_log))
     versions = [proxy.version() for proxy in proxies] + [first_line("wrk", "-v").split(" [")[0]]
     with tempfile.TemporaryDirectory(prefix="llama-balancer-bench-") as name:
         os.chmod(name, 0o755)  # nginx's worker is another user when we are root

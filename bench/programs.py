@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CHAT_PATH = "/v1/chat/completions"
 LOAD_CORE, PROXY_CORE = "0", "1"
+BEFORE = "before"  # another build of llama-balancer, measured beside the present one
 BALANCER_BINARY = os.environ.get("LLAMA_BALANCER", str(HERE.parent / ".build/release/llama-balancer"))
 
 # What a chat answer of a real engine weighs: about 680 bytes.
@@ -204,8 +205,8 @@ class HAProxy:
 class Balancer:
     name = "llama-balancer"
 
-    def __init__(self, binary, access_log=True, settings=None):
-        self.binary, self.access_log = binary, access_log
+    def __init__(self, binary, access_log=True, settings=None, name=name):
+        self.name, self.binary, self.access_log = name, binary, access_log
         self.settings = settings or {}  # keys of the configuration beside, or instead of, those below
 
     def version(self):

@@ -6,7 +6,7 @@ import platform
 import statistics
 from pathlib import Path
 
-from programs import Balancer, HAProxy
+from programs import BEFORE, Balancer, HAProxy
 
 REFERENCE = HAProxy.name
 MISSING = "–"
@@ -47,22 +47,22 @@ def processor(form):
     return show
 
 
-def ratio(result, name, key):
-    """How many times HAProxy's figure a proxy's is, or None: the median of the rounds' ratios, as what slows this machine for a while
-    slows what runs side by side. Figures that no single round has: the medians' ratio."""
-    own, reference = result["rounds"].get(name, []), result["rounds"].get(REFERENCE, [])
+def ratio(result, name, key, to=REFERENCE):
+    """How many times another program's figure a proxy's is, or None: the median of the rounds' ratios, as what slows this machine for a
+    while slows what runs side by side. Figures that no single round has: the medians' ratio."""
+    own, reference = result["rounds"].get(name, []), result["rounds"].get(to, [])
     pairs = [mine[key] / other[key] for mine, other in zip(own, reference) if key in mine and other.get(key, 0) > 0]
     if pairs:
         return statistics.median(pairs)
-    own, reference = result["medians"].get(name, {}), result["medians"].get(REFERENCE, {})
+    own, reference = result["medians"].get(name, {}), result["medians"].get(to, {})
     return own[key] / reference[key] if own.get(key) is not None and reference.get(key, 0) > 0 else None
 
 
-def times_reference(key):
-    """Times HAProxy's figure; 1.00 for HAProxy itself."""
+def times(key, to=REFERENCE):
+    """Times the figure of that program; 1.00 for itself."""
 
     def show(_, result, name):
-        times = ratio(result, name, key)
+        times = ratio(result, name, key, to)
         return MISSING if times is None else f"{times:.2f}"
 
     return show
@@ -80,7 +80,8 @@ def columns(name, result):
             "errors": figure("errors", ",.0f"),
             "KB / stream": figure("kb_per_stream", ".1f"),
             "µs processor / event (user + system)": processor(".1f"),
-            f"× {REFERENCE}": times_reference("cpu_us"),
+            f"× {REFERENCE}": times("cpu_us"),
+            f"× {BEFORE}": times("cpu_us", BEFORE),
             "µs processor / stream and second": figure("stream_second_us", ".1f"),
         }
     if name == "loops":
@@ -95,12 +96,13 @@ def columns(name, result):
     unit = "event" if name == "stream" else "request"
     return {
         f"µs processor / {unit} (user + system)": processor(".1f"),
-        f"× {REFERENCE}": times_reference("cpu_us"),
+        f"× {REFERENCE}": times("cpu_us"),
+        f"× {BEFORE}": times("cpu_us", BEFORE),
         f"{unit}s/s": figure("per_s", ",.0f"),
         "p50 ms": figure("p50_us", ".3f", 0.001),
         "p99 ms": figure("p99_us", ".3f", 0.001),
         "added µs": figure("added_us", ".0f"),
-        f"× {REFERENCE} ": times_reference("added_us"),
+        f"× {REFERENCE} ": times("added_us"),
         "RSS MB": figure("memory_mb", ".0f"),
     }
 
