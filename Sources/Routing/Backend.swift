@@ -63,8 +63,12 @@ struct Backend: Sendable {
             return
         }
         inFlight -= 1
-        guard let instance, let count = inFlightByInstance[instance] else { return }
-        inFlightByInstance[instance] = count > 1 ? count - 1 : nil
+        guard let index = instance.flatMap({ inFlightByInstance.index(forKey: $0) }) else { return }
+        if inFlightByInstance.values[index] > 1 {
+            inFlightByInstance.values[index] -= 1
+        } else {
+            inFlightByInstance.remove(at: index)
+        }
     }
 
     mutating func learn(from timings: Timings) {

@@ -9,7 +9,8 @@ extension Router {
     }
 
     /// Runs the request, puts it into the line, or refuses it.
-    mutating func place(_ request: PendingRequest, among list: CandidateList, _ now: Moment, _ effects: inout [Effect]) {
+    mutating func place(_ request: consuming PendingRequest, among list: CandidateList, _ now: Moment, _ effects: inout [Effect])
+    {
         switch placement(of: request, among: list, at: now) {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
         case .wait(let explanation):
@@ -20,7 +21,6 @@ extension Router {
             note(.waits, on: request, explanation, at: now)
             // From now on: the time that a failed attempt took does not count as waiting.
             let deadline = now + fleet.policy.maxWait
-            var request = request
             request.waitingSince = now
             line.add(request, deadline: deadline)
             wake(at: min(deadline, nextTrial(after: now) ?? deadline), &effects)
@@ -51,29 +51,29 @@ extension Router {
     }
 
     mutating func grant(
-        _ request: PendingRequest, _ choice: Choice, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
+        _ request: consuming PendingRequest, _ choice: Choice, _ explanation: consuming Explanation, _ now: Moment,
+        _ effects: inout [Effect]
     ) {
-        var request = request
-        request.history.attempts += 1
-        note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
-        let (traits, index) = (request.traits, choice.index)
+        let (ticket, traits, index) = (request.ticket, request.traits, explanation.list.backend(of: choice))
+        let instance = explanation.list.instance(of: choice)
         let id = backends[index].id
-        let isTrial = backends[index].circuits.began(request.ticket, traits.model, at: now)
-        backends[index].started(instance: choice.instance, counts: traits.counts)
-        let session = takesPlace(traits, among: explanation.list) ? beginSession(traits, choice, at: now) : nil
+        let isTrial = backends[index].circuits.began(ticket, traits.model, at: now)
+        backends[index].started(instance: instance, counts: traits.counts)
+        let session = takesPlace(traits, among: explanation.list) ? beginSession(traits, choice, at: id, instance, now) : nil
         let waited = request.waitingSince.map { now.milliseconds(since: $0) }
         request.waitingSince = nil
-        running[request.ticket] = RunningRequest(
-            request: request, backend: id, instance: choice.instance, grantedAt: now,
-            isLastResort: choice.reason == .lastResort, session: session, capacity: choice.capacity)
+        request.history.attempts += 1
         if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
         effects.append(
             .grant(
-                request.ticket,
+                ticket,
                 Grant(
-                    backend: id, serverName: backends[index].server.name,
-                    model: choice.instance == traits.model ? nil : choice.instance, attempt: request.history.attempts,
-                    waitedMilliseconds: waited, isTrial: isTrial)))
+                    backend: id, serverName: backends[index].server.name, model: instance == traits.model ? nil : instance,
+                    attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial)))
+        note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
+        running[ticket] = RunningRequest(
+            request: request, backend: id, instance: instance, grantedAt: now, isLastResort: choice.reason == .lastResort,
+            session: session, capacity: choice.capacity)
     }
 
     mutating func refuse(
@@ -105,14 +105,16 @@ extension Router {
 
     // MARK: Sessions
 
-    private mutating func beginSession(_ traits: RequestTraits, _ choice: Choice, at now: Moment) -> SessionTable.Handle? {
-        guard let model = traits.model, let instance = choice.instance else { return nil }
+    private mutating func beginSession(
+        _ traits: RequestTraits, _ choice: Choice, at backend: BackendID, _ instance: String?, _ now: Moment
+    ) -> SessionTable.Handle? {
+        guard let model = traits.model, let instance else { return nil }
         if let known = choice.session {
             sessions.began(known, now: now)
             return known
         }
         return sessions.record(
-            .init(client: traits.client, model: model), at: .init(backend: backends[choice.index].id, instance: instance),
+            .init(client: traits.client, model: model), at: .init(backend: backend, instance: instance),
             capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 

@@ -14,6 +14,14 @@ struct CandidateList: Sendable {
     var isFallback = false
     /// How one of them is chosen.
     var rule = PickingRule.sticky
+
+    /// Index into the router's backends.
+    func backend(of choice: Choice) -> Int { candidates[choice.position].index }
+
+    /// The name to ask for; nil when no model is named.
+    func instance(of choice: Choice) -> String? {
+        choice.instance.map { candidates[choice.position].instances[$0] }
+    }
 }
 
 extension Router {

@@ -40,9 +40,9 @@ extension Router {
         var explanation = Explanation(list: list, choice: choice)
         guard list.candidates.count > 1 else { return explanation }
         let isSticky = choice.reason == .sticky
-        explanation.findings = list.candidates.prefix(Explanation.explainedServers).map { candidate in
+        explanation.findings = list.candidates.prefix(Explanation.explainedServers).enumerated().map { position, candidate in
             let code: Finding.Code =
-                if candidate.index == choice.index {
+                if position == choice.position {
                     .chosen(choice.reason)
                 } else if let reason = ineligibility(of: candidate.index, for: request, at: now) {
                     .ineligible(reason)

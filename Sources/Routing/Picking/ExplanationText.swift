@@ -3,11 +3,11 @@
 extension Explanation {
     var candidates: [DecisionRecord.Candidate] {
         list.candidates.enumerated().map { position, candidate in
-            let isChosen = candidate.index == choice?.index
+            let chosen = position == choice?.position ? choice : nil
             let finding = position < findings.count ? findings[position] : nil
-            let chosen = isChosen ? choice : nil
             return DecisionRecord.Candidate(
-                server: candidate.server, instance: chosen?.instance ?? candidate.instances.first, isChosen: isChosen,
+                server: candidate.server, instance: chosen.flatMap { list.instance(of: $0) } ?? candidate.instances.first,
+                isChosen: chosen != nil,
                 reason: chosen?.reason.text ?? finding?.code.text ?? "not looked at", inFlight: finding?.inFlight,
                 limit: finding?.limit, sessions: finding?.sessions)
         }

@@ -13,10 +13,9 @@ extension Router {
         }
         return best.map { best in
             let candidate = list.candidates[best.position]
-            let instance = candidate.instances.min {
-                backends[candidate.index].inFlight(on: $0) < backends[candidate.index].inFlight(on: $1)
-            }
-            return Choice(index: candidate.index, instance: instance, reason: .fewestInFlight)
+            let inFlight = candidate.instances.map { backends[candidate.index].inFlight(on: $0) }
+            let instance = inFlight.indices.min { inFlight[$0] < inFlight[$1] }
+            return Choice(position: best.position, instance: instance, reason: .fewestInFlight)
         }
     }
 }

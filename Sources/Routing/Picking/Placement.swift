@@ -20,10 +20,12 @@ enum Placement: Sendable {
     case nobody(lastResort: Choice?, Explanation)
 }
 
-/// A backend and the name to ask it for.
+/// One of a list's candidates, and one of its instances. Places in the list, not names: a choice is copied more often than it is read.
 struct Choice: Sendable {
-    var index: Int
-    var instance: String?
+    /// Which candidate.
+    var position: Int
+    /// Which of its instances; nil when no model is named.
+    var instance: Int?
     var reason: Reason
     /// The client's session there, if that is why.
     var session: SessionTable.Handle?
@@ -50,8 +52,8 @@ extension Router {
     ///
     /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
     func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
-        if case .server = request.traits.destination, let only = list.candidates.first, request.history.attempts == 0 {
-            let choice = Choice(index: only.index, instance: nil, reason: .onlyServer)
+        if case .server = request.traits.destination, !list.candidates.isEmpty, request.history.attempts == 0 {
+            let choice = Choice(position: 0, reason: .onlyServer)
             return .run(choice, Explanation(list: list, choice: choice))
         }
         let choice =
@@ -69,7 +71,7 @@ extension Router {
         var lastResort: Choice?
         var findings: [Finding] = []
         findings.reserveCapacity(min(list.candidates.count, Explanation.explainedServers))
-        for candidate in list.candidates {
+        for (position, candidate) in list.candidates.enumerated() {
             let index = candidate.index
             guard let reason = ineligibility(of: index, for: request, at: now) else {
                 preconditionFailure("\(candidate.server) may take the request, but no choice was made")
@@ -84,7 +86,8 @@ extension Router {
                 if lastResort == nil, hasRoom {
                     let capacity = backends[index].sessionsPerInstance(of: candidate.instances.count)
                     lastResort = Choice(
-                        index: index, instance: candidate.instances.first, reason: .lastResort, capacity: capacity)
+                        position: position, instance: candidate.instances.indices.first, reason: .lastResort,
+                        capacity: capacity)
                 }
             case .failedThisRequest: break
             }

@@ -21,10 +21,8 @@ extension Router {
             if let offer, best.map({ offer.isBetter(than: $0) }) ?? true { best = offer }
             if let best, best.isUnbeatable || !takesPlace && best.isFree && !best.isBusy { break }
         }
-        return best.map { best in
-            let candidate = list.candidates[best.position]
-            let instance = best.instance.map { candidate.instances[$0] }
-            return Choice(index: candidate.index, instance: instance, reason: best.reason, capacity: best.capacity)
+        return best.map {
+            Choice(position: $0.position, instance: $0.instance, reason: $0.reason, capacity: $0.capacity)
         }
     }
 
@@ -36,12 +34,12 @@ extension Router {
         else { return nil }
         let place = sessions.place(in: session)
         guard let index = indexOfBackend[place.backend],
-            let candidate = list.candidates.first(where: { $0.index == index }),
-            candidate.instances.contains(place.instance),
+            let position = list.candidates.firstIndex(where: { $0.index == index }),
+            let instance = list.candidates[position].instances.firstIndex(of: place.instance),
             ineligibility(of: index, for: request, at: now) == nil
         else { return nil }
-        let capacity = backends[index].sessionsPerInstance(of: candidate.instances.count)
-        return Choice(index: index, instance: place.instance, reason: .sticky, session: session, capacity: capacity)
+        let capacity = backends[index].sessionsPerInstance(of: list.candidates[position].instances.count)
+        return Choice(position: position, instance: instance, reason: .sticky, session: session, capacity: capacity)
     }
 
     /// The best instance of an eligible candidate; nil when it cannot be better than `best`.
