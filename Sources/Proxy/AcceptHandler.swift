@@ -8,8 +8,6 @@ final class AcceptHandler: ChannelDuplexHandler {
 
     /// What the listener needs of its surroundings.
     struct Surroundings {
-        /// Gives a client of this handler's own loop its `ClientHandler`.
-        var serve: (any Channel) throws -> Void
         /// Closes a client that has nothing to do, and tells, on this handler's loop, whether there was one.
         var makeRoom: (_ completion: @escaping (Bool) -> Void) -> Void
         /// Told that accepting pauses, and why.
@@ -30,9 +28,6 @@ final class AcceptHandler: ChannelDuplexHandler {
     private var isPaused = false
     /// The channel does not read by itself: since `isPaused` was set, and until something is accepted again.
     private var isReadingOff = false
-    /// SwiftNIO's handler of the same task, which stands behind this one. It is passed by for clients of the same loop: its five
-    /// futures for each of them are a tenth of what a new connection costs. The others still hop through it.
-    private var bootstrapHandler: ChannelHandlerContext?
 
     init(limit: ConnectionLimit, _ surroundings: Surroundings) {
         self.limit = limit
@@ -45,17 +40,10 @@ final class AcceptHandler: ChannelDuplexHandler {
         limit.onRoom { loop.execute { bound.value.handler.read(context: bound.value.context) } }
     }
 
-    func channelActive(context: ChannelHandlerContext) {
-        bootstrapHandler = try? context.pipeline.syncOperations.context(name: "AcceptHandler")
-        context.fireChannelActive()
-    }
-
     func channelInactive(context: ChannelHandlerContext) {
         nextLook?.cancel()
         context.fireChannelInactive()
     }
-
-    func handlerRemoved(context: ChannelHandlerContext) { bootstrapHandler = nil }
 
     func read(context: ChannelHandlerContext) {
         guard !isPaused else { return }
@@ -67,15 +55,7 @@ final class AcceptHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         limit.opened()
-        let client = unwrapInboundIn(data)
-        guard let bootstrapHandler, client.eventLoop === context.eventLoop else { return context.fireChannelRead(data) }
-        do {
-            try surroundings.serve(client)
-            bootstrapHandler.fireChannelRead(data)
-        } catch {
-            limit.closed()
-            client.close(promise: nil)
-        }
+        context.fireChannelRead(data)
     }
 
     // MARK: No room

@@ -64,12 +64,6 @@ package final class ProxyServer: Sendable {
         }
         let known = contexts
         let limit = ConnectionLimit(maxConnections)
-        let serve: @Sendable (any Channel) throws -> Void = { channel in
-            guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
-                throw ChannelError.operationUnsupported
-            }
-            try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
-        }
         let eviction = IdleEviction(loops, contexts)
         var bootstrap = ServerBootstrap(group: environment.group)
         for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
@@ -79,17 +73,18 @@ package final class ProxyServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let loop = channel.eventLoop
                     let surroundings = AcceptHandler.Surroundings(
-                        serve: serve, makeRoom: { eviction.closeLongestIdle(tellOn: loop, completion: $0) },
+                        makeRoom: { eviction.closeLongestIdle(tellOn: loop, completion: $0) },
                         paused: { environment.acceptingPaused?($0) })
                     try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, surroundings))
                 }
             }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    do { try serve(channel) } catch {
+                    guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
                         limit.closed()
-                        throw error
+                        throw ChannelError.operationUnsupported
                     }
+                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
                 }
             }
             .bind(host: host, port: port).get()

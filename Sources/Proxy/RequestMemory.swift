@@ -4,7 +4,6 @@ import Routing
 struct RequestMemory {
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
-    var lines = RequestLines()
     var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
     private var matcher = ModelMatcher(Router().patterns)
 

@@ -13,6 +13,25 @@ struct ConnectionStateTests {
         #expect(connection.mayReadHead)
     }
 
+    @Test("that yields takes its next request when the loop's next turn has come")
+    func yields() {
+        var connection = ClientConnectionState()
+        connection.turnCame()
+        #expect(connection.state == .expectingHead)
+        connection.requestBegan(isLast: false)
+        connection.turnCame()
+        #expect(!connection.mayReadHead, "it is at a request")
+        expect(connection.answerEnded(yields: true), is: .nextRequestLater)
+        #expect(connection.takesInput && !connection.mayReadHead && !connection.closesAfterAnswer)
+        connection.turnCame()
+        #expect(connection.mayReadHead)
+        connection.requestBegan(isLast: true)
+        expect(connection.answerEnded(yields: true), is: .close, "its last answer is its last")
+        connection.ended()
+        connection.turnCame()
+        #expect(connection.state == .closed)
+    }
+
     @Test("ends with its last answer, whoever decided that")
     func closes() {
         for isLast in [true, false] {

@@ -2,7 +2,7 @@ import Proxy
 import Testing
 import Wire
 
-/// Every path of CONTRACT sections 3 and 4.
+/// Every path that is not simply passed on.
 @Suite("Routes")
 struct RoutesTests {
     static let chatPaths = ["/v1/chat/completions", "/chat/completions"]

@@ -109,7 +109,7 @@ struct StateMachinePropertyTests {
         for step in 0..<2_000 {
             let before = connection
             let place = "seed \(seed), step \(step), from \(before)"
-            switch random.below(9) {
+            switch random.below(10) {
             case 0 where connection.mayReadHead:
                 mustClose = random.below(4) == 0
                 connection.requestBegan(isLast: mustClose)
@@ -119,14 +119,19 @@ struct StateMachinePropertyTests {
                 if case .inRequest = before.state { mustClose = true }
             case 2:
                 guard case .inRequest = before.state else { continue }
-                let continuation = connection.answerEnded()
-                #expect(continuation == (mustClose ? .close : .nextRequest), "\(place)")
+                let yields = random.below(2) == 0
+                let continuation = connection.answerEnded(yields: yields)
+                #expect(continuation == (mustClose ? .close : yields ? .nextRequestLater : .nextRequest), "\(place)")
+                if yields { #expect(!connection.mayReadHead, "\(place)") }
                 if continuation == .close { expect(connection.closingBegan(), is: true, "\(place)") }
             case 3 where random.below(20) == 0: connection.tunnelBegan()
             case 4 where random.below(20) == 0:
                 if connection.closingBegan() { #expect(before.takesInput, "\(place)") }
                 #expect(!connection.takesInput, "\(place)")
             case 5 where random.below(50) == 0: connection.ended()
+            case 8:
+                connection.turnCame()
+                if before.state != .yielding { #expect(connection == before, "\(place)") }
             case 6, 7:
                 let reason = [ReadingGate.Reasons.sentAhead, .serverSlow, .answersUnread][random.below(3)]
                 switch random.below(2) == 0 ? connection.gate.close(reason) : connection.gate.open(reason) {

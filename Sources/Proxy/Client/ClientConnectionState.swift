@@ -3,6 +3,8 @@ package struct ClientConnectionState: Equatable, Sendable {
     package enum State: Equatable, Sendable {
         /// Between requests. Entered at the connection's start, and after an answer that keeps it.
         case expectingHead
+        /// Between requests. What was sent ahead is looked at in the loop's next turn.
+        case yielding
         /// A request is being received or answered. `thenCloses`: the connection ends with its answer.
         case inRequest(thenCloses: Bool)
         /// The server has switched protocols: bytes pass both ways, whatever they mean.
@@ -16,6 +18,8 @@ package struct ClientConnectionState: Equatable, Sendable {
     /// What to do once an answer has been written.
     package enum Continuation: Equatable, Sendable {
         case nextRequest
+        /// The same in the loop's next turn, after `turnCame`.
+        case nextRequestLater
         case close
         /// The connection has ended already.
         case nothing
@@ -33,7 +37,7 @@ package struct ClientConnectionState: Equatable, Sendable {
     /// Whether what the client sends is still looked at.
     package var takesInput: Bool {
         switch state {
-        case .expectingHead, .inRequest, .tunnelling: true
+        case .expectingHead, .yielding, .inRequest, .tunnelling: true
         case .lingering, .closed: false
         }
     }
@@ -42,7 +46,7 @@ package struct ClientConnectionState: Equatable, Sendable {
     package var closesAfterAnswer: Bool {
         switch state {
         case .inRequest(let thenCloses): thenCloses
-        case .expectingHead: false
+        case .expectingHead, .yielding: false
         case .tunnelling, .lingering, .closed: true
         }
     }
@@ -64,15 +68,20 @@ package struct ClientConnectionState: Equatable, Sendable {
         state = .tunnelling
     }
 
-    /// The answer has been written, or the tunnel has ended.
-    package mutating func answerEnded() -> Continuation {
+    /// The answer has been written, or the tunnel has ended. `yields`: other connections get a turn before the next request.
+    package mutating func answerEnded(yields: Bool = false) -> Continuation {
         switch state {
         case .inRequest(thenCloses: false):
-            state = .expectingHead
-            return .nextRequest
-        case .expectingHead, .inRequest(thenCloses: true), .tunnelling: return .close
+            state = yields ? .yielding : .expectingHead
+            return yields ? .nextRequestLater : .nextRequest
+        case .expectingHead, .yielding, .inRequest(thenCloses: true), .tunnelling: return .close
         case .lingering, .closed: return .nothing
         }
+    }
+
+    /// The loop's next turn has come.
+    package mutating func turnCame() {
+        if state == .yielding { state = .expectingHead }
     }
 
     /// Our side is being closed. False when it has been before.

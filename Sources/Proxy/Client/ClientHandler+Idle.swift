@@ -3,7 +3,7 @@ import NIOCore
 /// A connection between two requests, or before its first one: it may be closed for a client that waits to be accepted.
 extension ClientHandler {
     func becameIdle() {
-        // One that has left is nobody's any more (its stream may have gone on without it).
+        // A connection whose client has left is not idle, although its stream may go on.
         if idlePlace == nil, context != nil { idlePlace = loop.clients.idle.becameIdle(self, at: loop.now) }
     }
 

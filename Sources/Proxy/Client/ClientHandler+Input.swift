@@ -7,7 +7,7 @@ extension ClientHandler {
         switch connection.state {
         case .tunnelling: runner.tunnelReceived(bytes)
         case .lingering, .closed: break
-        case .expectingHead, .inRequest:
+        case .expectingHead, .yielding, .inRequest:
             if input.readableBytes == 0 { input = bytes } else { input.writeImmutableBuffer(bytes) }
             proceed()
         }
@@ -28,6 +28,12 @@ extension ClientHandler {
         if connection.state == .expectingHead { becameIdle() } else { becameBusy() }
     }
 
+    /// Goes on after a turn of the loop. A task that is due at once would still run in this one: SwiftNIO looks at its sockets only
+    /// when no task is left.
+    func nextTurn() {
+        loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { [self] in loop.handle(.client(self, .turnCame)) }
+    }
+
     // MARK: Heads
 
     private func readHead() {
@@ -38,7 +44,8 @@ extension ClientHandler {
         // Empty lines before a request are ignored (RFC 9112 section 2.2).
         while headEnd.isAtStart, input.withSpan({ $0.startsWithEmptyLine }) { input.moveReaderIndex(forwardBy: 2) }
         guard input.readableBytes > 0 else { return }
-        if headEnd.isAtStart { deadline.set(.head, within: loop.settings.timeouts.head, from: loop.now) }
+        // From its first byte on, whatever it consists of: one that comes as empty lines for ever is late, too.
+        if deadline.awaited != .head { deadline.set(.head, within: loop.settings.timeouts.head, from: loop.now) }
         let limit = loop.settings.limits.header
         switch input.withSpan({ headEnd.scan($0, limit: limit) }) {
         case .needMore: break
@@ -56,9 +63,10 @@ extension ClientHandler {
         let reader = BodyReader(request: runner.head)
         connection.requestBegan(isLast: !runner.head.isPersistent)
         if loop.isDraining { connection.closeAfterAnswer() }
-        lookUpLine(bytes)
+        readLine(bytes)
         if !reader.isFinished { bodyReader = reader }
-        let asksFirst = runner.head.expectsContinue && input.readableBytes == 0
+        // HTTP/1.0 knows no interim answers (RFC 9110 section 10.1.1).
+        let asksFirst = runner.head.expectsContinue && runner.head.minorVersion == 1 && input.readableBytes == 0
         runner.begin(line, bytes, from: peer, hasBody: !reader.isFinished, received: input.readableBytes)
         guard bodyReader != nil else { return }
         if asksFirst {
@@ -75,12 +83,16 @@ extension ClientHandler {
         runner.refuseHead(reply, from: peer)
     }
 
-    /// What method and target mean; most connections ask for the same again and again, and most new ones for what others did.
-    private func lookUpLine(_ bytes: ByteBuffer) {
-        guard let text = bytes.getSlice(at: bytes.readerIndex, length: runner.head.target.upperBound), text != line.bytes else {
-            return
+    /// Finds out what method and target mean, unless they are those of the request before.
+    private func readLine(_ bytes: ByteBuffer) {
+        let (method, target) = (runner.head.method, runner.head.target)
+        guard let text = bytes.getSlice(at: bytes.readerIndex, length: target.upperBound), text != line.bytes else { return }
+        func string(_ range: Range<Int>) -> String {
+            text.getString(at: text.readerIndex + range.lowerBound, length: range.count) ?? ""
         }
-        line = loop.memory.lines.look(up: text, methodLength: runner.head.method.count)
+        // A copy: the received buffer is not kept alive for it.
+        line = RequestLine(
+            bytes: ByteBuffer(bytes: text.readableBytesView), method: string(method), target: string(target))
     }
 
     // MARK: Bodies

@@ -26,7 +26,7 @@ extension ClientHandler: ClientStream {
         var writer = ByteWriter()
         writer.write("HTTP/1.1")
         writer.write(source, 8..<head.fieldsStart)
-        writer.copyFields(of: head, from: source, except: FieldSet(.contentLength))
+        writer.copyFields(of: head, from: source, except: AnswerFields.replaced.union(FieldSet(.contentLength)))
         writer.endHead()
         writer.withSpan { write($0) }
         flush()
@@ -34,7 +34,8 @@ extension ClientHandler: ClientStream {
 
     func sendHead(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, body: BodyReader, _ fields: AnswerFields) {
         framing = AnswerFraming(body, isHTTP10: isHTTP10)
-        if framing.endsConnection { connection.closeAfterAnswer() }
+        // An answer that comes before its request is whole: if the rest is not taken, no next request can be found behind it.
+        if framing.endsConnection || bodyReader != nil { connection.closeAfterAnswer() }
         writeHead(head, bytes, fields, into: &loop.buffers.head)
         // Held until the first piece of the body is written: one system call for both.
         loop.buffers.head.withSpan { write($0) }
@@ -134,14 +135,20 @@ extension ClientHandler: ClientStream {
         framing = .none
         let isLast = !runner.head.isPersistent
         if loop.isDraining { connection.closeAfterAnswer() }
-        switch connection.answerEnded() {
+        // Our own pages cost us time: whoever asks for many of them at once does not keep others waiting.
+        switch connection.answerEnded(yields: line.kind == .own && input.readableBytes > 0) {
         case .nextRequest:
-            deadline.set(.request, within: loop.settings.timeouts.idle, from: loop.now)
+            expectRequest()
             if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) } else { becameIdle() }
+        case .nextRequestLater:
+            expectRequest()
+            nextTurn()
         case .close: closeBehindAnswer(isLast: isLast)
         case .nothing: break
         }
     }
+
+    private func expectRequest() { deadline.set(.request, within: loop.settings.timeouts.idle, from: loop.now) }
 
     func breakOff(_ event: [UInt8]?) {
         if let event, framing == .chunked || framing == .untilClose { send(event) }

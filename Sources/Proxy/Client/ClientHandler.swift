@@ -23,8 +23,8 @@ final class ClientHandler: ChannelInboundHandler {
     var headEnd = HeadEndScanner()
     /// Where the body at hand ends; nil while none is wanted.
     var bodyReader: BodyReader?
-    /// What the last request asked for; most connections ask for the same again and again.
-    var line: RequestLine
+    /// What the last request asked for.
+    var line = RequestLine.none
     /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
     var held = ByteBuffer()
     var framing = AnswerFraming.none
@@ -48,6 +48,8 @@ final class ClientHandler: ChannelInboundHandler {
         case received(ByteBuffer)
         /// What was sent ahead can be looked at now.
         case proceed
+        /// The same, and others have had their turn.
+        case turnCame
         case writabilityChanged(Bool)
         case inactive
         case outputClosed
@@ -59,7 +61,6 @@ final class ClientHandler: ChannelInboundHandler {
     init(loop: LoopContext, limit: ConnectionLimit) {
         self.loop = loop
         self.limit = limit
-        line = loop.memory.lines.last
         runner = ExchangeRunner(loop: loop)
     }
 
@@ -112,6 +113,9 @@ final class ClientHandler: ChannelInboundHandler {
         switch consume event {
         case .received(let bytes): received(bytes)
         case .proceed: proceed()
+        case .turnCame:
+            connection.turnCame()
+            proceed()
         case .writabilityChanged(let isWritable): writabilityChanged(isWritable)
         case .inactive: clientLeft()
         case .outputClosed: deadline.set(.clientsEnd, within: .seconds(2), from: loop.now)
@@ -133,7 +137,7 @@ final class ClientHandler: ChannelInboundHandler {
         connection.ended()
         input = ByteBuffer()
         bodyReader = nil
-        // First: what goes on without it is not held up by a client that did not read.
+        // Detach first: a stream that goes on is not paused because its client had stopped reading.
         runner.stream = loop.clients.gone
         runner.clientLeft()
     }

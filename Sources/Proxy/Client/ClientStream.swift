@@ -8,7 +8,7 @@ import Wire
 protocol ClientStream: AnyObject {
     /// Whether the client takes what it is sent. When that changes, the exchange is told.
     var isWritable: Bool { get }
-    /// Whether an answer of unknown length can be sent whose proper end differs from a broken one.
+    /// Whether the client can tell a complete answer of unknown length from a broken one.
     var takesOpenAnswers: Bool { get }
     /// Completes when the client has gone.
     var closed: EventLoopFuture<Void> { get }
@@ -45,11 +45,11 @@ struct AnswerFields {
     var requestID: String
     /// `X-Balancer-Server` as a line, written once for each server.
     var serverLine: [UInt8]
-    /// Told when it is not the model that was asked for.
+    /// Sent only when it is not the model that was asked for.
     var instance: String?
-    /// Told when there was more than one.
+    /// Sent only when there was more than one.
     var attempts: Int
-    /// Told when it waited.
+    /// Sent only when the request waited.
     var queuedMilliseconds: Double
     var isEventStream: Bool
 

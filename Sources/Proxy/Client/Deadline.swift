@@ -1,7 +1,7 @@
 package import Routing
 
-/// When something is given up that has not happened by then, and what that was. Looked at a few times a second.
-package struct Deadline<Meaning: Sendable>: Sendable {
+/// A time limit, and what it is for. Looked at a few times a second.
+package struct Deadline<Meaning: Sendable & Equatable>: Sendable, Equatable {
     private var moment: Moment?
     private var meaning: Meaning?
 
@@ -14,6 +14,9 @@ package struct Deadline<Meaning: Sendable>: Sendable {
     }
 
     package mutating func clear() { moment = nil }
+
+    /// What is awaited, if it has a limit.
+    package var awaited: Meaning? { moment == nil ? nil : meaning }
 
     package func isOver(at now: Moment) -> Bool { moment.map { $0 <= now } ?? false }
 

@@ -1,7 +1,8 @@
 import NIOCore
 import Wire
 
-/// Method and target of a request as they were received, and what they mean. Made once for many requests.
+/// Method and target of a request as they were received, and what they mean. A connection keeps its last one,
+/// as most clients ask for the same again and again.
 final class RequestLine: Sendable {
     /// The request's first line up to the target's end.
     let bytes: ByteBuffer
@@ -18,41 +19,9 @@ final class RequestLine: Sendable {
         self.target = target
         kind = Routes.kind(method: method, target: target)
         dialect = Routes.dialect(target: target)
-        path = String(Routes.path(of: target))
+        path = Routes.path(of: target)
     }
 
     /// Before the first request.
     static let none = RequestLine(bytes: ByteBuffer(), method: "", target: "")
-}
-
-/// The lines that a loop's clients send again and again.
-struct RequestLines {
-    private static let limit = 256
-    private static let longest = 128
-
-    /// What the last new one asked for.
-    private(set) var last = RequestLine.none
-    private var posts: [String: RequestLine] = [:]
-
-    /// - Parameters:
-    ///   - bytes: the first line up to the target's end.
-    ///   - methodLength: bytes of it that are the method.
-    mutating func look(up bytes: ByteBuffer, methodLength: Int) -> RequestLine {
-        if bytes == last.bytes { return last }
-        let start = bytes.readerIndex
-        let method = bytes.getString(at: start, length: methodLength) ?? ""
-        let target = bytes.getString(at: start + methodLength + 1, length: bytes.readableBytes - methodLength - 1) ?? ""
-        if method == "POST", let known = posts[target] {
-            last = known
-            return known
-        }
-        // A copy: the received buffer is not kept alive for it.
-        let line = RequestLine(bytes: ByteBuffer(bytes: bytes.readableBytesView), method: method, target: target)
-        if method == "POST", target.utf8.count <= Self.longest {
-            if posts.count >= Self.limit { posts.removeAll() }
-            posts[target] = line
-        }
-        last = line
-        return line
-    }
 }

@@ -1,6 +1,6 @@
 package import Wire
 
-/// What a request's method and path ask for (CONTRACT sections 3 and 4).
+/// What a request's method and path ask for.
 package enum RouteKind: Equatable, Sendable {
     /// Answered here.
     case own
@@ -32,19 +32,24 @@ package enum Routes {
 
     /// The API family of a path, for the shape of errors.
     package static func dialect(target: String) -> APIDialect {
-        let path = path(of: target)
-        if path.hasPrefix("/v1/messages") || path.hasPrefix("/messages") { return .anthropic }
-        return path.hasPrefix("/api/") ? .ollama : .openAI
+        if target.hasPrefix("/v1/messages") || target.hasPrefix("/messages") { return .anthropic }
+        return target.hasPrefix("/api/") ? .ollama : .openAI
     }
 
     /// The target without its query and without slashes at its end.
-    package static func path(of target: String) -> Substring {
-        var path = target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
-        while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path = path.dropLast() }
-        return path
+    package static func path(of target: String) -> String {
+        var path = target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target.utf8[..<$0] } ?? target.utf8[...]
+        while path.count > 1, path.last == UInt8(ascii: "/") { path = path.dropLast() }
+        return String(Substring(path))
     }
 
-    private static func isOwn(method: String, path: Substring) -> Bool {
+    /// Whether a segment of the path is `..`, plain or percent-encoded: whoever resolves it leaves the folder in front of it.
+    package static func hasDotSegments(_ path: String) -> Bool {
+        guard path.utf8.contains(UInt8(ascii: ".")) || path.utf8.contains(UInt8(ascii: "%")) else { return false }
+        return path.split(separator: "/").contains { percentDecoded($0) == ".." }
+    }
+
+    private static func isOwn(method: String, path: String) -> Bool {
         if path == "/admin" || path.hasPrefix("/admin/") { return true }
         switch path {
         case "/llmhealth", "/llmhealth-snapshot", "/llmhealth-monitor", "/access-log-stats", "/health", "/metrics",
@@ -72,8 +77,8 @@ package enum Routes {
         return .upstream(name: percentDecoded(name), restStart: "/upstream/".utf8.count + name.utf8.count)
     }
 
-    private static func modelPath(_ path: Substring) -> RouteKind {
-        let short = path.hasPrefix("/v1/") ? path.dropFirst(3) : path
+    private static func modelPath(_ path: String) -> RouteKind {
+        let short = path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
         switch short {
         case "/chat/completions": return .model(counts: true, isChat: true)
         case "/completions", "/responses", "/embeddings", "/rerank", "/messages":

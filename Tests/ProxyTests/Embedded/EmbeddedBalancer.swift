@@ -89,8 +89,11 @@ final class EmbeddedBalancer {
         return fleet.runningCount + fleet.waitingCount
     }
 
-    /// Runs what has been put off.
-    func run() { loop.run() }
+    /// Runs what has been put off, also to later turns of the loop.
+    func run() { loop.advanceTime(by: .seconds(10)) }
+
+    /// The loop's next turn.
+    func nextTurn() { loop.advanceTime(by: .milliseconds(1)) }
 
     /// Closes everything.
     func shutDown() {

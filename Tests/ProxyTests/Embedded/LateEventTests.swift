@@ -90,6 +90,7 @@ struct LateEventTests {
             let promise = try #require(balancer.notes.takePromises().first)
             let number = handler.runner.requestNumber
             promise.succeed(LocalResponse(body: Array("metrics".utf8)))
+            balancer.run()
             #expect(answers(in: client.takeSent()).whole.map(\.text) == ["metrics", "own /llmhealth\n"])
             client.receive(get("/metrics"))
             for late: Result<LocalResponse, any Error> in [.success(LocalResponse()), .failure(ServerError())] {

@@ -25,6 +25,7 @@ struct PipeliningTests {
             client.receive(healthRequests(1000))
             #expect(client.sent.isEmpty && !client.isReading)
             client.isWritable = true
+            balancer.run()
             #expect(client.isReading)
             expectHealthAnswers(client.sent, 0..<1000)
         }
@@ -42,6 +43,7 @@ struct PipeliningTests {
             }
             client.receive(healthRequests(100))
             for round in 1...10 {
+                balancer.run()
                 #expect(!client.isWritable && writes == round * 10)
                 #expect(client.isReading == (round == 10), "nothing is left that reading would have to wait for")
                 client.isWritable = true
@@ -65,8 +67,26 @@ struct PipeliningTests {
                 client.isWritable = true
             }
             client.receive(healthRequests(50))
+            balancer.run()
             #expect(client.isReading)
             expectHealthAnswers(client.sent, 0..<50)
+        }
+    }
+
+    @Test("one of our own pages a turn: other clients get theirs in between")
+    func turns() throws {
+        try withEmbeddedBalancer { balancer in
+            let (greedy, modest) = (try balancer.client(), try balancer.client())
+            greedy.receive(healthRequests(500))
+            for number in 1...100 {
+                #expect(answers(in: greedy.sent).whole.count == number)
+                // What comes meanwhile does not bring its next turn any nearer.
+                greedy.receive(healthRequests(1))
+                modest.receive(get("/health"))
+                #expect(answers(in: modest.takeSent()).whole.count == 1)
+                #expect(answers(in: greedy.sent).whole.count == number)
+                balancer.nextTurn()
+            }
         }
     }
 
@@ -103,6 +123,7 @@ struct PipeliningTests {
             server.receive("HTTP/1.1 204 No Content\r\n\r\n")
             #expect(client.isReading)
             client.receive(Array(ahead[4097...]))
+            balancer.run()
             let first = try #require(answers(in: client.sent).whole.first)
             #expect(first.status == 204)
             let start = try #require(client.sent.firstRange(of: "\r\n\r\n")?.upperBound)

@@ -68,6 +68,7 @@ extension RandomProxyLife {
         let handler = try balancer.handler(of: client.socket)
         let place = "\(handler.connection), \(handler.runner.exchange), read: \(client.socket.isReading)"
         switch handler.connection.state {
+        case .yielding: fail("a client's turn does not come: \(place)")
         case .expectingHead:
             if !client.unsent.isEmpty { fail("a client is not read from between requests: \(place)") }
         case .inRequest:

@@ -16,42 +16,23 @@ import Testing
 
 @Suite("Accepting clients")
 struct AcceptHandlerTests {
-    /// Which way the clients went.
-    private struct Ways: Equatable {
-        var passedBy = 0
-        var throughTheBootstrap = 0
-    }
-    private struct NotServed: Error {}
-
     private let limit = ConnectionLimit(1)
-    private let ways = NIOLockedValueBox(Ways())
 
     /// Listens on one loop, with clients on that or another one, and gives `body` the listener.
     private func whileListening(
-        clientsElsewhere: Bool = false, serves: Bool = true, _ body: (any Channel) async throws -> Void
+        clientsElsewhere: Bool = false, _ body: (any Channel) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let others = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let serve: @Sendable (any Channel) throws -> Void = { client in
-            guard serves else { throw NotServed() }
-            try client.pipeline.syncOperations.addHandler(Greeter())
-        }
         let listener = try await ServerBootstrap(group: group, childGroup: clientsElsewhere ? others : group)
-            .serverChannelInitializer { [limit, ways] channel in
+            .serverChannelInitializer { [limit] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = AcceptHandler(
-                        limit: limit,
-                        .init(
-                            serve: { client in
-                                ways.withLockedValue { $0.passedBy += 1 }
-                                try serve(client)
-                            }, makeRoom: { $0(false) }, paused: { _ in }))
+                    let handler = AcceptHandler(limit: limit, .init(makeRoom: { $0(false) }, paused: { _ in }))
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
-            .childChannelInitializer { [ways] channel in
-                ways.withLockedValue { $0.throughTheBootstrap += 1 }
-                return channel.eventLoop.makeCompletedFuture { try serve(channel) }
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Greeter()) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         try await body(listener)
@@ -68,25 +49,10 @@ struct AcceptHandlerTests {
         await client.close()
     }
 
-    @Test("passes SwiftNIO's own handler by for a client of the listener's loop")
-    func ownLoop() async throws {
-        try await whileListening { try await expectGreeting($0) }
-        #expect(ways.withLockedValue { $0 } == Ways(passedBy: 1))
-    }
-
-    @Test("lets that handler bring a client to another loop")
-    func otherLoop() async throws {
-        try await whileListening(clientsElsewhere: true) { try await expectGreeting($0) }
-        #expect(ways.withLockedValue { $0 } == Ways(throughTheBootstrap: 1))
-    }
-
-    @Test("closes a client that cannot be served, and gives its place to the next one")
-    func notServed() async throws {
-        try await whileListening(serves: false) { listener in
-            for _ in 0..<2 { try await RawClient.connect(port: try port(listener)).ended() }
-        }
-        #expect(ways.withLockedValue { $0 } == Ways(passedBy: 2))
-        #expect(limit.hasRoom())
+    @Test("a client is served on the listener's loop and on another one", arguments: [false, true])
+    func served(elsewhere: Bool) async throws {
+        try await whileListening(clientsElsewhere: elsewhere) { try await expectGreeting($0) }
+        #expect(!limit.hasRoom(), "it has taken the only place")
     }
 }
 
@@ -110,7 +76,6 @@ extension AcceptHandlerTests {
         let handler = AcceptHandler(
             limit: limit,
             .init(
-                serve: { _ in },
                 makeRoom: { completion in
                     askedForRoom += 1
                     completion(false)
@@ -155,7 +120,7 @@ extension AcceptHandlerTests {
         let reads = Reads()
         var askedForRoom = 0
         let handler = AcceptHandler(
-            limit: limit, .init(serve: { _ in }, makeRoom: { _ in askedForRoom += 1 }, paused: { _ in }))
+            limit: limit, .init(makeRoom: { _ in askedForRoom += 1 }, paused: { _ in }))
         try channel.pipeline.syncOperations.addHandlers(reads, handler)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         let before = reads.count
@@ -179,13 +144,15 @@ extension AcceptHandlerTests {
                     let handler = AcceptHandler(
                         limit: limit,
                         .init(
-                            serve: { try $0.pipeline.syncOperations.addHandler(Greeter()) },
                             makeRoom: { completion in
                                 asked.withLockedValue { $0 += 1 }
                                 completion(false)
                             }, paused: { _ in }))
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
+            }
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Greeter()) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(listener.localAddress?.port)
