@@ -26,7 +26,7 @@ package struct ClientIdentity: Sendable, Equatable {
     private static let sessionFields = SessionField.allCases
 
     /// Longer names are cut: they come from clients and are kept in memory.
-    static let longestName = 256
+    package static let longestName = 256
 
     package let name: String
     let source: Source
@@ -40,26 +40,21 @@ package struct ClientIdentity: Sendable, Equatable {
         address: String
     ) {
         if let username, !username.isEmpty {
-            (name, source) = (Self.cut(username), .username)
+            (name, source) = (username.cut(toBytes: Self.longestName), .username)
             return
         }
         for field in Self.sessionFields {
             if let value = sessionField(field), !value.isEmpty {
-                (name, source) = (Self.cut(value), .session(field))
+                (name, source) = (value.cut(toBytes: Self.longestName), .session(field))
                 return
             }
         }
         if let promptCacheKey, !promptCacheKey.isEmpty {
-            (name, source) = (Self.cut(promptCacheKey), .promptCacheKey)
+            (name, source) = (promptCacheKey.cut(toBytes: Self.longestName), .promptCacheKey)
         } else if let keyName, !keyName.isEmpty {
-            (name, source) = (Self.cut(keyName), .key)
+            (name, source) = (keyName.cut(toBytes: Self.longestName), .key)
         } else {
             (name, source) = (address, .address)
         }
-    }
-
-    private static func cut(_ text: String) -> String {
-        // Most names are short, and are not copied.
-        text.utf8.count <= longestName ? text : String(text.prefix(longestName))
     }
 }

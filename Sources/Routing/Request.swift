@@ -29,7 +29,7 @@ package final class RequestTraits: Sendable, Codable {
     }
 
     package let destination: Destination
-    /// Who asks (CONTRACT section 8): for affinity and for fairness in the waiting line.
+    /// Who asks: for affinity and for fairness in the waiting line.
     package let client: String
     /// The client's address, for display.
     package let address: String

@@ -54,13 +54,18 @@ struct ClientIdentityTests {
         #expect(asked == 2)
     }
 
-    @Test("cuts names that are too long")
-    func long() {
-        let long = String(repeating: "長", count: 1000)
-        #expect(identity(username: long).name.count == 256)
-        #expect(identity(fields: ["session_id": long]).name.count == 256)
-        #expect(identity(promptCacheKey: long).name.count == 256)
-        #expect(identity(keyName: long).name.count == 256)
-        #expect(identity(username: String(long.prefix(256))).name.count == 256)
+    @Test(
+        "cuts names that have too many bytes, at a scalar",
+        arguments: [
+            (String(repeating: "長", count: 1000), String(repeating: "長", count: 85)),
+            // One character, however long.
+            ("a" + String(repeating: "\u{301}", count: 28_000), "a" + String(repeating: "\u{301}", count: 127)),
+        ])
+    func long(text: String, cut: String) {
+        let names = [
+            identity(username: text), identity(fields: ["session_id": text]), identity(promptCacheKey: text),
+            identity(keyName: text), identity(username: cut),
+        ]
+        for identity in names { #expect(identity.name.unicodeScalars.elementsEqual(cut.unicodeScalars)) }
     }
 }

@@ -1,3 +1,4 @@
+import Routing
 import Wire
 
 /// Who asked for which model in the last hour: what `/access-log-stats` answers.
@@ -125,7 +126,7 @@ private struct NameCounts: Equatable, Sendable {
 
     mutating func add(_ name: String, nameLimit: Int) {
         if last < entries.count, entries[last].name == name { return entries[last].count += 1 }
-        let name = String(decoding: name.utf8.prefix(RequestStatistics.longestName), as: UTF8.self)
+        let name = name.cut(toBytes: RequestStatistics.longestName)
         if let index = indices[name] {
             entries[index].count += 1
             last = index

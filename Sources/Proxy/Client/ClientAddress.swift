@@ -1,3 +1,5 @@
+import Routing
+
 /// Whose word about the client's address is taken (`trusted-proxies`).
 package enum ForwardingTrust: Equatable, Sendable {
     /// The original's rule, when nothing is configured: the first entry of `X-Forwarded-For`, whoever sent it.
@@ -25,7 +27,7 @@ package enum ForwardingTrust: Equatable, Sendable {
         switch self {
         case .everyone:
             let first = forwardedFor[0].prefix { $0 != "," }.filter { $0 != " " && $0 != "\t" }
-            return first.isEmpty ? peer : String(first.prefix(Self.longestAddress))
+            return first.isEmpty ? peer : first.cut(toBytes: Self.longestAddress)
         case .proxies: return lastUnknown(forwardedFor) ?? peer
         }
     }
@@ -38,7 +40,7 @@ package enum ForwardingTrust: Equatable, Sendable {
             for entry in value.split(separator: ",").reversed() {
                 let address = Self.withoutPort(entry.filter { $0 != " " && $0 != "\t" })
                 guard !address.isEmpty else { continue }
-                leftmost = String(address.prefix(Self.longestAddress))
+                leftmost = address.cut(toBytes: Self.longestAddress)
                 seen += 1
                 if seen == Self.searchedEntries || !believes(address) { return leftmost }
             }

@@ -4,6 +4,9 @@ import Wire
 
 /// The question to the router, and its word.
 extension ExchangeRunner {
+    /// Bytes of a request's path that are shown. The decision log keeps it after the request has ended.
+    private static let longestPath = 512
+
     /// Asks the router for a server. `early`: before the body has come whole.
     func submit(_ destination: RequestTraits.Destination, counts: Bool, early: Bool = false) {
         let address = clientAddress()
@@ -16,8 +19,8 @@ extension ExchangeRunner {
         if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
             destination: destination, client: identity.name, address: address, username: username, counts: counts,
-            requestID: record.requestID, path: request.line.path,
-            conversation: value(of: .conversationID).map { String($0.prefix(256)) }, match: match)
+            requestID: record.requestID, path: request.line.path.cut(toBytes: Self.longestPath),
+            conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) }, match: match)
         record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)
@@ -57,9 +60,9 @@ extension ExchangeRunner {
         attempt.held = nil
         record.grant = grant
         if grant.attempt > 1 { loop.counters.retries += 1 }
-        // It did wait, even where the loops' clocks saw no time pass.
+        // At least 0.001: a request that waited always shows it, even where the clock was not read in between.
         if let waited = grant.waitedMilliseconds { record.queuedMilliseconds = max(0.001, waited) }
-        // A kept connection that proves dead could not be made up for.
+        // A body that is streamed through cannot be sent twice, so no kept connection is risked, which may prove dead.
         lease(allowKept: exchange.body != .pending)
     }
 
