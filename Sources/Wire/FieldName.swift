@@ -8,9 +8,11 @@ package enum FieldName: UInt8, Sendable {
     // Fields that are rewritten or read
     case authorization, apiKey, contentType, contentEncoding, accelBuffering, origin
     case forwarded, forwardedFor, forwardedProto, forwardedHost, realIP, via, requestID
+    /// Any other field in which a proxy says who its client is: `X-Forwarded-…`, `X-Client-IP`, `CF-Connecting-IP` and the like.
+    case forwardedOther
     /// What a browser says of the page that sends the request (Fetch Metadata).
     case fetchSite
-    // Names of a client's session (CONTRACT section 8)
+    // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
     case balancerServer, balancerModel, balancerQueued, balancerAttempts
@@ -46,6 +48,8 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "keep-alive") { return .keepAlive }
             if isName(bytes, "session_id") { return .codexSessionID }
             if isName(bytes, "session-id") { return .codexSessionID }
+        case 11:
+            if isName(bytes, "x-client-ip") { return .forwardedOther }
         case 12:
             if isName(bytes, "content-type") { return .contentType }
             if isName(bytes, "x-request-id") { return .requestID }
@@ -55,6 +59,7 @@ package enum FieldName: UInt8, Sendable {
         case 14:
             if isName(bytes, "content-length") { return .contentLength }
             if isName(bytes, "sec-fetch-site") { return .fetchSite }
+            if isName(bytes, "true-client-ip") { return .forwardedOther }
         case 15:
             if isName(bytes, "x-forwarded-for") { return .forwardedFor }
         case 16:
@@ -62,6 +67,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "content-encoding") { return .contentEncoding }
             if isName(bytes, "x-forwarded-host") { return .forwardedHost }
             if isName(bytes, "x-balancer-model") { return .balancerModel }
+            if isName(bytes, "cf-connecting-ip") { return .forwardedOther }
         case 17:
             if isName(bytes, "transfer-encoding") { return .transferEncoding }
             if isName(bytes, "x-accel-buffering") { return .accelBuffering }
@@ -73,13 +79,19 @@ package enum FieldName: UInt8, Sendable {
         case 19:
             if isName(bytes, "proxy-authorization") { return .proxyAuthorization }
             if isName(bytes, "x-balancer-attempts") { return .balancerAttempts }
+            if isName(bytes, "x-cluster-client-ip") { return .forwardedOther }
         case 20:
             if isName(bytes, "x-balancer-queued-ms") { return .balancerQueued }
         case 24:
             if isName(bytes, "x-claude-code-session-id") { return .claudeCodeSessionID }
+            if isName(bytes, "x-original-forwarded-for") { return .forwardedOther }
         default: break
         }
-        return .other
+        let prefix: StaticString = "x-forwarded-"
+        guard bytes.count > prefix.utf8CodeUnitCount, isName(bytes.extracting(..<prefix.utf8CodeUnitCount), prefix) else {
+            return .other
+        }
+        return .forwardedOther
     }
 
     /// Compares a name with a lower-case literal of the same length, ignoring case. All bytes of the name must be token

@@ -38,7 +38,8 @@ struct LocalAccessTests {
         "no name that is not known: it may have been rebound to this machine",
         arguments: [
             "evil.example", "evil.example:18000", "127.0.0.1.evil.example", "localhost.evil.example", "", "pc11", "[::1",
-            "[evil]", "0x7f.1", "127.1", "::1",
+            "[evil]", "0x7f.1", "127.1", "::1", "[::1]evil.example", "[::1].evil.example:80", "127.0.0.1:80:evil",
+            "127.0.0.1:evil", "localhost:80.evil.example",
         ])
     func reboundName(host: String) {
         #expect(denial(host: host) == .foreignHost(host))

@@ -267,6 +267,8 @@ struct FieldNameTests {
             ("TE", .te), ("Trailer", .trailer), ("X-Request-ID", .requestID), ("Via", .via), ("Thread-Id", .codexThreadID),
             ("Session_ID", .codexSessionID), ("X-Balancer-Queued-Ms", .balancerQueued), ("Authorization", .authorization),
             ("Proxy-Authorization", .proxyAuthorization), ("x-claude-code-session-id", .claudeCodeSessionID),
+            ("X-Forwarded-For", .forwardedFor), ("X-FORWARDED-port", .forwardedOther), ("x-forwarded-x", .forwardedOther),
+            ("CF-Connecting-IP", .forwardedOther), ("X-Original-Forwarded-For", .forwardedOther),
         ] as [(String, FieldName)])
     func known(name: String, expected: FieldName) {
         #expect(lookUp(name) == expected)
@@ -276,7 +278,7 @@ struct FieldNameTests {
         "that only look alike are others",
         arguments: [
             "", "Hos", "Hosts", "Content_Length", "Content-Lengt\u{68}\u{301}", "contentlength", "T", "x", "\u{212A}eep-alive",
-            String(repeating: "x", count: 5000), "@ia", "`ost",
+            String(repeating: "x", count: 5000), "@ia", "`ost", "X-Forwarded-", "Y-Forwarded-For", "X-Forwarded_For",
         ])
     func others(name: String) {
         #expect(lookUp(name) == .other)
@@ -286,7 +288,7 @@ struct FieldNameTests {
     func oneCharacterOff() {
         let names = [
             "te", "via", "host", "expect", "upgrade", "x-api-key", "session_id", "connection", "keep-alive", "content-type",
-            "authorization", "content-length", "x-forwarded-for", "x-balancer-model", "transfer-encoding", "proxy-authenticate",
+            "authorization", "content-length", "x-real-ip", "x-balancer-model", "transfer-encoding", "proxy-authenticate",
             "proxy-authorization", "x-balancer-queued-ms", "x-claude-code-session-id",
         ]
         let characters = (UInt8.min...UInt8.max).filter(\.isTokenCharacter)

@@ -10,13 +10,25 @@ extension ExchangeRunner {
         guard let pool = loop.pool(of: backend) else {
             return carryOut(exchange.upstreamLost(), .connect("the server is no longer configured"))
         }
-        if request.wantsUpgrade, refusesResponsesSocket(pool.endpoint) { return }
+        if leavesPrefix(of: pool.endpoint) || request.wantsUpgrade && refusesResponsesSocket(pool.endpoint) { return }
         attempt.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return send(on: kept, isReused: true) }
         let number = attempt.dialNumber
         pool.dial(timeout: loop.settings.timeouts.connect) { [self] result in
             loop.handle(.exchange(self, .dialled(number: number, result)))
         }
+    }
+
+    /// A path with `..` in it would lead out of the one that the server's address begins with: refused.
+    private func leavesPrefix(of endpoint: BackendEndpoint) -> Bool {
+        guard !endpoint.pathPrefix.isEmpty, Routes.hasDotSegments(request.line.path) else { return false }
+        withdraw()
+        refuse(
+            .init(
+                status: 400, code: "invalid_request",
+                message: "The path \(request.line.path) has a segment \"..\", which would lead out of the path of the server's "
+                    + "address. Send the path that it stands for."))
+        return true
     }
 
     func dialled(_ number: Int, _ result: Result<UpstreamConnection, any Error>) {
@@ -42,7 +54,7 @@ extension ExchangeRunner {
         if sending == .streamed { beginUpload(on: connection) } else { sendWhole(on: connection) }
     }
 
-    /// Sends the request. The bytes are the loop's no longer while they are written: what the socket does then must not find them.
+    /// Sends the request. The buffer is taken out of the loop first: a callback during the write must not use it again.
     private func sendWhole(on connection: UpstreamConnection) {
         let body = outgoingBody()
         let isFramed = body.count > 0 || head.framing != .unstated

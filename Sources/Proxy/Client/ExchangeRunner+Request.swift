@@ -120,7 +120,8 @@ extension ExchangeRunner {
         }
     }
 
-    /// Everything that has been received of the body so far has been taken. `framedBytes`: what it was in the framing it came with.
+    /// Everything that has been received of the body so far has been taken. `framedBytes`: how much that was, the framing of
+    /// chunks included.
     func bodyRead(framedBytes: Int, isFinished: Bool) {
         record.bytesReceived += framedBytes
         if request.bodyCount > maxBody { return refuseBody(length: request.bodyCount) }
@@ -213,7 +214,7 @@ extension RouteKind {
     fileprivate func steersBalancer(path: String) -> Bool {
         switch self {
         case .upstream: true
-        case .own: path.hasPrefix("/admin") || path == "/upstream"
+        case .own: path.hasPrefix("/admin") || path.hasPrefix("/upstream")
         case .model, .multipart, .passed: false
         }
     }

@@ -113,5 +113,6 @@ extension ExchangeRunner {
     /// Fields of requests that are not passed on as they came.
     private static let rewritten = FieldSet(.host, .contentLength, .expect, .forwardedFor, .requestID)
     /// What proxies in front of us said; dropped when they are not believed.
-    static let forwardingFields = FieldSet(.forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .realIP)
+    static let forwardingFields = FieldSet(
+        .forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .forwardedOther, .realIP)
 }

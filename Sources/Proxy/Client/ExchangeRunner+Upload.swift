@@ -17,21 +17,34 @@ extension ExchangeRunner {
         writeRequestHead(for: connection.pool, framing: framing)
         connection.write(ByteBuffer(bytes: loop.buffers.head.bytes))
         body.forEachPiece { upload($0) }
+        writeChunk()
         connection.flush()
         connection.requestSent()
         upstreamWritabilityChanged(connection.isWritable)
     }
 
     func upload(_ piece: ByteBuffer) {
-        guard let upstream = attempt.upstream, piece.readableBytes > 0 else { return }
-        guard case .chunked = head.framing else { return upstream.write(piece) }
-        upstream.write(ByteBuffer(string: String(piece.readableBytes, radix: 16) + "\r\n"))
-        upstream.write(piece)
-        upstream.write(ByteBuffer(string: "\r\n"))
+        guard case .chunked = head.framing else {
+            attempt.upstream?.write(piece)
+            return
+        }
+        request.chunk.writeImmutableBuffer(piece)
+    }
+
+    /// Everything that one read has brought becomes one chunk: the client's own chunks may have a byte each.
+    private func writeChunk() {
+        let size = request.chunk.readableBytes
+        guard size > 0 else { return }
+        var bytes = ByteBuffer(string: String(size, radix: 16) + "\r\n")
+        bytes.writeBuffer(&request.chunk)
+        bytes.writeString("\r\n")
+        request.chunk.clear()
+        attempt.upstream?.write(bytes)
     }
 
     /// A read of the client's has been dealt with.
     func uploadRead(isFinished: Bool) {
+        if exchange.body == .streaming { writeChunk() }
         if isFinished { return uploadComplete() }
         guard exchange.body == .streaming, let upstream = attempt.upstream else { return deadline.clear() }
         upstream.flush()

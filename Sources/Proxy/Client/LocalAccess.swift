@@ -1,4 +1,4 @@
-/// Who may use `/admin/` and `/upstream/` (CONTRACT section 3): programs on this machine, and browsers that show a page of this
+/// Who may use `/admin/` and `/upstream/`: programs on this machine, and browsers that show a page of this
 /// balancer itself.
 ///
 /// It is decided from the request's head, before anything of a body is kept. The peer's address alone is not enough:
@@ -35,7 +35,7 @@ package struct LocalAccess: Sendable {
         package func message(path: String) -> String {
             switch self {
             case .otherMachine:
-                "\(path) answers to this machine only (127.0.0.1), because no admin key is configured."
+                "\(path) answers only over the loopback address of the balancer's own machine. Ask http://127.0.0.1 there."
             case .forwarded:
                 "\(path) answers to this machine only, and this request was forwarded by a proxy. Ask the balancer's own port."
             case .foreignHost(let host):
@@ -63,13 +63,17 @@ package struct LocalAccess: Sendable {
 
     /// An address cannot be rebound to another machine; a name can, unless it is known.
     private func isOurs(_ host: String) -> Bool {
-        let name: Substring
         if host.hasPrefix("[") {
             guard let end = host.firstIndex(of: "]") else { return false }
-            return IPAddress(host[host.index(after: host.startIndex)..<end]) != nil
-        } else {
-            name = host.prefix { $0 != ":" }
+            return IPAddress(host[host.index(after: host.startIndex)..<end]) != nil && isPort(host[host.index(after: end)...])
         }
-        return IPAddress(name) != nil || names.contains(name.lowercased())
+        let name = host.prefix { $0 != ":" }
+        return isPort(host[name.endIndex...]) && (IPAddress(name) != nil || names.contains(name.lowercased()))
+    }
+
+    /// `:18000`, or nothing.
+    private func isPort(_ text: Substring) -> Bool {
+        guard !text.isEmpty else { return true }
+        return text.hasPrefix(":") && text.utf8.dropFirst().allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
     }
 }

@@ -12,9 +12,11 @@ struct RequestInHand: ~Copyable {
     var wantsUpgrade = false
     /// What has come of the body, while it is kept.
     var body = ByteBuffer()
+    /// What the last read has brought of a body that is streamed through in chunks.
+    var chunk = ByteBuffer()
     /// Bytes of the body's content received so far.
     var bodyCount = 0
-    /// Once the body has this length, it is looked at whether it can be streamed through; doubled when it could not.
+    /// The length of the body at which to check next whether it can be streamed through; doubled after each check that says no.
     var nextUploadLook = 0
     var facts = RequestFacts()
 }

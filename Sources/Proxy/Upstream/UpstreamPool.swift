@@ -76,6 +76,9 @@ struct BackendLines {
     /// In answers.
     let server: [UInt8]
 
+    /// Fields in which clients name themselves to engines, in lower case: OpenAI's, Anthropic's, Azure's and Google's, and a web page's.
+    private static let credentials = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
+
     init(_ endpoint: BackendEndpoint) {
         host = Array(" HTTP/1.1\r\nHost: \(endpoint.address.authority)\r\n".utf8)
         var added = endpoint.authorization.map { "Authorization: \($0)\r\n" } ?? ""
@@ -85,10 +88,13 @@ struct BackendLines {
             replaced.insert(header.name)
         }
         // A server with a credential of its own gets none of the client's, in whichever field.
-        let credentials = FieldSet(.authorization, .apiKey)
-        let hasOwn = endpoint.authorization != nil || !replaced.known.isDisjoint(with: credentials)
+        if endpoint.authorization != nil
+            || endpoint.extraHeaders.contains(where: { Self.credentials.contains($0.name.lowercased()) })
+        {
+            for name in Self.credentials { replaced.insert(name) }
+        }
         self.added = Array(added.utf8)
-        self.replaced = hasOwn ? replaced.union(credentials) : replaced
+        self.replaced = replaced
         server = Array("X-Balancer-Server: \(HeaderText.safe(endpoint.name))\r\n".utf8)
     }
 }

@@ -5,6 +5,8 @@ import Testing
 @Suite("What steers the balancer")
 struct AccessTests {
     private static let targets = ["/admin/requests", "/admin", "/upstream/A/slots", "/upstream", "/admin/servers/A/drain"]
+    /// There is nothing at them, for anybody.
+    private static let emptyTargets = ["/upstream//A/slots", "/upstream/"]
 
     private static let intruders: [(what: String, fields: [String])] = [
         ("a page whose name was rebound to this machine", ["Origin: http://evil.example", "Host: evil.example"]),
@@ -15,6 +17,8 @@ struct AccessTests {
         ("a proxy that says Forwarded", ["Host: 127.0.0.1", "Forwarded: for=10.0.0.1"]),
         ("a proxy that says X-Real-IP", ["Host: 127.0.0.1", "X-Real-IP: 10.0.0.1"]),
         ("a proxy that says Via", ["Host: 127.0.0.1", "Via: 1.1 front"]),
+        ("a proxy that says X-Forwarded-Port alone", ["Host: 127.0.0.1", "X-Forwarded-Port: 443"]),
+        ("a proxy that says CF-Connecting-IP", ["Host: 127.0.0.1", "CF-Connecting-IP: 10.0.0.1"]),
     ]
 
     private func request(_ method: String, _ target: String, _ fields: [String], body: String = "") -> String {
@@ -26,7 +30,7 @@ struct AccessTests {
     func intruders() async throws {
         try await withBalancer { balancer in
             for intruder in Self.intruders {
-                for target in Self.targets {
+                for target in Self.targets + Self.emptyTargets {
                     for method in ["GET", "POST"] {
                         let answer = try await balancer.ask(request(method, target, intruder.fields))
                         #expect(answer.status == 403, "\(intruder.what): \(method) \(target)")

@@ -175,6 +175,21 @@ struct FidelityTests {
         }
     }
 
+    @Test(
+        "a path that would lead out of the server's prefix is refused",
+        arguments: ["/../secret", "/x/../../secret", "/%2e%2E/secret", "/.%2e?x=1", "/upstream/A/../secret", "/upstream/A/%2e."])
+    func outOfPrefix(target: String) async throws {
+        var setup = Setup()
+        setup.servers[0].pathPrefix = "/echo"
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(get(target))
+            #expect(answer.status == 400 && answer.text.contains("invalid_request"))
+            #expect(try balancer.engine("A").observations.requests.allSatisfy { !$0.target.contains("..") })
+            #expect(try await balancer.ask(get("/a..b/...")).status != 400, "that is a name like any other")
+            try await balancer.isAtRest()
+        }
+    }
+
     @Test("informational answers are passed on before the real one; 100 Continue ends here", arguments: [100, 102, 103])
     func informational(status: Int) async throws {
         try await withBalancer { balancer in
