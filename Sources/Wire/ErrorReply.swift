@@ -1,4 +1,4 @@
-/// An error that the balancer itself answers, in the form of the client's API (CONTRACT section 6).
+/// An error that the balancer itself answers, in the form of the client's API.
 package struct ErrorReply: Sendable, Equatable {
     package var status: Int
     package var code: String

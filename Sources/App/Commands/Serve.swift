@@ -68,11 +68,14 @@ struct Serve: AsyncParsableCommand {
         // Before anybody is told that we are here: a signal that comes right after must find its handler.
         let signals = await Self.trapSignals()
         let names = settings.servers.map(\.name).joined(separator: ", ")
-        let shownHost = ["0.0.0.0", "::"].contains(settings.listen.host) ? "127.0.0.1" : settings.listen.host
+        let isOpen = ["0.0.0.0", "::"].contains(settings.listen.host)
+        let shownHost = isOpen ? "127.0.0.1" : settings.listen.host
         let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
         announce(
             "llama-balancer \(Program.version): listening on \(base), servers: \(names)\n"
-                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor", logger: logger)
+                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor"
+                + (isOpen ? "\n  other machines can connect, too: it listens on all addresses, and no key is asked for" : ""),
+            logger: logger)
 
         var reload: Reload?
         if let file {

@@ -4,7 +4,7 @@ import Routing
 import NIOConcurrencyHelpers
 import Wire
 
-/// The balancer's own endpoints (CONTRACT section 3), on the same port as the proxy.
+/// The balancer's own endpoints, on the same port as the proxy.
 package final class AdminRoutes: LocalEndpoints {
     /// What the endpoints read and steer.
     package struct Sources: Sendable {
@@ -41,7 +41,7 @@ package final class AdminRoutes: LocalEndpoints {
     package func attach(_ server: ProxyServer) { proxy.withLockedValue { $0 = server } }
 
     package func answer(_ request: LocalRequest) -> LocalAnswer {
-        let path = String(Routes.path(of: request.target))
+        let path = Routes.path(of: request.target)
         let reads = request.method == "GET" || request.method == "HEAD"
         if path == "/admin" || path.hasPrefix("/admin/") { return admin(request, path: path) }
         guard reads else { return .now(.error(405, "method_not_allowed", "\(path) answers to GET only.")) }
@@ -117,7 +117,10 @@ extension AdminRoutes {
         case ("POST", 2) where parts[1] == "reload": return reload()
         case ("GET", 2) where parts[1] == "events": return events()
         default:
-            return .now(.error(404, "not_found", "There is no \(request.method) \(path). See docs/configuration.md for what is."))
+            let known =
+                "GET /admin/requests, GET or DELETE /admin/requests/ID, POST /admin/servers/NAME/drain or /undrain, "
+                + "POST /admin/reload, GET /admin/events"
+            return .now(.error(404, "not_found", "There is no \(request.method) \(path). There is: \(known)."))
         }
     }
 

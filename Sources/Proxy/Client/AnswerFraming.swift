@@ -9,7 +9,7 @@ package enum AnswerFraming: Equatable, Sendable {
     /// As it came, with its length.
     case length
     case chunked
-    /// The content alone; the connection's end is the body's.
+    /// The content alone; closing the connection ends the body.
     case untilClose
     /// The end has been written.
     case ended

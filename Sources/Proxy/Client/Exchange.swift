@@ -176,9 +176,9 @@ package struct Exchange: Equatable, Sendable {
         case endVisibly
         /// Close the tunnel's other end.
         case endTunnel
-        /// The answer was for nobody: only the books are closed.
+        /// The answer was for nobody: the request's end is recorded, and nobody is told.
         case endUnheard
-        /// Nobody is concerned any more.
+        /// In this state it means nothing.
         case ignore
     }
 

@@ -39,7 +39,7 @@ extension ExchangeRunner {
             }
             return beginTunnel(connection, headBytes, rest)
         }
-        // Nothing more comes after a stream's head that has no body: to HEAD, or with a length of 0.
+        // A stream without a body (to HEAD, or with a length of 0) is complete with its head.
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
         switch exchange.answerHead(status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0) {
         case .forward: forward(connection, headBytes, rest)
@@ -129,7 +129,7 @@ extension ExchangeRunner {
     func answerComplete() {
         if case .gather(let content) = answer?.use { return tellGathered(content) }
         if exchange.bodyStopped() {
-            // The server did not want the rest of the body: neither connection is where a next request could begin.
+            // The server did not want the rest of the body, so neither connection can be used again.
             answer?.keepsUpstream = false
             stream.stopReceiving()
         }

@@ -2,7 +2,7 @@ import Routing
 import Wire
 
 /// Streams on which nothing comes: signs of life for a client that waits, in the line or during a long prefill, as proxies and clients in
-/// between give up on silence (CONTRACT `keep-alive-comments`); and a look at servers that have fallen silent.
+/// between give up on silence (`keep-alive-comments`); and a look at servers that have fallen silent.
 extension ExchangeRunner {
     /// Called a few times a second.
     func watchForSilence() {

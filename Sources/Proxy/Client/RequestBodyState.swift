@@ -11,7 +11,7 @@ package enum RequestBodyState: Equatable, Sendable {
     case streaming
     /// It went to the server as it came.
     case streamed
-    /// What still comes of it is nobody's any more.
+    /// The rest of it is discarded.
     case abandoned
 
     /// The request can be sent once more.

@@ -262,14 +262,17 @@ extension Result where Failure == any Error {
     }
 }
 
-/// A port of this machine on which nothing listens.
+/// A port on which nobody listens, nor will: it is that of a connection's other end, which stays open.
 func closedPort() async throws -> Int {
     let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .bind(host: "127.0.0.1", port: 0).get()
-    let port = listener.localAddress?.port ?? 0
-    try await listener.close()
-    return port
+    let client = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        .connect(host: "127.0.0.1", port: listener.localAddress?.port ?? 0).get()
+    heldOpen.withLockedValue { $0 += [listener, client] }
+    return client.localAddress?.port ?? 0
 }
+
+private let heldOpen = NIOLockedValueBox<[any Channel]>([])
 
 /// What tests look at of a `RequestRecord`, which itself cannot be kept.
 struct EndedRequest: Sendable {
