@@ -1,7 +1,7 @@
 // ★ START HERE to change how a backend is picked.
 //
 // A placement is: the candidates in order → those that are eligible now → the rule's choice among them.
-// A new rule is a file beside `StickyRule.swift` and a case in `PickingRule`.
+// A new rule is a file beside `StickyRule.swift`, a case in `PickingRule` and one in `placement(of:)`. No key chooses one so far.
 
 /// How the choice among eligible backends is made. A rule chooses whenever somebody is eligible.
 package enum PickingRule: String, Sendable, CaseIterable, Codable {
