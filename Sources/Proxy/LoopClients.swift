@@ -1,16 +1,36 @@
 import NIOCore
 
-/// A loop's clients, and what goes on for those that have left.
+/// A loop's clients, and the exchanges of clients that have disconnected.
 struct LoopClients {
     var connected: [ObjectIdentifier: ClientHandler] = [:]
-    /// Those of them that have nothing to do.
+    /// The idle connections among them.
     var idle = IdleConnections<ClientHandler>()
-    /// Exchanges that go on although their clients left.
+    /// Exchanges that continue although their clients have disconnected.
     var detached: [ObjectIdentifier: ExchangeRunner] = [:]
-    /// Stands in for every client that has left.
+    /// The shared replacement for all clients that have disconnected.
     let gone: GoneClient
-    /// Kept connections take no new requests; those idle are closed.
+    /// Kept connections take no new requests, and idle connections are closed.
     var isDraining = false
 
+    /// Clients that the current round of `nextToWatch` has not reached.
+    private var unwatched: [ClientHandler] = []
+    private var watchedAtOnce = 0
+    /// A tick looks at this many clients at least.
+    static let fewestWatched = 256
+    /// With more clients, a round takes this many ticks.
+    static let ticksPerRound = 4
+
     init(eventLoop: any EventLoop) { gone = GoneClient(eventLoop: eventLoop) }
+
+    /// The clients whose time limits are checked in this tick: all clients if they are few, else a quarter of them. This bounds the
+    /// work of one tick.
+    mutating func nextToWatch() -> [ClientHandler] {
+        if unwatched.isEmpty {
+            unwatched = Array(connected.values)
+            watchedAtOnce = max(Self.fewestWatched, (unwatched.count + Self.ticksPerRound - 1) / Self.ticksPerRound)
+        }
+        let next = Array(unwatched.suffix(watchedAtOnce))
+        unwatched.removeLast(next.count)
+        return next
+    }
 }

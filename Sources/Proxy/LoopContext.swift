@@ -1,12 +1,13 @@
 import NIOCore
 import Routing
 
-/// What one event loop owns: its clients, its exchanges, its pools, its counters. Never touched by another loop.
+/// The state that one event loop owns: its clients, exchanges, pools and counters. No other loop accesses it.
 final class LoopContext {
     let eventLoop: any EventLoop
     let router: SharedRouter
     let localEndpoints: any LocalEndpoints
-    /// Our name in `Via`, different for every process: a request that comes back with it has gone round in a circle.
+    /// The balancer's name in `Via`, unique to this process. A request that comes back with it has gone through a loop of
+    /// proxies.
     let viaName: String
 
     private(set) var settings = ProxySettings()
@@ -14,7 +15,7 @@ final class LoopContext {
     private var events = LoopEvents()
     var clients: LoopClients
     private var exchanges: TicketTable<ExchangeRunner>
-    /// What the router has decided about requests of this loop and has not been carried out.
+    /// Effects that the router has decided for requests of this loop, not yet carried out.
     var inbox = Inbox()
     var memory = RequestMemory()
     var buffers = WriteBuffers()
@@ -22,7 +23,7 @@ final class LoopContext {
     var counters = Counters()
     private var requestLog: RequestLog
 
-    /// - Parameter index: its number among the router's owners.
+    /// - Parameter index: the loop's owner number in the router.
     init(
         index: Int, eventLoop: any EventLoop, router: SharedRouter, localEndpoints: any LocalEndpoints,
         observer: (any RequestObserver)?, accessLog: (any AccessLogSink)?, dialer: any UpstreamDialer, viaName: String
@@ -37,13 +38,13 @@ final class LoopContext {
         requestLog = RequestLog(observer: observer, sink: accessLog)
     }
 
-    /// Its number among the router's owners.
+    /// The loop's owner number in the router.
     var index: Int { exchanges.owner }
 
-    /// A callback from outside begins.
+    /// Called at the beginning of a callback from outside.
     func readClock() { clock.read() }
 
-    /// The steady clock, as read at the beginning of the callback.
+    /// The monotonic clock, as read at the beginning of the callback.
     var now: Moment { clock.now }
 
     /// Milliseconds since 1970, for people and logs only.
@@ -51,8 +52,8 @@ final class LoopContext {
 
     // MARK: Events
 
-    /// Handles an event now, or after the one at hand: never two at a time, whatever the socket does inside a call. So an action runs
-    /// to its end before anything else happens.
+    /// Handles an event now, or after the current event. Two events are never handled at the same time, whatever the socket
+    /// does inside a call, so each action is complete before the next event is handled.
     func handle(_ event: consuming LoopEvent) {
         guard events.begin() else { return events.wait(event) }
         readClock()
@@ -60,7 +61,14 @@ final class LoopContext {
         handleWhatFollowed()
     }
 
-    /// What the router has decided meanwhile, and what else has happened.
+    /// The same for the many events of one tick, which reads the clock once.
+    private func handleInTick(_ event: consuming LoopEvent) {
+        guard events.begin() else { return events.wait(event) }
+        event.perform()
+        handleWhatFollowed()
+    }
+
+    /// Handles the effects and events that arrived in the meantime.
     private func handleWhatFollowed() {
         while true {
             if let effect = inbox.next() {
@@ -75,7 +83,7 @@ final class LoopContext {
 
     // MARK: Requests
 
-    /// Names an exchange's request, for the router to answer.
+    /// Creates the ticket under which the router answers an exchange's request.
     func ticket(for runner: ExchangeRunner) -> Ticket { exchanges.insert(runner) }
 
     func forget(_ ticket: Ticket) { exchanges.remove(ticket) }
@@ -83,33 +91,33 @@ final class LoopContext {
     /// The model's route, found before the router's lock is taken.
     func match(_ model: String) -> RouteMatch { memory.match(model, for: router) }
 
-    /// Carries out what the router has decided, in that order: now, or behind the event at hand.
+    /// Carries out the router's effects in order: now, or after the current event.
     func deliver() {
         if events.begin() { handleWhatFollowed() }
     }
 
-    /// Carries the router's word to the exchange that it concerns.
+    /// Passes an effect to the exchange that it concerns.
     private func perform(_ effect: consuming Effect) {
         switch consume effect {
         case .grant(let ticket, let grant): exchanges[ticket]?.handle(.granted(ticket, grant))
         case .refuse(let ticket, let refusal): exchanges[ticket]?.handle(.refused(ticket, refusal))
         case .keepAnswer(let ticket): exchanges[ticket]?.handle(.failureKept(ticket))
         case .serverLost(let ticket): exchanges[ticket]?.handle(.serverLost(ticket))
-        case .probeNow, .wakeMe: break  // SharedRouter's own business
+        case .probeNow, .wakeMe: break  // handled by SharedRouter
         }
     }
 
-    /// An administrator ends a request.
+    /// An administrator cancels a request.
     func cancel(_ ticket: Ticket) {
         if let runner = exchanges[ticket] { handle(.exchange(runner, .cancelled(ticket))) }
     }
 
     func pool(of backend: BackendID) -> UpstreamPool? { pools[backend] }
 
-    /// A request is over: for the access log and the statistics.
+    /// A request has ended: records it in the access log and the statistics.
     func log(_ record: borrowing RequestRecord) { requestLog.add(record) }
 
-    // MARK: Settings and life
+    // MARK: Settings and lifetime
 
     func apply(_ new: ProxySettings) {
         memory.apply(new, insteadOf: settings)
@@ -117,28 +125,28 @@ final class LoopContext {
         for pool in pools.replace(new.endpoints, idleLimit: new.limits.idleUpstream) { pool.retire() }
     }
 
-    /// Runs a few times a second: time limits, idle connections, the log.
+    /// Runs a few times a second: checks time limits, idle connections and the log.
     func tick() {
         clock.readBoth()
         for pool in pools.all { pool.closeExpired(at: now) }
-        for client in Array(clients.connected.values) { handle(.client(client, .ticked)) }
-        for runner in Array(clients.detached.values) { handle(.exchange(runner, .ticked)) }
+        for client in clients.nextToWatch() { handleInTick(.client(client, .ticked)) }
+        for runner in Array(clients.detached.values) { handleInTick(.exchange(runner, .ticked)) }
         requestLog.flush()
     }
 
     var isDraining: Bool { clients.isDraining }
 
-    /// No new requests on kept connections; those idle are closed.
+    /// Kept connections take no new requests, and idle connections are closed.
     func drain() {
         clients.isDraining = true
         for client in Array(clients.connected.values) { handle(.client(client, .draining)) }
     }
 
-    /// Closes the client that has been idle for longest, for another one. False when there is none, or when none of those that were
-    /// looked at may be closed.
+    /// Closes the longest idle client to make room for another one. False when there is none, or when none of the checked
+    /// clients may be closed.
     func closeLongestIdle() -> Bool {
         readClock()
-        // Only a few at a time; the next call looks at others.
+        // Checks only a few clients at a time; the next call checks others.
         for client in clients.idle.longest(8) {
             if client.closeForAnother() { return true }
             client.becameBusy()

@@ -1,16 +1,18 @@
 package import NIOCore
 package import Routing
 import NIOConcurrencyHelpers
+import Synchronization
 
-/// The one lock around the router. Effects are carried out after it is free, each by the owner of its request.
+/// The single lock around the router. Effects are carried out after the lock is released, each by the owner of its request.
 ///
-/// Under the lock every effect is put into its owner's mailbox, so each owner gets them in the order in which they were decided.
+/// Every effect is put into its owner's mailbox under the lock, so each owner receives its effects in the order in which they
+/// were decided.
 package final class SharedRouter: Sendable {
     private struct Mailbox: Sendable {
         var effects: [Effect] = []
-        /// The owner has been told and has not collected since.
+        /// The owner has been notified and has not collected its effects yet.
         var isAnnounced = false
-        /// Nil until the owner is ready: its effects are kept for it.
+        /// Nil until the owner is attached; its effects are kept until then.
         var client: (any RouterClient)?
 
         mutating func empty(into inbox: inout Inbox) {
@@ -22,13 +24,14 @@ package final class SharedRouter: Sendable {
 
     private struct State: Sendable {
         var router: Router
-        /// By their owners' numbers. What is in one never exceeds what its owner's own requests are owed.
+        /// By owner number. A mailbox contains only effects for its owner's own requests, so its size is bounded by their
+        /// number.
         var mailboxes: [Mailbox] = []
-        /// Nil unless somebody wants one.
+        /// Nil when no recording was requested.
         var recording: Recording?
     }
 
-    /// What is to be done once the lock is free.
+    /// Actions to carry out after the lock is released.
     private struct Errands {
         var announcements: [any RouterClient] = []
         /// Effects that concern no request.
@@ -36,24 +39,28 @@ package final class SharedRouter: Sendable {
     }
 
     private let state: NIOLockedValueBox<State>
-    /// Those of the router's present fleet; written under the lock of `state`.
+    /// The patterns of the router's current fleet. Written under the lock of `state`.
     private let patterns: NIOLockedValueBox<FleetPatterns>
+    /// The number of that fleet: loops read it for every request, and a lock would be one more thing that they share.
+    private let fleetNumber: Synchronization.Atomic<Int>
     private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
     private let clock: (any EventLoop)?
 
-    /// - Parameter eventLoops: the first one keeps the router's time.
+    /// - Parameter eventLoops: the first loop runs the router's timers.
     package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
         state = NIOLockedValueBox(State(router: router))
         patterns = NIOLockedValueBox(router.patterns)
+        fleetNumber = Synchronization.Atomic(router.patterns.fleetNumber)
         clock = eventLoops.first
     }
 
-    /// Who is told that a server should be probed at once.
+    /// Sets the action to call when a server should be probed at once.
     package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLockedValue { $0 = action } }
 
     // MARK: Owners
 
-    /// A new owner, whose number goes into its tickets; 65,536 at most. Effects are kept for it until it is `attach`ed.
+    /// Adds an owner and returns its number, which is part of its tickets; 65,536 owners at most. Effects are kept for the
+    /// owner until it is attached with `attach`.
     package func addOwner() -> Int {
         state.withLockedValue { state in
             state.mailboxes.append(Mailbox())
@@ -61,7 +68,7 @@ package final class SharedRouter: Sendable {
         }
     }
 
-    /// Gives the owner's effects to that client from now on.
+    /// From now on, delivers the owner's effects to that client.
     package func attach(_ client: any RouterClient, as owner: Int) {
         let hasMail = state.withLockedValue { state in
             state.mailboxes[owner].client = client
@@ -73,14 +80,15 @@ package final class SharedRouter: Sendable {
 
     // MARK: Events
 
-    /// An owner says what has happened. Its own effects are in its inbox when this returns, behind all that were decided earlier.
+    /// Handles an event from an owner. When this returns, the owner's own effects are in its inbox, after all that were
+    /// decided earlier.
     package func send(_ event: Event, from owner: Int, at now: Moment, into inbox: inout Inbox) {
         var errands = Errands()
         state.withLockedValue { state in
             state.mailboxes[owner].empty(into: &inbox)
             let known = inbox.effects.count
             handle(event, at: now, &state, &inbox.effects)
-            // Those for others are taken out again; most often there are none.
+            // Effects for other owners are removed from the inbox again; usually there are none.
             var kept = known
             for index in known..<inbox.effects.count {
                 if inbox.effects[index].ticket?.owner != owner {
@@ -95,7 +103,7 @@ package final class SharedRouter: Sendable {
         carryOut(errands)
     }
 
-    /// Somebody without requests of its own says what has happened.
+    /// Handles an event from a sender without requests of its own.
     package func send(_ event: Event) {
         let now = Clock.now
         var errands = Errands()
@@ -107,7 +115,7 @@ package final class SharedRouter: Sendable {
         carryOut(errands)
     }
 
-    /// Puts what has come for that owner into its inbox.
+    /// Moves the owner's effects from its mailbox to its inbox.
     package func collect(for owner: Int, into inbox: inout Inbox) {
         state.withLockedValue { state in
             state.mailboxes[owner].isAnnounced = false
@@ -118,15 +126,19 @@ package final class SharedRouter: Sendable {
     private func handle(_ event: Event, at now: Moment, _ state: inout State, _ effects: inout [Effect]) {
         state.recording?.record(event, at: now)
         state.router.handle(event, at: now, effects: &effects)
-        if case .fleetChanged = event { patterns.withLockedValue { $0 = state.router.patterns } }
+        if case .fleetChanged = event {
+            let new = state.router.patterns
+            patterns.withLockedValue { $0 = new }
+            fleetNumber.store(new.fleetNumber, ordering: .releasing)
+        }
     }
 
     // MARK: Recording
 
-    /// Keeps all events from now on, instead of those of an earlier recording.
+    /// Records all events from now on. Replaces an earlier recording.
     ///
-    /// - Parameter limit: at most this many are kept, the first ones.
-    /// - Returns: the router as it is now. A replay has to begin with it.
+    /// - Parameter limit: the most events to keep. Later events are not recorded.
+    /// - Returns: the router's current state. A replay has to begin with it.
     package func startRecording(limit: Int) -> Router {
         state.withLockedValue { state in
             state.recording = Recording(limit: limit)
@@ -134,13 +146,13 @@ package final class SharedRouter: Sendable {
         }
     }
 
-    /// What has happened since `startRecording`; nil when nobody asked for a recording.
+    /// The events since `startRecording`; nil when no recording was requested.
     package func recording() -> Recording? { state.withLockedValue { $0.recording } }
 
-    /// Makes that matcher know the present fleet. Called before each use; the router is not asked.
+    /// Updates the matcher to the current fleet. Called before each use. Does not take the router's lock.
     func update(_ matcher: inout ModelMatcher) {
-        let known = matcher.fleetNumber
-        if let new = patterns.withLockedValue({ $0.fleetNumber == known ? nil : $0 }) { matcher = ModelMatcher(new) }
+        guard fleetNumber.load(ordering: .acquiring) != matcher.fleetNumber else { return }
+        matcher = ModelMatcher(patterns.withLockedValue { $0 })
     }
 
     private static func post(_ effect: Effect, _ mailboxes: inout [Mailbox], _ errands: inout Errands) {
@@ -158,7 +170,7 @@ package final class SharedRouter: Sendable {
             switch effect {
             case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
             case .wakeMe(let moment): clock?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
-            case .grant, .refuse, .keepAnswer, .serverLost: break  // an owner's business
+            case .grant, .refuse, .keepAnswer, .serverLost: break  // handled by the owner
             }
         }
     }
@@ -176,7 +188,7 @@ package final class SharedRouter: Sendable {
         state.withLockedValue { $0.router.decisions(requestID: requestID) }
     }
 
-    /// How many wait in front of that request; nil when it does not wait.
+    /// The number of requests that wait in front of that request; nil when it does not wait.
     func ahead(of ticket: Ticket) -> Int? { state.withLockedValue { $0.router.ahead(of: ticket) } }
 
     /// Requests in flight on that server.
@@ -187,11 +199,11 @@ package final class SharedRouter: Sendable {
     package enum Cancellation: Equatable, Sendable {
         case cancelled
         case notFound
-        /// So many requests have that id; none of them was ended.
+        /// Several requests have this ID; none of them was cancelled. The value is their number.
         case ambiguous(Int)
     }
 
-    /// Ends a request, waiting or running.
+    /// Cancels a waiting or running request.
     package func cancel(requestID: String) -> Cancellation {
         let found = requests().filter { $0.traits.requestID == requestID }
         guard let ticket = found.first?.ticket else { return .notFound }
