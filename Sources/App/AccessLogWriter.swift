@@ -4,8 +4,8 @@ import Logging
 import NIOConcurrencyHelpers
 import Proxy
 
-/// Writes the access log's lines from one thread of its own, so that a slow disk, or a pipe that nobody reads, never holds up
-/// a loop. What cannot be written is dropped, counted and told, not kept for ever.
+/// Writes the access log's lines from one thread of its own, so that a slow disk, or a pipe that nobody reads, never holds up a
+/// loop. Lines that cannot be written are dropped, counted and reported, not kept for ever.
 final class AccessLogWriter: AccessLogSink {
     private struct State {
         var output: OutputDescriptor
@@ -13,10 +13,10 @@ final class AccessLogWriter: AccessLogSink {
         var pending = 0
         /// Lines that were never written, since the start.
         var dropped = 0
-        /// Of these, how many have been told, and when.
+        /// How many of these have been reported, and when.
         var told = 0
         var toldAt: ContinuousClock.Instant?
-        /// Nil until the program ends: then nobody waits for room any longer than this.
+        /// The moment after which the writer no longer waits for room. Nil until the program ends.
         var deadline: ContinuousClock.Instant?
     }
 
@@ -38,8 +38,8 @@ final class AccessLogWriter: AccessLogSink {
     }
 
     /// - Parameters:
-    ///   - path: what `reopen` opens; nil: nothing.
-    ///   - pendingLimit: bytes kept for an output that does not take them; past it, lines are dropped.
+    ///   - path: the file that `reopen` opens; nil: it opens nothing.
+    ///   - pendingLimit: bytes kept for an output that does not accept them; beyond this limit, lines are dropped.
     init(to output: OutputDescriptor, path: String?, pendingLimit: Int = 64 << 20, logger: Logger) {
         self.path = path
         self.pendingLimit = pendingLimit
@@ -64,7 +64,7 @@ final class AccessLogWriter: AccessLogSink {
         state.withLockedValue { $0.dropped += count }
     }
 
-    /// On the log's own thread.
+    /// Runs on the log's own thread.
     private func put(_ lines: [UInt8]) {
         let output = state.withLockedValue { $0.output }
         var reason: String?
@@ -85,7 +85,8 @@ final class AccessLogWriter: AccessLogSink {
         state.withLockedValue { state in state.deadline.map { ContinuousClock.now < $0 } ?? true }
     }
 
-    /// Says it at once for the first lines, then once a minute: a log that fails must not fill another.
+    /// Reports the first dropped lines at once, later ones once a minute, so that a failing access log does not fill the
+    /// program's log.
     private func tellDropped(because reason: String) {
         let now = ContinuousClock.now
         let dropped: Int? = state.withLockedValue { state in
@@ -98,7 +99,7 @@ final class AccessLogWriter: AccessLogSink {
             "lines of the access log are dropped", metadata: ["lines so far": "\(dropped)", "reason": "\(reason)"])
     }
 
-    /// Opens the file anew, for those who move logs away.
+    /// Opens the file again, for log rotation.
     func reopen() {
         guard let path else { return }
         do {

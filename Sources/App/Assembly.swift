@@ -10,7 +10,7 @@ struct Assembly {
     var timing: HealthMonitor.Timing
     var board: ConfigurationBoard.Contents
 
-    /// - Parameter known: what the configuration before had, so that servers that stay are not disturbed.
+    /// - Parameter known: state of the previous configuration, so that servers that stay are not disturbed.
     /// - Throws: when the system's certificates are needed and cannot be read.
     init(_ configuration: Configuration, file: String?, loadedAt: Int, known: inout Known) throws {
         let transports = try known.contexts.transports(of: configuration.servers)
@@ -70,7 +70,7 @@ struct Assembly {
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
     }
 
-    /// What outlives a configuration.
+    /// State that is kept when the configuration changes.
     struct Known: Sendable {
         var identities = BackendIdentities()
         var contexts = TLSContexts()
@@ -78,7 +78,7 @@ struct Assembly {
         var hostName: String?
     }
 
-    /// In lower case, as `Host` is compared. A machine answers to its full name and to the first part of it.
+    /// In lower case, because `Host` is compared in lower case. A machine answers to its full name and to the first part of it.
     private static func localNames(_ listen: Configuration.Listen, hostName: String?) -> Set<String> {
         var names = Set(["localhost", listen.host] + listen.names)
         if let hostName {
@@ -123,7 +123,7 @@ struct Assembly {
     }
 }
 
-/// Gives every server an identity that lasts while its name and address do.
+/// Gives every server an identity that stays the same as long as its name and address stay the same.
 struct BackendIdentities: Sendable {
     private struct Key: Hashable, Sendable {
         var name: String

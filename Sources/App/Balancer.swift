@@ -7,7 +7,7 @@ import Proxy
 import Routing
 import NIOConcurrencyHelpers
 
-/// The whole running program: the proxy, the monitors and the own endpoints around one router.
+/// The whole running program: the proxy, the monitors and the balancer's own endpoints around one router.
 final class Balancer: Sendable {
     private let proxy: ProxyServer
     private let monitor: HealthMonitor
@@ -22,10 +22,10 @@ final class Balancer: Sendable {
 
     var port: Int { proxy.port }
 
-    /// Binds and begins to serve.
+    /// Binds the address and begins to serve.
     ///
     /// - Parameters:
-    ///   - file: where the configuration came from, for display; nil when from the command line.
+    ///   - file: the file of the configuration, for display; nil if it came from the command line.
     ///   - openFiles: how many descriptors this process may have.
     /// - Throws: the socket's error when the address cannot be bound.
     static func start(
@@ -62,7 +62,7 @@ final class Balancer: Sendable {
             descriptors: descriptors, loopCount: loops.count)
     }
 
-    /// Says at most once a minute that accepting pauses.
+    /// Logs at most once a minute that accepting pauses.
     private static func tell(_ logger: Logger) -> @Sendable (IOError) -> Void {
         let last = NIOLockedValueBox<ContinuousClock.Instant?>(nil)
         return { error in
@@ -99,8 +99,7 @@ final class Balancer: Sendable {
         self.loopCount = loopCount
     }
 
-    /// Takes a new configuration over while everything goes on. `listen`, `limits.connections` and `access-log` need a
-    /// restart.
+    /// Applies a new configuration while requests go on. `listen`, `limits.connections` and `access-log` need a restart.
     func apply(_ settings: Configuration, file: String?) async throws {
         let assembly = try known.withLockedValue {
             try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &$0)
@@ -117,7 +116,8 @@ final class Balancer: Sendable {
 
     func onReload(_ action: @escaping @Sendable () async -> String?) { configuration.onReload(action) }
 
-    /// Stops accepting, lets streams end, then goes. The last lines of the access log have the rest of the time that streams had.
+    /// Stops accepting, lets streams end, then goes. The last lines of the access log are written in what is left of the
+    /// streams' time.
     func shutDown() async {
         let grace = grace.withLockedValue { $0 }
         let deadline = ContinuousClock.now + grace
@@ -129,7 +129,7 @@ final class Balancer: Sendable {
 }
 
 extension ProxySettings {
-    /// With what descriptors allow.
+    /// Limited by the available descriptors.
     fileprivate func within(_ budget: DescriptorBudget, loops: Int) -> ProxySettings {
         var settings = self
         settings.limits.idleUpstream = min(limits.idleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))

@@ -2,7 +2,7 @@ import Foundation
 
 /// How many descriptors this process may have: every client and every connection to a server takes one.
 enum OpenFiles {
-    /// Raises the soft limit, usually 1024, to the hard one, and returns what holds then.
+    /// Raises the soft limit, usually 1024, to the hard one, and returns the limit that is then in force.
     static func raiseLimit() -> Int {
         var limit = rlimit()
         #if canImport(Darwin)

@@ -7,8 +7,8 @@ final class OutputDescriptor: Sendable {
     static let standardOutput = OutputDescriptor(STDOUT_FILENO, name: "standard output", isOwned: false)
     static let standardError = OutputDescriptor(STDERR_FILENO, name: "standard error", isOwned: false)
 
-    /// What the kernel promises to take of a pipe at once when it says that there is room (`PIPE_BUF` of Linux). A longer write
-    /// could block.
+    /// The number of bytes that a pipe takes without blocking when the kernel reports that it has room (`PIPE_BUF` on Linux). A
+    /// longer write could block.
     private static let pipePiece = 4096
     /// How long to wait for room before `mayWait` is asked again.
     private static let waitingStep = Duration.milliseconds(50)
@@ -29,8 +29,9 @@ final class OutputDescriptor: Sendable {
 
     deinit { if isOwned { Foundation.close(number) } }
 
-    /// Call first of all: then a write to a pipe without a reader is an error instead of the process's end, and no file or socket
-    /// that is opened later becomes standard output because the caller had closed that.
+    /// Must be called before everything else. After it, a write to a pipe without a reader returns an error instead of ending
+    /// the process, and no file or socket that is opened later becomes standard output because the caller had closed standard
+    /// output.
     ///
     /// A closed descriptor is filled with one that cannot be used in its direction, so that its users still see a failure.
     static func prepareStandardDescriptors() {
@@ -41,10 +42,10 @@ final class OutputDescriptor: Sendable {
         }
     }
 
-    /// Writes all of it.
+    /// Writes all bytes.
     ///
-    /// - Parameter mayWait: asked again and again while there is no room; false gives up. What has been written by then stays
-    ///   written.
+    /// - Parameter mayWait: called repeatedly while there is no room; if it returns false, the write is given up. Bytes written
+    ///   before that stay written.
     func write(_ bytes: [UInt8], mayWait: () -> Bool = { true }) throws(OutputProblem) {
         var start = 0
         while start < bytes.count {
@@ -60,14 +61,14 @@ final class OutputDescriptor: Sendable {
             }
             switch errno {
             case EINTR: break
-            // Somebody else made it non-blocking, and was faster.
+            // Another process made the descriptor non-blocking and filled it first.
             case EAGAIN: guard mayWait() else { throw OutputProblem(output: name, reason: .full) }
             default: throw OutputProblem(output: name, reason: .failed(errno))
             }
         }
     }
 
-    /// Gives up when there has been no room for that long.
+    /// Gives up when the text has not been written after `patience`.
     func write(_ text: String, patience: Duration) throws(OutputProblem) {
         let deadline = ContinuousClock.now + patience
         try write(Array(text.utf8)) { ContinuousClock.now < deadline }
@@ -85,7 +86,7 @@ struct OutputProblem: Error, Equatable, CustomStringConvertible {
     enum Reason: Equatable {
         /// The system's number for the error.
         case failed(CInt)
-        /// Nobody takes what is in the pipe.
+        /// Nobody reads from the pipe.
         case full
     }
 

@@ -11,7 +11,7 @@ actor Reload {
     private var lastStamp: Stamp?
     private var latest: Task<String?, Never>?
 
-    /// - Parameter adjust: what the command line overrides in every reading of the file.
+    /// - Parameter adjust: applies the values that the command line overrides, after every reading of the file.
     init(
         file: String, environment: [String: String], balancer: Balancer, logger: Logger,
         adjust: @escaping @Sendable (inout Configuration) -> Void
@@ -24,9 +24,10 @@ actor Reload {
         lastStamp = Stamp(file)
     }
 
-    /// Nil when the new configuration is in force; else why nothing has changed.
+    /// Returns nil when the new configuration is in force; otherwise the reason why nothing has changed.
     ///
-    /// One after the other: an actor alone would let a second reading overtake the first while that is put in force.
+    /// Reloads run one after the other: an actor alone would let a second reload overtake the first while the first is being
+    /// applied.
     func reload(_ reason: String) async -> String? {
         let previous = latest
         let reading = Task {
@@ -58,7 +59,7 @@ actor Reload {
         }
     }
 
-    /// Looks at the file once a second until cancelled.
+    /// Checks the file once a second until cancelled.
     func watch() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
@@ -69,10 +70,10 @@ actor Reload {
         }
     }
 
-    /// What changes when a file does, also when another one is moved to its place.
+    /// Values that change when the file changes, also when another file is moved to its place.
     private struct Stamp: Equatable {
-        /// The time's memory. Its members have no fixed home: depending on what else is imported, the compiler finds them in a module
-        /// that cannot be imported.
+        /// The bytes of the modification time. Its members cannot be used by name: depending on the other imports, the compiler
+        /// finds them in a module that cannot be imported.
         var modified: [UInt8]
         var size: Int
         var inode: UInt

@@ -1,12 +1,12 @@
 import NIOSSL
 import Proxy
 
-/// The TLS library's contexts, one for all servers with the same settings, kept over reloads: a connection pool and a monitor
-/// go on undisturbed as long as theirs is the same.
+/// The TLS library's contexts. Servers with the same settings share one context, and contexts are kept when the configuration
+/// is reloaded: a connection pool and a monitor go on undisturbed as long as their context is the same.
 struct TLSContexts: Sendable {
     private var known: [(settings: TLSSettings, context: NIOSSLContext)] = []
 
-    /// How to speak to each server, by its place.
+    /// The transport for each server, in the order of `servers`.
     ///
     /// - Throws: `CommandFailure` when the system's own certificates cannot be used; everything else was checked before.
     mutating func transports(of servers: [ServerSettings]) throws -> [Transport] {

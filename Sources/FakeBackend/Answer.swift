@@ -1,7 +1,7 @@
 import NIOCore
 import Wire
 
-/// An answer as the engine means it, before any fault spoils it.
+/// An answer as the engine would send it, before a fault changes it.
 struct Answer {
     enum Body {
         case none
@@ -10,7 +10,7 @@ struct Answer {
         case halves([UInt8], [UInt8])
         /// A stream, one event after the other.
         case generated(GeneratedBody)
-        /// So many bytes of filler.
+        /// This many bytes of filler.
         case filler(bytes: Int)
     }
 
@@ -18,7 +18,7 @@ struct Answer {
     var contentType = "application/json; charset=utf-8"
     var fields: [(name: String, value: String)] = []
     var body: Body
-    /// When the answer may begin, counted from the moment the engine took the request up.
+    /// When the answer may begin, counted from the moment when the engine began to work on the request.
     var due = TimeAmount.zero
 
     static func json(_ json: JSON, status: Int = 200, due: TimeAmount = .zero) -> Answer {
@@ -29,7 +29,7 @@ struct Answer {
         Answer(status: status, contentType: contentType, body: .fixed(Array(text.utf8)))
     }
 
-    /// An error as that kind of engine words it.
+    /// An error in the format of that kind of engine.
     static func error(_ status: Int, _ type: String, _ message: String, kind: Behaviour.Kind) -> Answer {
         switch kind {
         case .llamaServer:
@@ -73,7 +73,7 @@ struct Answer {
         body = .halves(Array(bytes.prefix(bytes.count / 2)), Array(bytes.dropFirst(bytes.count / 2)))
     }
 
-    /// Takes the next piece of the body off it; nil at its end.
+    /// Removes and returns the next piece of the body; nil at its end.
     mutating func nextEvent(fillerPiece: Int) -> TimedEvent? {
         switch body {
         case .none: return nil

@@ -3,7 +3,7 @@ import NIOCore
 /// What a connection does next while it sends an answer.
 enum Step: Equatable {
     case send([UInt8])
-    /// Waits until so long after the engine took the request up.
+    /// Waits until this long after the engine began to work on the request.
     case wait(until: TimeAmount)
     /// Waits from now on.
     case pause(TimeAmount)
@@ -16,7 +16,7 @@ enum Step: Equatable {
     case finished(keepsConnection: Bool)
 }
 
-/// How an answer travels: what request and connection require.
+/// How an answer is sent: requirements of the request and of the connection.
 struct Delivery {
     var kind = Behaviour.Kind.llamaServer
     /// A HEAD request: everything but the body.
@@ -31,7 +31,7 @@ struct Delivery {
     var closesAtEnd = false
 }
 
-/// An answer as a sequence of steps, spoilt by a fault. Made lazily: a client that does not read stops the engine.
+/// An answer as a sequence of steps, changed by a fault. Made lazily: a client that does not read stops the engine.
 struct AnswerScript {
     private enum Phase {
         case beginning, body, ending, stalled, over
@@ -43,7 +43,7 @@ struct AnswerScript {
         case chunked, untilClose
     }
 
-    /// So that a client has read what was sent before a reset throws it away.
+    /// A pause, so that the client has read what was sent before a reset discards it.
     private static let pauseBeforeReset = TimeAmount.milliseconds(5)
     private static let oddSizes = [1, 2, 7, 3, 19, 5, 31]
     private static let oddPause = TimeAmount.microseconds(200)
@@ -147,7 +147,8 @@ struct AnswerScript {
                 steps.append(.pause(pause))
             }
         case .odd:
-            // Pauses fall inside events and inside chunks, never between two events: the end of one travels with the next.
+            // Pauses are inside events and inside chunks, never between two events: the end of one event is sent together with
+            // the next.
             var isFirst = true
             for chunk in oddParts(payload) {
                 for write in oddParts(framed(chunk)) {

@@ -1,6 +1,6 @@
 import Wire
 
-/// A change of behaviour that could not be understood: the key, its value and what would do.
+/// A change of behaviour that could not be understood: the key, its value and what would be valid.
 package struct BehaviourProblem: Error, Equatable, Sendable, CustomStringConvertible {
     package let description: String
 }
@@ -75,7 +75,7 @@ private func assign<Value>(_ target: inout Value, _ value: Value?) -> Bool {
     return true
 }
 
-/// The same for an optional, which JSON's null empties.
+/// The same for an optional; JSON's null sets it to nil.
 private func assign<Value>(_ target: inout Value?, _ value: Value?, null: Bool) -> Bool {
     guard value != nil || null else { return false }
     target = value

@@ -13,7 +13,7 @@ import NIOHTTP1
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
 
-    /// Written in one go at most.
+    /// The largest number of bytes in one write.
     private static let writeSize = 65_536
 
     let number: Int
@@ -105,7 +105,7 @@ final class Connection: ChannelInboundHandler {
 
     // Answers out.
 
-    /// Starts to send an answer; called by the engine once, at once or later, for each request it was given.
+    /// Starts to send an answer. The engine calls this once for each request that it was given, immediately or later.
     func play(_ script: AnswerScript) {
         self.script = script
         begun = .now()
@@ -150,7 +150,8 @@ final class Connection: ChannelInboundHandler {
 
     private func flush() {
         guard output.readableBytes > 0 else { return }
-        // Taken out before: the write may make the channel writable again, which calls `advance` from within.
+        // The bytes are moved out before the write: the write may make the channel writable again, which calls `advance` from
+        // inside this call.
         let bytes = output
         output = ByteBuffer()
         channel?.writeAndFlush(bytes, promise: nil)
@@ -185,7 +186,7 @@ final class Connection: ChannelInboundHandler {
 
     // The end of the connection.
 
-    /// As when the engine's process is killed.
+    /// Closes the connection as if the engine's process were killed.
     func cutOff() {
         end(.broken)
         channel?.close(promise: nil)

@@ -1,14 +1,14 @@
 import NIOCore
 import Wire
 
-/// Where tests written in other languages steer and question the engine; no fault and no key applies there.
+/// The paths by which tests in other languages control and query the engine. Faults and keys do not apply to these paths.
 let controlPathPrefix = "/fake/"
 
 extension Engine {
     /// `GET /fake/behaviour`, `POST /fake/behaviour`, `GET /fake/observations`, `DELETE /fake/observations`.
     ///
-    /// The JSON of `POST` has the keys to change. With `"for_ms": N` the former behaviour returns after so long:
-    /// the way back from a fault that does not let anybody in, as `refuse` or `accept-never`.
+    /// The JSON of `POST` has the keys to change. With `"for_ms": N` the previous behaviour returns after this time. This ends
+    /// a fault that accepts no connection, like `refuse` or `accept-never`.
     func control(_ request: ReceivedRequest) -> Answer {
         switch (request.method, request.path) {
         case ("GET", "/fake/behaviour"): return .json(behaviour.json)

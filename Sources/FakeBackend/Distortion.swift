@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What a fault means for the bytes of an answer, so that `AnswerScript` need not know every fault by name.
+/// The effect of a fault on the bytes of an answer, so that `AnswerScript` does not need to know every fault by name.
 struct Distortion {
     /// How an answer is broken off.
     enum Break {
@@ -15,13 +15,13 @@ struct Distortion {
         case none
         /// One byte at a time, with a pause after each.
         case singleBytes(pause: TimeAmount)
-        /// At places where nobody expects it.
+        /// At unusual places.
         case odd
     }
 
     /// Nothing is sent at all.
     var insteadOfAnswer: Break?
-    /// After so many events of the body.
+    /// The answer is broken off after this many events of the body.
     var breakOff: (events: Int, how: Break)?
     var informational: Int?
     var headFlaw: Fault.HeadFlaw?

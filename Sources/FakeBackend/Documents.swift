@@ -1,6 +1,6 @@
 import Wire
 
-// What is computed without generating text: small, but the same for the same input.
+// Results that are computed without generating text: small, but always the same for the same input.
 
 func embeddings(_ asked: Asked, _ generation: Generation) -> JSON {
     let vectors = inputs(asked.json["input"]).enumerated().map { index, text -> JSON in

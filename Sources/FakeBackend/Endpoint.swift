@@ -23,7 +23,7 @@ enum Endpoint {
         self = endpoint
     }
 
-    /// Whether a request only asks how the engine is, whatever its kind: what health checks and discovery send.
+    /// Whether a request only asks for the state of the engine, whatever its kind: the requests of health checks and discovery.
     static func isProbe(method: String, target: String) -> Bool {
         let path = String(target.prefix { $0 != "?" })
         guard method == "GET" || method == "HEAD" else { return path == "/api/show" }

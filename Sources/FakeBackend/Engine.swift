@@ -15,14 +15,14 @@ final class Engine {
     private var requests = 0
     private var acceptedConnections = 0
     private var connections: [Int: Connection] = [:]
-    /// Requests that have arrived and not ended; probes too.
+    /// Requests that have arrived and not ended, including probes.
     private var current: [Int: Exchange] = [:]
     var totals = Totals()
 
     /// A request from its arrival to the end of its answer.
     private struct Exchange {
         let isProbe: Bool
-        /// Makes the answer, once a slot is there.
+        /// Makes the answer, once a slot has been granted.
         var work: ((_ rememberedBytes: Int) -> Void)?
         var wantsSlot = false
     }
@@ -88,7 +88,7 @@ final class Engine {
 
     // Requests.
 
-    /// The fault that a request's own header names, else the engine's.
+    /// The fault that the request's header names, else the fault of the engine.
     func fault(of head: HTTPRequestHead) throws(FaultProblem) -> Fault? {
         guard !head.uri.hasPrefix(controlPathPrefix) else { return nil }
         guard let text = head.headers.first(name: "x-fake-fault") else { return behaviour.fault }
@@ -137,7 +137,7 @@ final class Engine {
         guard let exchange = current.removeValue(forKey: number) else { return }
         log.ended(number, outcome, eventsSent: eventsSent, isProbe: exchange.isProbe)
         guard exchange.wantsSlot, let next = slots.leave(number) else { return }
-        // Not here and now: a long line of short answers would become as deep a recursion.
+        // Deferred: otherwise a long queue of short answers would become an equally deep recursion.
         loop.assumeIsolated().execute { self.start(next) }
     }
 
@@ -146,7 +146,7 @@ final class Engine {
         return Double.random(in: 0..<1, using: &random) < rate ? inner : nil
     }
 
-    /// What a fault answers in place of the engine's own answer; the ones that send nothing ignore it.
+    /// The answer that a fault gives in place of the engine's own answer. Faults that send nothing ignore it.
     private func replacement(by fault: Fault) -> Answer {
         if case .status(let code) = fault { return .error(code, "fake_error", "fault status=\(code)", kind: behaviour.kind) }
         if case .bigAnswer(let bytes) = fault { return Answer(contentType: "text/plain", body: .filler(bytes: bytes)) }
@@ -177,7 +177,7 @@ private let gzippedJSON: [UInt8] = [
     0x00,
 ]
 
-/// SplitMix64: the same seed, the same failures.
+/// SplitMix64: the same seed gives the same failures.
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 

@@ -58,7 +58,7 @@ package final class FakeLlamaServer: Sendable {
             host: host, port: listener.localAddress?.port ?? port, engine: engine, loop: loop, listener: listener, log: log)
     }
 
-    /// Closes the port and every connection at once, as when the engine's process is killed. May be called twice.
+    /// Closes the port and every connection at once, as if the engine's process were killed. May be called twice.
     package func stop() async throws {
         try await loop.submit { [listener, engine] in
             listener.close(promise: nil)
@@ -72,7 +72,7 @@ package final class FakeLlamaServer: Sendable {
         try await listener.closeFuture.get()
     }
 
-    /// Changes the behaviour; in force for requests that arrive from now on when this returns.
+    /// Changes the behaviour. When this returns, the change applies to all requests that arrive from then on.
     package func setBehaviour(_ behaviour: Behaviour) async throws {
         try await loop.submit { [engine] in engine.value.change(behaviour) }.get()
     }
@@ -89,7 +89,7 @@ package final class FakeLlamaServer: Sendable {
     /// What it has seen so far. Callable from anywhere.
     package var observations: Observations { log.snapshot }
 
-    /// Forgets what it has seen; what is in progress stays counted.
+    /// Forgets the observations; requests in progress stay counted.
     package func clearObservations() { log.clear() }
 
     /// Waits until the observations are as wanted and returns them.
@@ -109,7 +109,7 @@ package final class FakeLlamaServer: Sendable {
     }
 }
 
-/// What was waited for did not happen; the message has the observations at the end.
+/// The expected observations did not occur in time; the message has the last observations.
 package struct ObservationTimeout: Error, CustomStringConvertible {
     let limit: Duration
     let last: Observations

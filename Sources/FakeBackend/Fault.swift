@@ -7,7 +7,7 @@ package enum Fault: Equatable, Sendable {
     case refuse
     /// `accept-never`: the port listens, but nothing is accepted or answered any more (a black hole).
     case acceptNever
-    /// `read-slow=BYTES`: reads the request at so many bytes a second.
+    /// `read-slow=BYTES`: reads the request at this many bytes per second.
     case readSlow(bytesPerSecond: Int)
 
     // Instead of an answer.
@@ -34,7 +34,7 @@ package enum Fault: Equatable, Sendable {
 
     /// `status=CODE`: an error (or any other status) with a JSON body.
     case status(Int)
-    /// `big-answer=BYTES`: a body of so many bytes, sent as fast as the client reads.
+    /// `big-answer=BYTES`: a body of this many bytes, sent as fast as the client reads.
     case bigAnswer(bytes: Int)
     /// `no-content`: 204.
     case noContent
@@ -71,7 +71,7 @@ package enum Fault: Equatable, Sendable {
     /// `fail-rate=P[:FAULT]`: with probability P, decided by a seeded generator; `reset-before-answer` unless said otherwise.
     indirect case sometimes(Double, Fault)
 
-    /// What is wrong with a malformed head.
+    /// The flaw of a malformed head.
     package enum HeadFlaw: String, CaseIterable, Sendable {
         /// `HTTP/1.1 two hundred`.
         case statusLine = "status-line"
@@ -83,7 +83,7 @@ package enum Fault: Equatable, Sendable {
         case foldedLine = "folded-line"
     }
 
-    /// Whether the engine should not even take its slot: the fault leaves nothing to compute.
+    /// Whether the engine should not take a slot at all, because the fault leaves nothing to compute.
     var replacesWork: Bool {
         switch self {
         case .refuse, .acceptNever, .resetBeforeAnswer, .closeBeforeAnswer, .stallBeforeAnswer, .status, .bigAnswer,

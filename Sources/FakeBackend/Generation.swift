@@ -1,7 +1,7 @@
 import NIOCore
 import Wire
 
-/// One answer: how much is read and written for it, how long that takes and which words it has.
+/// One answer: how many tokens are read and written for it, how long this takes, and which words it has.
 struct Generation {
     /// Unique among the answers of this engine.
     let number: Int
@@ -10,7 +10,7 @@ struct Generation {
     let promptTokens: Int
     let cachedTokens: Int
     let answerTokens: Int
-    /// Ended because the request's limit was reached.
+    /// The answer ended because the request's limit was reached.
     let isCutShort: Bool
     let prefillTokensPerSecond: Double?
     let decodeTokensPerSecond: Double?

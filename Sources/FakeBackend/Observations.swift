@@ -44,7 +44,7 @@ package struct Observations: Sendable {
         case broken
     }
 
-    /// A request that its client gave up.
+    /// A request whose client disconnected.
     package struct Cancellation: Equatable, Sendable {
         /// The request's number.
         package let request: Int
@@ -66,7 +66,7 @@ package struct Observations: Sendable {
     package internal(set) var broken = 0
     package internal(set) var cancellations: [Cancellation] = []
     package var cancelled: Int { cancellations.count }
-    /// Requests that only asked how the engine is.
+    /// Requests that only asked for the state of the engine.
     package internal(set) var probes = 0
 
     /// Requests, other than probes, that have arrived and not ended: those in a slot and those that wait for one.
@@ -109,7 +109,7 @@ extension Observations.Request {
     }
 }
 
-/// Where the engine writes what it sees and anybody reads it.
+/// The record into which the engine writes what it sees; it can be read from anywhere.
 final class ObservationLog: Sendable {
     private let state = NIOLockedValueBox(Observations())
 

@@ -73,7 +73,7 @@ extension Engine {
         behaviour.kind == .ollama ? "Ollama is running" : "<!doctype html><title>\(name)</title><p>\(name), a fake llama-server."
     }
 
-    /// `/api/tags` and `/api/ps`: everything it knows is loaded.
+    /// `/api/tags` and `/api/ps`: all models that the engine knows are loaded.
     var ollamaModels: JSON {
         let models = behaviour.models.map { model -> JSON in
             [

@@ -39,7 +39,7 @@ struct Asked {
         return limit.flatMap { $0 >= 0 ? $0 : nil }
     }
 
-    /// What the engine has to read, as JSON text: the parts that precede in a prompt come first.
+    /// What the engine has to read, as JSON text: in the order of the prompt.
     var prompt: [UInt8] {
         Asked.promptMembers.reduce(into: []) { bytes, name in bytes += json[name]?.bytes ?? [] }
     }

@@ -1,7 +1,7 @@
 import NIOHTTP1
 import Wire
 
-/// How a request is met.
+/// How the engine reacts to a request.
 enum Reply {
     case now(Answer)
     /// The answer is computed in a slot; it depends on how much of the prompt the slot remembers.
@@ -9,7 +9,7 @@ enum Reply {
 }
 
 extension Engine {
-    /// What the engine says to a request that no fault has touched.
+    /// The engine's answer to a request that no fault affects.
     func reply(to request: ReceivedRequest, number: Int) -> Reply {
         let path = request.path
         if path.hasPrefix(controlPathPrefix) { return .now(control(request)) }
@@ -119,7 +119,7 @@ extension Engine {
         let promptTokens = max(1, tokenCount(ofBytes: promptBytes))
         let generation = Generation(
             number: number, serverName: name, model: model, promptTokens: promptTokens,
-            // At least the last token is read again, as in llama-server.
+            // At least the last token is read again, like in llama-server.
             cachedTokens: min(remembered / 4, promptTokens - 1),
             answerTokens: tokens, isCutShort: isCutShort, prefillTokensPerSecond: behaviour.prefillTokensPerSecond,
             decodeTokensPerSecond: behaviour.decodeTokensPerSecond)

@@ -22,7 +22,8 @@ struct Slots {
         let prompt: [UInt8]
     }
 
-    /// llama-server takes the most similar slot only if so much of the prompt matches, else the least recently used.
+    /// llama-server takes the most similar slot only if at least this much of the prompt matches, else the least recently used
+    /// one.
     private static let enoughSimilarity = 0.1
 
     private var slots: [Slot]
@@ -44,7 +45,7 @@ struct Slots {
         return grantNext()
     }
 
-    /// A request has ended, or its client has gone: its slot, or its place in the line, is free. Returns who is next.
+    /// A request has ended, or its client has gone: its slot, or its place in the queue, is free. Returns the next request.
     mutating func leave(_ ticket: Ticket) -> Grant? {
         if let index = slots.firstIndex(where: { $0.ticket == ticket }) {
             slots[index].ticket = nil
@@ -54,7 +55,7 @@ struct Slots {
         return nil
     }
 
-    /// Adds slots, or takes away free ones from the end. Returns who can start now.
+    /// Adds slots, or removes free ones from the end. Returns the requests that can start now.
     mutating func resize(to count: Int) -> [Grant] {
         while slots.count > max(1, count), slots.last?.ticket == nil { slots.removeLast() }
         while slots.count < count { slots.append(Slot()) }

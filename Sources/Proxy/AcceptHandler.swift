@@ -1,32 +1,32 @@
 import NIOCore
 
-/// Takes clients in. While their limit is reached, further ones wait in the kernel's queue instead of being turned away, and
+/// Accepts clients. While their limit is reached, further clients wait in the kernel's queue instead of being rejected, and
 /// the longest idle client is closed for each of them. While the system is out of descriptors, accepting pauses.
 final class AcceptHandler: ChannelDuplexHandler {
     typealias InboundIn = any Channel
     typealias OutboundIn = Never
 
-    /// What the listener needs of its surroundings.
+    /// What the listener needs from the rest of the server.
     struct Surroundings {
-        /// Closes a client that has nothing to do, and tells, on this handler's loop, whether there was one.
+        /// Closes an idle client. Reports on this handler's loop whether a client is being closed.
         var makeRoom: (_ completion: @escaping (Bool) -> Void) -> Void
-        /// Told that accepting pauses, and why.
+        /// Called when accepting pauses, with the reason.
         var paused: (IOError) -> Void
     }
 
-    /// How often to look whether somebody waits while there is no room.
+    /// How often to check whether a client is waiting while there is no room.
     private static let look = TimeAmount.milliseconds(25)
     /// How long accepting pauses when the system has no descriptor, or no memory, for another connection.
     private static let pause = TimeAmount.milliseconds(250)
 
     private let limit: ConnectionLimit
     private let surroundings: Surroundings
-    /// A client is about to be closed for one that waits.
+    /// An idle client is about to be closed for a waiting one.
     private var isMakingRoom = false
     private var nextLook: Scheduled<Void>?
-    /// The system has refused another connection; a timer ends this.
+    /// The system has refused another connection. A timer ends this state.
     private var isPaused = false
-    /// The channel does not read by itself: since `isPaused` was set, and until something is accepted again.
+    /// Automatic reading is off: from the time `isPaused` is set until a client is accepted again.
     private var isReadingOff = false
 
     init(limit: ConnectionLimit, _ surroundings: Surroundings) {
@@ -64,7 +64,7 @@ final class AcceptHandler: ChannelDuplexHandler {
         lookLater(context)
         guard !isMakingRoom, context.channel.hasUnreadInput else { return }
         isMakingRoom = true
-        // Where one is closed, `onRoom` comes; else the next look finds out.
+        // When a client is closed, `onRoom` is called. Otherwise the next check finds out.
         surroundings.makeRoom { _ in self.isMakingRoom = false }
     }
 
@@ -78,7 +78,7 @@ final class AcceptHandler: ChannelDuplexHandler {
 
     // MARK: No descriptors
 
-    /// SwiftNIO would try again at once, and for ever: the listener stays readable, and its own handler that is to prevent this
+    /// SwiftNIO would retry at once and for ever, because the listener stays readable. SwiftNIO's own handler against this
     /// does not stop the channel from polling.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError, error.isShortage else { return context.fireErrorCaught(error) }

@@ -4,7 +4,7 @@ package struct IPAddress: Equatable, Hashable, Sendable {
         case v4
         case v6
 
-        /// Bits of an address.
+        /// The number of bits in an address.
         var width: Int {
             switch self {
             case .v4: 32
@@ -18,7 +18,7 @@ package struct IPAddress: Equatable, Hashable, Sendable {
     /// The address as a number, in its lowest `family.width` bits.
     let bits: UInt128
 
-    /// Nil when the text is not an address. A zone (`fe80::1%eth0`) is left aside.
+    /// Nil when the text is not an address. A zone (`fe80::1%eth0`) is ignored.
     package init?(_ text: some StringProtocol) {
         let address = text.prefix { $0 != "%" }
         if address.contains(":") {
@@ -53,7 +53,7 @@ package struct IPAddress: Equatable, Hashable, Sendable {
         return join(head + Array(repeating: 0, count: 8 - head.count - tail.count) + tail)
     }
 
-    /// The 16-bit groups of one side of `::`. Where they end the address, the last two may be a dotted IPv4 address.
+    /// The 16-bit groups on one side of `::`. At the end of the address, the last two groups may be a dotted IPv4 address.
     private static func groups(_ text: Substring, endAddress: Bool) -> [UInt16]? {
         guard !text.isEmpty else { return [] }
         var groups: [UInt16] = []
@@ -75,18 +75,18 @@ package struct IPAddress: Equatable, Hashable, Sendable {
     }
 }
 
-/// A range of addresses in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`. A single address is a range of one.
+/// A range of addresses in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`. A single address is a range of one address.
 package struct AddressRange: Equatable, Hashable, Sendable {
     private let family: IPAddress.Family
     private let firstBits: UInt128
     private let prefixLength: Int
     private let text: String
 
-    /// Nil when the text is not a range. Bits behind the prefix do not matter: `10.1.2.3/8` is `10.0.0.0/8`.
+    /// Nil when the text is not a range. Bits after the prefix are ignored: `10.1.2.3/8` is `10.0.0.0/8`.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard !text.contains("%"), let first = parts.first, let address = IPAddress(first) else { return nil }
-        // `::ffff:10.0.0.0/104` counts its prefix in IPv6 bits.
+        // The prefix length of `::ffff:10.0.0.0/104` counts IPv6 bits.
         let offset = address.family == .v4 && first.contains(":") ? 96 : 0
         var length = address.family.width
         if parts.count == 2 {
@@ -104,7 +104,7 @@ package struct AddressRange: Equatable, Hashable, Sendable {
         address.family == family && Self.prefix(of: address, length: prefixLength) == firstBits
     }
 
-    /// False for a text that is no address.
+    /// False for a text that is not an address.
     package func contains(_ address: String) -> Bool {
         IPAddress(address).map { contains($0) } ?? false
     }

@@ -9,8 +9,8 @@ import NIOCore
 #endif
 
 extension Channel {
-    /// Whether the kernel has something that has not been read yet: bytes or the peer's end; at a listener, a client that waits
-    /// to be accepted. Call it on the channel's loop. False for channels that are no sockets.
+    /// Whether the kernel holds input that has not been read yet: bytes or the peer's end of stream; on a listener, a client
+    /// that waits to be accepted. Must be called on the channel's loop. False for channels that are not sockets.
     var hasUnreadInput: Bool {
         let found = try? pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { handle in
             var request = pollfd(fd: handle, events: Int16(POLLIN), revents: 0)

@@ -1,8 +1,8 @@
 import NIOCore
 
 extension ChannelHandlerContext {
-    /// Whether the channel goes on reading by itself. (A handler that holds back `read` events instead is asked for every one of
-    /// them, which costs each request and each event of a stream.)
+    /// Sets whether the channel reads by itself. (A handler that holds back `read` events instead would be called for every
+    /// `read` event, which costs time for each request and each event of a stream.)
     func setAutoRead(_ isOn: Bool) {
         // The only error is that the channel has been closed.
         try? channel.syncOptions?.setOption(.autoRead, value: isOn)

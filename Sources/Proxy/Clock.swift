@@ -9,9 +9,9 @@ package import Routing
     import Darwin
 #endif
 
-/// The only place of the data plane that reads a clock.
+/// The only code of the data plane that reads a clock.
 package enum Clock {
-    /// The steady clock of the event loops.
+    /// The monotonic clock of the event loops.
     package static var now: Moment { Moment(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
 
     /// Milliseconds since 1970, for people and logs only.

@@ -1,11 +1,11 @@
 import NIOConcurrencyHelpers
 import Synchronization
 
-/// How many clients may be connected at once (`limits.connections`).
+/// Limits the number of connected clients (`limits.connections`).
 final class ConnectionLimit: Sendable {
     private let maximum: Int
     private let open = Atomic(0)
-    /// The listener has stopped accepting, and is waiting for `onRoom`.
+    /// The listener has stopped accepting and waits for `onRoom`.
     private let isAwaited = Atomic(false)
     private let onRoom = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
@@ -21,14 +21,15 @@ final class ConnectionLimit: Sendable {
         if isAwaited.exchange(false, ordering: .sequentiallyConsistent) { onRoom.withLockedValue { $0 }?() }
     }
 
-    /// Who is told that there is room again, on any thread, once for each `hasRoom` that was false.
+    /// Sets the action to call when there is room again. It is called on any thread, once for each `hasRoom` that returned
+    /// false.
     func onRoom(_ action: @escaping @Sendable () -> Void) { onRoom.withLockedValue { $0 = action } }
 
-    /// Whether another client may come; if not, the listener is told when.
+    /// Whether another client may connect. If not, the listener is told when there is room.
     func hasRoom() -> Bool {
         guard isReached else { return true }
         isAwaited.store(true, ordering: .sequentiallyConsistent)
-        // One may have left in between, without knowing that it is waited for.
+        // A client may have disconnected in between, without seeing that the listener waits.
         return !isReached && isAwaited.exchange(false, ordering: .sequentiallyConsistent)
     }
 }

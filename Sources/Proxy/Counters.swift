@@ -1,6 +1,6 @@
-/// What one loop has counted since start. Added up by whoever shows it.
+/// What one loop has counted since start. The reader adds up the counters of all loops.
 package struct Counters: Sendable, Equatable {
-    /// Requests that ended, by the first digit of the status sent (index 0: none was sent).
+    /// Requests that ended, by the first digit of the status sent (index 0: no status was sent).
     package var requestsByStatusClass = [Int](repeating: 0, count: 6)
     package var clientsGone = 0
     package var answersBroken = 0
@@ -11,9 +11,9 @@ package struct Counters: Sendable, Equatable {
     package var bytesSent = 0
     package var clientConnections = 0
     package var connectionsAccepted = 0
-    /// Streams that go on at their servers although their clients left.
+    /// Streams that continue on their servers although their clients have disconnected.
     package var detachedStreams = 0
-    /// Lines of the access log that could not be written. Counted by the log itself, for all loops.
+    /// Access log lines that could not be written. The log itself counts them, for all loops.
     package var logLinesDropped = 0
 
     package init() {}

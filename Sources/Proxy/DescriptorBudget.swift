@@ -1,21 +1,21 @@
-/// How the file descriptors that the system allows are shared out, so that clients alone can never use them up: a request that
-/// has been accepted finds one for its server, and probes, the log and the configuration find theirs.
+/// Divides the file descriptors that the system allows, so that clients can never use up all of them: an accepted request
+/// always gets a descriptor for its server, and so do probes, the log and the configuration.
 package struct DescriptorBudget: Sendable, Equatable {
-    /// What the system allows.
+    /// Descriptors that the system allows.
     package let limit: Int
-    /// What `limits.connections` asks for.
+    /// The value of `limits.connections`.
     package let wantedClients: Int
-    /// What all of it would need.
+    /// Descriptors needed to allow `wantedClients`.
     package let needed: Int
     /// Clients that may be connected at once.
     package let clients: Int
-    /// Connections to servers kept for a next request, over all loops.
+    /// Connections to servers that may be kept for reuse, over all loops.
     package let idleUpstream: Int
-    /// Streams that may go on without their client, over all loops.
+    /// Streams that may continue without their client, over all loops.
     package let detached: Int
 
-    /// Left where descriptors are short, for connections to servers that are kept and for streams that go on without their client:
-    /// so many, but at most one for two clients.
+    /// When descriptors are short, the number reserved for kept upstream connections and for streams that continue without
+    /// their client. At most one for every two clients.
     private static let spare = 160
 
     /// - Parameters:
@@ -23,10 +23,10 @@ package struct DescriptorBudget: Sendable, Equatable {
     ///   - clients: `limits.connections`.
     package init(limit: Int, clients: Int, loops: Int, servers: Int) {
         let limit = min(limit, 1 << 30)
-        // Standard streams, listener, signals, logs, files, look-ups of names: 24. A loop has three, and probes of a server take up
-        // to three at a time.
+        // 24 for standard streams, listener, signals, logs, files and name lookups. A loop needs three, and the probes of a
+        // server up to three at a time.
         let own = 24 + 3 * loops + 3 * servers
-        // Each client takes one, and its request another one.
+        // Each client needs one, and its request needs another one.
         needed = own + 2 * clients + min(clients / 2, Self.spare)
         let available = max(0, limit - own)
         self.limit = limit
@@ -37,7 +37,7 @@ package struct DescriptorBudget: Sendable, Equatable {
         detached = rest / 2
     }
 
-    /// What to tell when the system allows too few; nil when it does not.
+    /// The warning when the system allows too few descriptors; nil when it allows enough.
     package var warning: String? {
         guard limit < needed else { return nil }
         return "limits.connections: \(wantedClients) clients need \(needed) open files, and the system allows \(limit), "

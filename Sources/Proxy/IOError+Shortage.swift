@@ -9,7 +9,8 @@ import NIOCore
 #endif
 
 extension IOError {
-    /// Whether this machine, not the peer, is why there is no further connection: it is out of descriptors or memory.
+    /// Whether this machine, not the peer, is the reason why a connection could not be opened: it is out of descriptors or
+    /// memory.
     var isShortage: Bool {
         switch errnoCode {
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: true

@@ -1,10 +1,11 @@
 import Routing
 
-/// One loop's client connections that have nothing to do, longest idle first: whoever goes when places run out.
+/// One loop's idle client connections, longest idle first. They are closed in this order when the connection limit is
+/// reached.
 ///
-/// A list linked by indices, so that each change costs the same however many clients there are.
+/// A list linked by indices, so that each change has the same cost for any number of clients.
 struct IdleConnections<Client: AnyObject> {
-    /// Where in the list an idle connection stands; given back with `becameBusy`.
+    /// The position of an idle connection in the list. Passed to `becameBusy`.
     struct Place: Equatable {
         fileprivate let index: Int
     }
@@ -17,19 +18,19 @@ struct IdleConnections<Client: AnyObject> {
         var next: Int
     }
 
-    /// The first one is the ring's head: its `next` is the longest idle connection, its `previous` the newest.
+    /// The first node is the ring's head: its `next` is the longest idle connection, its `previous` the newest one.
     private var nodes = [Node(previous: 0, next: 0)]
     private var free: [Int] = []
 
-    /// Places that exist, taken or free: as many as were ever idle at once, and one.
+    /// The number of nodes, in use or free: the most connections that were idle at the same time, plus one.
     var capacity: Int { nodes.count }
 
     var isEmpty: Bool { nodes[0].next == 0 }
 
-    /// How long the longest idle one has been so; nil when there is none.
+    /// Since when the longest idle connection has been idle; nil when there is none.
     var longestSince: Moment? { isEmpty ? nil : nodes[nodes[0].next].since }
 
-    /// From now on it may be closed for somebody else. `now` does not go back from call to call.
+    /// From now on the connection may be closed for another client. `now` must not decrease from call to call.
     mutating func becameIdle(_ client: Client, at now: Moment) -> Place {
         let newest = nodes[0].previous
         let index: Int
@@ -45,7 +46,7 @@ struct IdleConnections<Client: AnyObject> {
         return Place(index: index)
     }
 
-    /// Bytes have come, or it has ended.
+    /// The connection has received bytes, or it has ended.
     mutating func becameBusy(_ place: Place) {
         let node = nodes[place.index]
         guard node.client != nil else { return }
@@ -55,7 +56,7 @@ struct IdleConnections<Client: AnyObject> {
         free.append(place.index)
     }
 
-    /// The longest idle ones, at most so many.
+    /// The longest idle connections, at most `count`.
     func longest(_ count: Int) -> [Client] {
         var clients: [Client] = []
         var index = nodes[0].next

@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Makes room for a client that waits to be accepted: of all loops, the one whose client has been idle for longest closes it.
+/// Makes room for a client that waits to be accepted: the loop with the longest idle client, of all loops, closes this
+/// client.
 struct IdleEviction: Sendable {
     private let members: [(loop: any EventLoop, context: NIOLoopBound<LoopContext>)]
 
@@ -8,7 +9,7 @@ struct IdleEviction: Sendable {
         members = Array(zip(loops, contexts)).map { (loop: $0, context: $1) }
     }
 
-    /// - Parameter completion: told on `loop` whether a client is being closed.
+    /// - Parameter completion: called on `loop` with whether a client is being closed.
     func closeLongestIdle(tellOn loop: any EventLoop, completion: @escaping (Bool) -> Void) {
         let bound = NIOLoopBound(completion, eventLoop: loop)
         let members = members

@@ -1,13 +1,13 @@
 package import NIOCore
 
-/// Whoever answers the balancer's own paths (`Control`). Called on the connection's loop; must not block.
+/// Answers the balancer's own paths (implemented in `Control`). Called on the connection's loop; must not block.
 ///
-/// Requests for `/admin/` come here only from callers that `LocalAccess` has let pass.
+/// Requests for `/admin/` are passed on only from callers that `LocalAccess` allows.
 package protocol LocalEndpoints: Sendable {
     func answer(_ request: LocalRequest) -> LocalAnswer
 }
 
-/// A request for one of our own paths.
+/// A request for one of the balancer's own paths.
 package struct LocalRequest: Sendable {
     package var method: String
     /// As received, with its query.
@@ -19,7 +19,7 @@ package enum LocalAnswer: Sendable {
     case now(LocalResponse)
     /// The future may complete on any loop.
     case later(EventLoopFuture<LocalResponse>)
-    /// An endless `text/event-stream`; `begin` gets the sink on the connection's loop.
+    /// An endless `text/event-stream`. `begin` receives the sink on the connection's loop.
     case events(begin: @Sendable (EventSink) -> Void)
 }
 
@@ -40,11 +40,11 @@ package struct LocalResponse: Sendable {
     }
 }
 
-/// Where the events of a `LocalAnswer.events` go.
+/// The destination for the events of a `LocalAnswer.events`.
 package struct EventSink: Sendable {
     /// The loop on which `send` must be called.
     package let eventLoop: any EventLoop
-    /// Completes when the client has gone.
+    /// Completes when the client has disconnected.
     package let closed: EventLoopFuture<Void>
     private let runner: NIOLoopBound<ExchangeRunner>
     private let number: Int
@@ -56,7 +56,7 @@ package struct EventSink: Sendable {
         number = runner.requestNumber
     }
 
-    /// Sends one event's bytes. False when the client reads too slowly: skip this one.
+    /// Sends the bytes of one event. False when the client reads too slowly; the event is then skipped.
     package func send(_ bytes: [UInt8]) -> Bool {
         let runner = runner.value
         guard runner.stream.isWritable else { return false }

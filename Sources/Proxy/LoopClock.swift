@@ -1,10 +1,10 @@
 import Routing
 
-/// A loop's clocks, read once at the beginning of every callback rather than wherever they are needed.
+/// A loop's clocks, read once at the beginning of each callback.
 struct LoopClock {
-    /// The steady clock.
+    /// The monotonic clock.
     private(set) var now: Moment
-    /// What to add to the steady clock for milliseconds since 1970.
+    /// The difference between milliseconds since 1970 and the monotonic clock.
     private var wallOffset: Int
 
     init() {
@@ -15,7 +15,7 @@ struct LoopClock {
 
     mutating func read() { now = Clock.now }
 
-    /// Reads the wall clock as well; a few times a second is enough.
+    /// Reads the wall clock too; a few times a second is enough.
     mutating func readBoth() { self = LoopClock() }
 
     /// Milliseconds since 1970, for people and logs only.

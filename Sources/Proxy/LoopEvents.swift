@@ -1,4 +1,4 @@
-/// Something that has happened to one of a loop's connections or exchanges.
+/// An event of one of a loop's connections or exchanges.
 enum LoopEvent {
     case client(ClientHandler, ClientHandler.Event)
     case exchange(ExchangeRunner, ExchangeRunner.Event)
@@ -11,13 +11,13 @@ enum LoopEvent {
     }
 }
 
-/// Lets a loop's events through one at a time: what happens while one is being handled waits for its end.
+/// Serialises a loop's events: an event that occurs while another one is being handled waits until that one is finished.
 struct LoopEvents {
     private var isHandling = false
     private var waiting: [LoopEvent] = []
     private var taken = 0
 
-    /// True when an event may be handled now, and `end` has to be called; false while another one is.
+    /// True when an event may be handled now; `end` must be called afterwards. False while another event is being handled.
     mutating func begin() -> Bool {
         guard !isHandling else { return false }
         isHandling = true
@@ -26,7 +26,7 @@ struct LoopEvents {
 
     mutating func wait(_ event: consuming LoopEvent) { waiting.append(event) }
 
-    /// What has waited longest; nil when nothing does.
+    /// The event that has waited longest; nil when none waits.
     mutating func next() -> LoopEvent? {
         guard taken < waiting.count else {
             if taken > 0 { waiting.removeAll(keepingCapacity: true) }

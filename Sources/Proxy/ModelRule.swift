@@ -1,22 +1,23 @@
 package import Wire
 
-/// One entry of `model-rules`: which chat requests it changes, before they are routed, and how. All conditions that are given
-/// must hold. Rules apply in file order, to chat completions only.
+/// One entry of `model-rules`: which chat requests it changes before they are routed, and how. All given conditions must be
+/// true. Rules apply in file order, to chat completions only.
 package struct ModelRule: Equatable, Sendable {
-    /// `match.model`: searched in the model's name, in any case. Nil: every model. Known to compile with `Regex(_:)`.
+    /// `match.model`: searched in the model's name, in any case. Nil: every model. The pattern has been checked to compile
+    /// with `Regex(_:)`.
     package var modelPattern: String?
 
-    /// `match.model-suffix`: the model's name ends in one of these, in any case. Empty: any name.
+    /// `match.model-suffix`: the model's name ends with one of these, in any case. Empty: any name.
     package var modelSuffixes: [String]
 
     /// `match.system-starts-with`: the first text of a system message starts with one of these. Empty: any request.
     package var systemPrefixes: [String]
 
-    /// `strip-suffix`: the suffix that matched is removed from the model's name before it is routed.
+    /// `strip-suffix`: removes the suffix that matched from the model's name before routing.
     package var stripSuffix: Bool
 
-    /// `set`: fields for the request, in file order. An object is merged, one level deep, into an object the client sent;
-    /// anything else replaces what the client sent.
+    /// `set`: fields for the request, in file order. An object is merged, one level deep, into an object from the client; any
+    /// other value replaces the client's value.
     package var set: [JSON.Member]
 
     package init(

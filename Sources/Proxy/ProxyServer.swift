@@ -2,7 +2,7 @@ package import NIOCore
 import NIOPosix
 package import Routing
 
-/// Starts the loops' contexts and the listener, and stops them gracefully.
+/// Starts the loops' contexts and the listener, and shuts them down gracefully.
 package final class ProxyServer: Sendable {
     private let contexts: [NIOLoopBound<LoopContext>]
     private let loops: [any EventLoop]
@@ -11,16 +11,16 @@ package final class ProxyServer: Sendable {
     private let ticks: [RepeatedTask]
     private let accessLog: (any AccessLogSink)?
 
-    /// What is needed to start, besides the settings.
+    /// What the server needs to start, besides the settings.
     package struct Environment: Sendable {
         package var group: any EventLoopGroup
         package var router: SharedRouter
         package var localEndpoints: any LocalEndpoints
         package var observer: (any RequestObserver)?
         package var accessLog: (any AccessLogSink)?
-        /// Shared with the probes, so that both know the same addresses.
+        /// Shared with the probes, so that both use the same addresses.
         package var names: NameResolver
-        /// Told, on a loop, that no client is accepted for a moment because the system has no descriptor or memory left.
+        /// Called on a loop when accepting pauses because the system has no descriptor or memory left.
         package var acceptingPaused: (@Sendable (IOError) -> Void)?
 
         package init(
@@ -38,7 +38,7 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// Binds and begins to serve.
+    /// Binds the address and begins to serve.
     ///
     /// - Throws: the socket's error when the address cannot be bound.
     package static func start(
@@ -112,7 +112,7 @@ package final class ProxyServer: Sendable {
 
     package var port: Int { listener.localAddress?.port ?? 0 }
 
-    /// Everything counted so far, over all loops.
+    /// The sum of all loops' counters.
     package func counters() -> EventLoopFuture<Counters> {
         let each = zip(loops, contexts).map { loop, context in loop.submit { context.value.currentCounters() } }
         return EventLoopFuture.whenAllSucceed(each, on: loops[0]).map { [accessLog] all in
@@ -123,7 +123,7 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// New settings and a new fleet, in the order that lets every grant find its pool.
+    /// Applies new settings and a new fleet, in an order that ensures that every grant finds its pool.
     package func reload(_ settings: ProxySettings, fleet: Fleet) async throws {
         for (loop, context) in zip(loops, contexts) {
             try await loop.submit { context.value.apply(settings) }.get()
@@ -131,7 +131,7 @@ package final class ProxyServer: Sendable {
         router.send(.fleetChanged(fleet))
     }
 
-    /// Stops accepting, lets what runs and waits end for `grace`, then closes everything.
+    /// Stops accepting, waits up to `grace` for running and waiting requests, then closes everything.
     package func shutDown(grace: Duration) async {
         try? await listener.close()
         for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.drain() }.get() }

@@ -1,16 +1,16 @@
 package import Routing
 
-/// Everything the data plane is configured with. Replaced as a whole on reload.
+/// The configuration of the data plane. Replaced as a whole on reload.
 package struct ProxySettings: Sendable {
     package var endpoints: [BackendEndpoint] = []
     package var limits = Limits()
     package var timeouts = Timeouts()
-    /// Silence after which a client that waits for its stream gets a sign of life; nil: never.
+    /// Silence after which a client that waits for its stream is sent a keep-alive comment; nil: never.
     package var keepAliveInterval: Interval? = .seconds(15)
-    /// A regular expression whose first group is the user's name, searched in system messages; nil: none.
+    /// A regular expression whose first group is the user's name, searched in system messages; nil: no search.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []
-    /// Whose `X-Forwarded-…` fields are believed and passed on.
+    /// Which peers' `X-Forwarded-…` fields are trusted and forwarded.
     package var forwardingTrust = ForwardingTrust.everyone
     /// Who may use `/admin/` and `/upstream/`.
     package var localAccess = LocalAccess()
@@ -18,20 +18,20 @@ package struct ProxySettings: Sendable {
     package init() {}
 }
 
-/// How to reach one backend, and what to send along.
+/// How to reach one backend, and which fields to send to it.
 package struct BackendEndpoint: Sendable, Equatable {
     package var id: BackendID
     package var name: String
     package let address: ServerAddress
-    /// Put in front of every request target; empty or `/…` without a slash at its end.
+    /// Prepended to every request target; empty, or `/…` without a trailing slash.
     package var pathPrefix: String
     /// Replaces the client's `Authorization`.
     package var authorization: String?
     package var extraHeaders: [HeaderField]
     /// False for engines that close the connection after every streamed answer (llama-server).
     package var keepsConnectionAfterStream: Bool
-    /// Takes OpenAI's Responses API over a WebSocket as well. The usual local engines do not, and clients that try it fall back
-    /// as soon as they are told.
+    /// Whether the server supports OpenAI's Responses API over a WebSocket. Most local engines do not; clients that try it
+    /// fall back as soon as they are refused.
     package var speaksResponsesOverWebSocket: Bool
 
     package init(

@@ -3,17 +3,18 @@ package import Routing
 extension ProxySettings {
     /// How long clients and servers may be silent.
     package struct Timeouts: Sendable {
-        /// For a connection to a server, with its TLS handshake.
+        /// For connecting to a server, including the TLS handshake.
         package var connect = Interval.seconds(5)
-        /// Silence allowed between sending a request and its answer's first byte; nil: as long as the connection lives.
+        /// The longest silence between sending a request and the first byte of its answer; nil: as long as the connection
+        /// lives.
         package var firstByte: Interval?
-        /// Silence allowed inside an answer; nil: no limit.
+        /// The longest silence inside an answer; nil: no limit.
         package var betweenBytes: Interval?
-        /// A head has to be complete so long after its first byte.
+        /// The longest time from the first byte of a request head to its end.
         package var head = Interval.seconds(10)
-        /// A client's connection may be idle so long.
+        /// How long a client's connection may be idle.
         package var idle = Interval.seconds(180)
-        /// At shutdown, so long a kept connection may still bring the request that was on its way.
+        /// At shutdown, how long a kept connection waits for a request that may already be on its way.
         package var drainPause = Interval.milliseconds(500)
 
         package init() {}

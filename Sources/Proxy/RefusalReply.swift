@@ -2,7 +2,7 @@ package import Routing
 package import Wire
 
 extension ErrorReply {
-    /// What a client is told when its request is not run.
+    /// The error reply for a request that is not run.
     package init(_ refusal: Refusal) {
         switch refusal {
         case .modelNotFound(let model):

@@ -1,6 +1,7 @@
 import Wire
 
-/// A loop's part of the access log: lines are gathered and handed on together. The observer is told of every request at once.
+/// A loop's part of the access log. Lines are collected and written together. The observer is told of every request
+/// immediately.
 struct RequestLog: ~Copyable {
     private static let longest = 64 << 10
 

@@ -1,13 +1,13 @@
 import Routing
 
-/// What a loop has prepared, or remembers, so that the next request is read faster.
+/// What a loop has prepared or cached to process requests faster.
 struct RequestMemory {
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
     var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
     private var matcher = ModelMatcher(Router().patterns)
 
-    /// Compiles what has changed.
+    /// Compiles the patterns that have changed.
     mutating func apply(_ new: ProxySettings, insteadOf old: ProxySettings) {
         if old.usernamePattern != new.usernamePattern || usernames == nil {
             usernames = UsernameFinder(pattern: new.usernamePattern)

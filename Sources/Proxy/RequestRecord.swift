@@ -1,27 +1,27 @@
 package import Routing
 package import Wire
 
-/// What is remembered of a request once it is over: for the access log and the statistics. Never prompt or answer text.
+/// The record of a finished request, for the access log and the statistics. It never contains prompt or answer text.
 ///
-/// What was asked for, by whom, and who answered is not copied: the record refers to the values in which it stands.
+/// The request line, the client and the server are not copied: the record refers to existing values.
 ///
-/// Not copyable, so that nobody pays for copies by accident.
+/// Not copyable, to avoid accidental copies.
 package struct RequestRecord: ~Copyable, Sendable {
     package var requestID = ""
-    /// Milliseconds since 1970 at its arrival.
+    /// Time of arrival, in milliseconds since 1970.
     package var startedAt = 0
     var line = RequestLine.none
-    /// Of the connection, which may be a proxy's.
+    /// Address of the connection's peer, which may be a proxy.
     var peerAddress = ""
-    /// As the router was told; nil before it is asked.
+    /// The traits passed to the router; nil before the router is asked.
     var traits: RequestTraits?
-    /// The latest attempt's; nil before the first.
+    /// The grant of the latest attempt; nil before the first.
     var grant: Grant?
-    /// As sent to the client; 499 when it left before any.
+    /// The status sent to the client; 499 when the client disconnected before any was sent.
     package var status = 0
     package var ending = Ending.complete
     package var queuedMilliseconds = 0.0
-    /// From arrival to the first byte sent; nil when there was none.
+    /// Milliseconds from arrival to the first byte sent; nil when no byte was sent.
     package var firstByteMilliseconds: Double?
     package var totalMilliseconds = 0.0
     package var bytesReceived = 0
@@ -32,7 +32,7 @@ package struct RequestRecord: ~Copyable, Sendable {
     package enum Ending: Sendable {
         case complete
         case clientGone
-        /// The server broke in the middle of its answer.
+        /// The server failed in the middle of its answer.
         case upstreamBroke
         case refused
 
@@ -51,7 +51,7 @@ package struct RequestRecord: ~Copyable, Sendable {
     package var address: String { traits?.address ?? peerAddress }
     package var username: String? { traits?.username }
     package var model: String? { traits?.model }
-    /// The instance of the model that was asked for, where that is not the model itself.
+    /// The instance that served the request; nil when it is the requested model itself.
     package var instance: String? { grant?.model }
     package var server: String? { grant?.serverName }
     package var attempts: Int { grant?.attempt ?? 0 }
@@ -88,7 +88,7 @@ package struct RequestRecord: ~Copyable, Sendable {
     }
 }
 
-/// Members of the line, each with its name; those that are not known are left out.
+/// Writes members of the line with their names. Members with an unknown value are omitted.
 extension ByteWriter {
     fileprivate mutating func write(_ name: StaticString, string value: String?) {
         guard let value else { return }
@@ -113,15 +113,15 @@ extension ByteWriter {
     }
 }
 
-/// Told of every proxied request that is over, on the loop that served it.
+/// Told of every proxied request that has ended, on the loop that served it.
 package protocol RequestObserver: Sendable {
     func requestEnded(_ record: borrowing RequestRecord)
 }
 
-/// Where the access log's lines go. Must not block.
+/// The destination of the access log's lines. Must not block.
 package protocol AccessLogSink: Sendable {
     func write(_ lines: [UInt8])
 
-    /// Lines that could not be written, since the start.
+    /// The number of lines that could not be written since start.
     var droppedLines: Int { get }
 }

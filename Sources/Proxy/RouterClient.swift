@@ -1,21 +1,22 @@
 import NIOCore
 package import Routing
 
-/// An owner of tickets: what the router decides about its requests goes to it. The event loops are such owners; others may be.
+/// An owner of tickets. It receives the router's effects for its requests. Each event loop is an owner; other types can be
+/// owners too.
 package protocol RouterClient: Sendable {
-    /// Effects have come for it: `SharedRouter.collect` has to be called soon, on the thread where its requests live.
+    /// Effects have arrived for this owner. It must call `SharedRouter.collect` soon, on the thread that owns its requests.
     ///
     /// Called from any thread, with no lock held, and not again until the effects have been collected.
     func effectsArrived()
 
-    /// An administrator ends that request. Called from any thread.
+    /// An administrator cancels that request. Called from any thread.
     func cancel(_ ticket: Ticket)
 }
 
-/// Effects on their way to one owner, in the order in which they were decided.
+/// Effects for one owner, in the order in which they were decided.
 ///
-/// `SharedRouter` fills it under its lock. An owner that carries out one effect after the other therefore keeps that order,
-/// also when carrying one out sends an event whose effects come here too.
+/// `SharedRouter` fills the inbox under its lock. An owner that carries out the effects one after the other therefore keeps
+/// that order, even when carrying out one effect sends an event that adds further effects.
 package struct Inbox: Sendable {
     var effects: [Effect] = []
     private var taken = 0
@@ -34,7 +35,7 @@ package struct Inbox: Sendable {
     }
 }
 
-/// An event loop as an owner of requests.
+/// An event loop that owns requests.
 struct LoopClient: RouterClient {
     let eventLoop: any EventLoop
     let context: NIOLoopBound<LoopContext>
@@ -57,7 +58,7 @@ struct LoopClient: RouterClient {
 }
 
 extension SharedRouter {
-    /// From a loop: effects for its own requests have been carried out when this returns.
+    /// Sends an event from a loop. The effects for the loop's own requests have been carried out when this returns.
     func send(_ event: Event, from context: LoopContext) {
         send(event, from: context.index, at: context.now, into: &context.inbox)
         context.deliver()

@@ -1,6 +1,6 @@
-/// A text that must not be shown: printing, dumping or interpolating it gives `***`.
+/// A text that must not be displayed. Printing, dumping or interpolating it gives `***`.
 package struct Secret: Equatable, Sendable {
-    /// The text itself. Use it only to send it to the server it is for.
+    /// The text itself. Use it only to send it to the server that it belongs to.
     package let exposed: String
 
     package init(_ text: String) {
@@ -14,7 +14,7 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// A configured field for every request to a server. Its value is often a credential, so it is kept like one.
+/// A configured field for every request to a server. Its value is often a credential, so it is a `Secret`.
 package struct HeaderField: Equatable, Sendable {
     package var name: String
     package var value: Secret

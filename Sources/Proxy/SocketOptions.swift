@@ -6,12 +6,12 @@ import NIOCore
     import Musl
 #endif
 
-/// What every TCP connection gets, so that a peer that has vanished without a word is noticed.
+/// Options of every TCP connection, so that a peer that has disappeared silently is detected.
 ///
-/// Waiting, with nothing to send: keep-alive probes after 30 s of silence, every 10 s, given up after three. Sending: what
-/// has not been acknowledged, or not been taken by a peer whose window is closed, for two minutes ends the connection. (So a
-/// client that stops reading altogether has two minutes, not one that reads slowly.) Sockets that a listener accepts inherit
-/// its options.
+/// When nothing is being sent: keep-alive probes after 30 s of silence, then every 10 s; the connection is closed after three
+/// unanswered probes. When sending: the connection is closed when data has not been acknowledged for two minutes, or when the
+/// peer's window has been closed for two minutes. (A client that stops reading therefore has two minutes; a client that reads
+/// slowly is not affected.) Accepted sockets inherit the options of their listener.
 enum SocketOptions {
     static let watchful: [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)] = {
         var options: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
@@ -29,8 +29,8 @@ enum SocketOptions {
         return options
     }()
 
-    /// Bytes that the kernel may hold of an answer we do not read yet. When a server closes behind its answer, all of that
-    /// comes at once, so it bounds what a thousand slow clients can make us keep. Enough for 100 MB/s at 1 ms.
+    /// The kernel's buffer, in bytes, for an answer that is not read yet. When a server closes after its answer, the whole
+    /// buffer arrives at once, so this bounds the memory that slow clients can occupy. Enough for 100 MB/s at 1 ms.
     static let upstreamReceiveBuffer: SocketOptionValue = 128 << 10
 
     /// `TCP_USER_TIMEOUT` of <linux/tcp.h>, in milliseconds.

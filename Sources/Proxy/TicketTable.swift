@@ -1,6 +1,6 @@
 import Routing
 
-/// Whose request a ticket names. A ticket says where in the table its holder is, so that finding it needs no search.
+/// Maps tickets to the holders of their requests. A ticket contains the holder's index in the table, so no search is needed.
 struct TicketTable<Holder: AnyObject> {
     private struct Place {
         var ticket: Ticket
@@ -12,8 +12,8 @@ struct TicketTable<Holder: AnyObject> {
     private var free: [Int] = []
     private var count: UInt64 = 0
 
-    /// Of a ticket's 48 bits for its owner's use, the low ones are the place, the others count: a late ticket finds a place that
-    /// others have taken since, but never itself.
+    /// A ticket has 48 bits for its owner's use. The low bits are the index, the other bits a counter, so a late ticket never
+    /// matches a newer request at the same index.
     private static var placeBits: UInt64 { 24 }
 
     init(owner: Int) { self.owner = owner }

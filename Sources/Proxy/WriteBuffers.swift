@@ -1,14 +1,14 @@
 import NIOCore
 import Wire
 
-/// Memory in which a loop writes, used again and again.
+/// A loop's reusable write buffers.
 struct WriteBuffers: ~Copyable {
     /// For every head that the loop writes.
     var head = ByteWriter()
-    /// What goes to a server next; empty between requests.
+    /// The next data for a server; empty between requests.
     private var outbound = ByteBuffer()
 
-    /// The buffer for what goes to a server next, empty. Whoever takes it gives it back.
+    /// Takes the empty buffer for data to a server. The caller must give it back.
     mutating func takeOutbound() -> ByteBuffer {
         var taken = ByteBuffer()
         swap(&taken, &outbound)

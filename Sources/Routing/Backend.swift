@@ -1,20 +1,20 @@
-/// One backend as the router sees it.
+/// The router's state of one backend.
 struct Backend: Sendable {
     var server: Fleet.Server
     var health = HealthState()
     var circuits = CircuitTable()
-    /// The server's own model list; nil until it has told.
+    /// The server's own model list; nil until the server has sent it.
     var models: [String]?
-    /// Requests that count towards the limit, whatever their model.
+    /// Requests in flight that count towards the limit, for all models.
     private(set) var inFlight = 0
-    /// The same, by the name that was asked for. Names with none are absent.
+    /// The same number for each requested model name. Names without requests are absent.
     private(set) var inFlightByInstance: [String: Int] = [:]
-    /// Requests that pass at once and count towards nothing (model lists, tokenize, …).
+    /// Requests in flight that are forwarded at once and do not count towards the limit (model lists, tokenize, …).
     private(set) var passing = 0
     var isDraining = false
-    /// Gone from the configuration; stays until its last request has ended.
+    /// No longer in the configuration. The backend is kept until its last request has ended.
     var isRemoved = false
-    /// Tokens per second; the half-lives are in tokens, so that long prompts teach more than short ones.
+    /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
     var prefillSpeed = DecayingAverage(halfLife: 20_000)
     var decodeSpeed = DecayingAverage(halfLife: 2_000)
 
@@ -22,7 +22,7 @@ struct Backend: Sendable {
 
     var id: BackendID { server.id }
 
-    /// The most requests at once: what is configured, but never more than the engine has slots.
+    /// The most requests in flight: the configured number, but never more than the engine has slots.
     var limit: Int? {
         let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
         guard let requestMax = server.requestMax else { return slots }
@@ -38,14 +38,14 @@ struct Backend: Sendable {
 
     func inFlight(on instance: String) -> Int { inFlightByInstance[instance] ?? 0 }
 
-    /// How many sessions each of a model's instances here can hold: the server's slots, shared among the instances, at least
-    /// one each. One where the server tells of no slots.
+    /// How many sessions each instance of a model can hold on this server: the server's slots divided by the number of
+    /// instances, but at least 1. 1 when the server does not report its slots.
     func sessionsPerInstance(of instances: Int) -> Int {
         guard let slots = health.lastReport?.slots?.total else { return 1 }
         return max(1, min(slots, Self.mostSharedSlots) / max(1, instances))
     }
 
-    /// Choosing which session leaves looks at every holder of an instance. This bounds it, whatever a server reports.
+    /// Choosing the session to evict examines every session of an instance. This limits that work, whatever a server reports.
     private static let mostSharedSlots = 1024
 
     mutating func started(instance: String?, counts: Bool) {
@@ -83,9 +83,11 @@ struct Backend: Sendable {
         }
     }
 
-    /// The instances of that model here: the model itself, `-2`, `-3` … without gaps. Nil when it is not listed.
+    /// The instances of a model on this server: the model itself, then `-2`, `-3` … without gaps. Nil when the model is not
+    /// listed.
     ///
-    /// `name:latest` is the same as `name` (Ollama); a reasoning suffix that no list knows is left out.
+    /// `name:latest` is the same as `name` (Ollama). A reasoning suffix is removed when the name with the suffix is not
+    /// listed.
     func instances(of model: String) -> [String]? {
         guard let models else { return nil }
         func isListed(_ name: String) -> Bool {
@@ -101,7 +103,7 @@ struct Backend: Sendable {
     }
 }
 
-/// The conventions in model names.
+/// Conventions for model names.
 package enum ModelName {
     /// The name without a trailing `-low`, `-medium` or `-high`; nil when it has none.
     static func withoutReasoningSuffix(_ model: String) -> String? {

@@ -1,4 +1,5 @@
-/// Who asks: whose prompt cache and whose turn in the line it is. From the most telling to the least.
+/// Identifies a client, for its prompt cache and for its turn in the waiting line. The most specific source that is known is
+/// used.
 package struct ClientIdentity: Sendable, Equatable {
     enum Source: Sendable, Equatable {
         /// The user's name, found in a system message.
@@ -12,7 +13,7 @@ package struct ClientIdentity: Sendable, Equatable {
         case address
     }
 
-    /// Header fields in which clients name their sessions; the first one that is there counts.
+    /// Header fields in which clients name their sessions. The first field that is present is used.
     package enum SessionField: String, Sendable, CaseIterable {
         case sessionID = "X-Session-Id"
         case conversationID = "X-Conversation-Id"
@@ -22,10 +23,10 @@ package struct ClientIdentity: Sendable, Equatable {
         case codexThread = "thread-id"
     }
 
-    /// `allCases` makes a new array for every request.
+    /// Stored, because `allCases` makes a new array on each call.
     private static let sessionFields = SessionField.allCases
 
-    /// Longer names are cut: they come from clients and are kept in memory.
+    /// Longer names are cut, because they come from clients and are kept in memory.
     package static let longestName = 256
 
     package let name: String
@@ -33,8 +34,9 @@ package struct ClientIdentity: Sendable, Equatable {
 
     /// - Parameters:
     ///   - username: found by `sticky.username-pattern`.
-    ///   - sessionField: a header field's value. Asked for one after the other, and only when there is no user's name.
-    ///   - keyName: of the API key that let the request in.
+    ///   - sessionField: returns a header field's value. Called for one field after the other, and only when there is no user
+    ///     name.
+    ///   - keyName: the name of the API key that the request was authorised with.
     package init(
         username: String?, sessionField: (SessionField) -> String?, promptCacheKey: String?, keyName: String? = nil,
         address: String

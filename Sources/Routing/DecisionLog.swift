@@ -1,4 +1,4 @@
-/// What was decided about a request, and why.
+/// A decision about a request, and the reason for it.
 package struct DecisionRecord: Sendable {
     package enum Verdict: Sendable {
         case granted(attempt: Int)
@@ -6,17 +6,17 @@ package struct DecisionRecord: Sendable {
         case refused(Refusal)
     }
 
-    /// One server that was considered.
+    /// A server that was considered for the request.
     package struct Candidate: Sendable {
         package var server: String
         package var instance: String?
         package var isChosen: Bool
-        /// Why it was chosen, or why not.
+        /// Why the server was chosen, or why it was not.
         package var reason: String
-        // What was found there at that moment; nil where nobody looked.
+        // The server's state at that time; nil where it was not examined.
         package var inFlight: Int?
         package var limit: Int?
-        /// Sessions held there, all models together.
+        /// Sessions on the server, over all models.
         package var sessions: Int?
     }
 
@@ -27,7 +27,7 @@ package struct DecisionRecord: Sendable {
     /// Nil when no server was considered.
     var explanation: Explanation?
 
-    /// Turned into text on demand.
+    /// Converted to text on demand.
     package var candidates: [Candidate] { explanation?.candidates ?? [] }
 }
 

@@ -1,19 +1,19 @@
-/// Everything the router can ask for. Effects are carried out after the router's lock is free; each
-/// owner of requests carries out its own in the order in which they were decided.
+/// Everything that the router can ask for. Effects are carried out after the router's lock is released. Each owner of
+/// requests carries out its own effects in the order in which they were decided.
 package enum Effect: Sendable, Equatable {
-    /// Run this request there.
+    /// Run this request on the granted server.
     case grant(Ticket, Grant)
     case refuse(Ticket, Refusal)
-    /// No other server can answer: pass on the attempt's own answer (502, 503 or 504).
+    /// No other server can answer: forward the attempt's own answer (502, 503 or 504).
     case keepAnswer(Ticket)
-    /// The request's server was found dead: report `attemptFailed` if nothing has gone to the client yet,
-    /// else end the answer visibly.
+    /// The probes found the request's server down: report `attemptFailed` if nothing has been sent to the client yet,
+    /// otherwise end the answer with a visible error.
     case serverLost(Ticket)
     case probeNow(BackendID)
     /// Send `clockAdvanced` at that moment or a little later.
     case wakeMe(at: Moment)
 
-    /// The request that it concerns; nil for effects that concern none.
+    /// The request that the effect concerns; nil for effects that concern no request.
     package var ticket: Ticket? {
         switch self {
         case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket
@@ -22,17 +22,17 @@ package enum Effect: Sendable, Equatable {
     }
 }
 
-/// Where a request runs.
+/// The server on which a request runs.
 package struct Grant: Sendable, Equatable {
     package var backend: BackendID
     package var serverName: String
-    /// The instance to ask for, when it is not the model that the client named.
+    /// The instance to request, when it differs from the model that the client named.
     package var model: String?
-    /// 1 for the first.
+    /// 1 for the first attempt.
     package var attempt: Int
-    /// Nil when it did not wait.
+    /// Nil when the request did not wait.
     package var waitedMilliseconds: Double?
-    /// This request finds out whether the server works again: `answerBegan` has to be sent as soon as its answer begins.
+    /// This request tests whether the server works again: `answerBegan` must be sent as soon as its answer begins.
     package var isTrial = false
 }
 
@@ -43,8 +43,8 @@ package enum Refusal: Sendable, Equatable {
     case noSuchServer(String)
     case queueFull(waiting: Int, retryAfterSeconds: Int)
     case queueTimeout(waitedSeconds: Int, retryAfterSeconds: Int)
-    /// Nobody is up, and the one that was tried all the same failed too.
+    /// No server is up, and the server that was tried as a last resort failed too.
     case noServerAvailable(detail: String, retryAfterSeconds: Int)
-    /// Everything that was tried broke before its first byte.
+    /// All attempts failed before the first byte of an answer.
     case upstreamFailed(detail: String)
 }

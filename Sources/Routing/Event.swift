@@ -1,10 +1,10 @@
 /// Everything that can happen to the router.
 package enum Event: Sendable, Codable {
     case requestArrived(Ticket, RequestTraits)
-    /// The client has gone, or the request was cancelled by an administrator; waiting or running.
+    /// The client has disconnected, or an administrator cancelled the request. The request may wait or run.
     case requestCancelled(Ticket)
     case finished(Ticket, Outcome)
-    /// The attempt produced nothing for the client: may it run elsewhere?
+    /// The attempt sent nothing to the client: the router decides whether to retry on another server.
     case attemptFailed(Ticket, AttemptFailure)
     /// The answer of a trial (`Grant.isTrial`) has begun.
     case answerBegan(Ticket)
@@ -17,21 +17,22 @@ package enum Event: Sendable, Codable {
     case modelsListed(BackendID, [String])
 
     case fleetChanged(Fleet)
-    /// No new work there; running work ends by itself.
+    /// The server gets no new requests; requests in flight continue to their end.
     case drain(BackendID)
     case undrain(BackendID)
-    /// Asked for by `Effect.wakeMe`.
+    /// Requested by `Effect.wakeMe`.
     case clockAdvanced
 }
 
 /// How a granted request ended.
 package struct Outcome: Sendable, Codable {
     package enum Ending: Sendable, Equatable, Codable {
-        /// The server gave a whole answer, whatever its status.
+        /// The server sent a complete answer, with any status.
         case complete
-        /// The server broke in the middle of its answer, or did not begin one in the configured time.
+        /// The server broke off its answer, or did not begin one within the configured time.
         case broken(String)
-        /// It was cut short and says nothing about the server: the client left, or the request was refused here.
+        /// The request ended early for a reason that says nothing about the server: the client disconnected, or the balancer
+        /// refused the request.
         case abandoned
     }
 
@@ -60,17 +61,17 @@ package struct Timings: Sendable, Equatable, Codable {
     }
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 package enum AttemptFailure: Sendable, Equatable, Codable {
     /// No connection: refused, unreachable, timed out, TLS.
     case connect(String)
-    /// The connection broke, or said something that is not HTTP, before anything went to the client.
+    /// The connection broke, or the server sent something that is not HTTP, before anything was sent to the client.
     case beforeAnswer(String)
     /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
     case answered(status: Int)
-    /// Any of the above, but the request's body is gone, so it cannot be sent again.
+    /// Any of the above, but the request's body is no longer stored, so the request cannot be sent again.
     case notRepeatable(String)
-    /// The server was found dead by its probes.
+    /// The server's probes found it down.
     case serverLost
 
     var isRepeatable: Bool {
@@ -88,13 +89,13 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
     }
 }
 
-/// What one successful probe saw.
+/// The result of one successful probe.
 package struct BackendReport: Sendable, Equatable, Codable {
-    /// The server's machine (or all its slots) is busy with work of its own or of others.
+    /// The server's machine is busy (by its own report), or every slot is in use by work that this balancer did not send.
     package var isBusy: Bool
-    /// 0…100, when the server told.
+    /// 0…100; nil when the server does not report it.
     package var gpuUtilisation: Double?
-    /// Slots the engine has and those at work; nil when it does not tell.
+    /// The engine's slots; nil when the server does not report them.
     package var slots: Slots?
 
     package struct Slots: Sendable, Equatable, Codable {

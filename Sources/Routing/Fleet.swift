@@ -1,4 +1,4 @@
-/// Names a server for as long as the process lives; never used again for another.
+/// Identifies a server for the lifetime of the process. An ID is never reused for another server.
 package struct BackendID: Hashable, Sendable, Codable, CustomStringConvertible {
     package let rawValue: Int
 
@@ -7,12 +7,13 @@ package struct BackendID: Hashable, Sendable, Codable, CustomStringConvertible {
     package var description: String { "backend-\(rawValue)" }
 }
 
-/// The servers and the routes, as the configuration says.
+/// The servers and routes of the configuration.
 package struct Fleet: Sendable, Equatable, Codable {
     package struct Server: Sendable, Equatable, Codable {
         package var id: BackendID
         package var name: String
-        /// Most requests in flight, all models together; nil: as many as the engine has slots, else no limit.
+        /// The most requests in flight, over all models. Nil: as many as the engine has slots, or no limit when the slots are
+        /// unknown.
         package var requestMax: Int?
 
         package init(id: BackendID, name: String, requestMax: Int? = nil) {
@@ -36,7 +37,7 @@ package struct Fleet: Sendable, Equatable, Codable {
     }
 
     package var servers: [Server]
-    /// In order; nil: every server is eligible for the models it lists.
+    /// In order. Nil: every server is eligible for the models that it lists.
     package var routes: [Route]?
     package var fallback: BackendID?
     package var policy: RoutingPolicy

@@ -4,7 +4,7 @@ package struct FleetSnapshot: Sendable {
         package var id: BackendID
         package var name: String
         package var phase: HealthState.Phase
-        /// Models that it has failed several times in a row.
+        /// Models for which the server has failed several requests in a row.
         package var failing: [(model: String, circuit: Circuit)]
         package var isBusy: Bool
         package var lastReport: BackendReport?
@@ -25,12 +25,12 @@ package struct FleetSnapshot: Sendable {
         package var ticket: Ticket
         package var traits: RequestTraits
         package var arrivedAt: Moment
-        /// Nil while it waits.
+        /// Nil while the request waits.
         package var server: String?
         package var instance: String?
         package var grantedAt: Moment?
         package var attempts: Int
-        /// How many are in front of it in the line; nil when it runs.
+        /// The number of requests in front of this request in the line; nil when it runs.
         package var ahead: Int?
     }
 
@@ -74,7 +74,7 @@ extension Router {
             })
     }
 
-    /// All requests: those that wait, in serving order, then those that run.
+    /// All requests: the waiting ones in serving order, then the running ones.
     package func requests() -> [FleetSnapshot.Request] {
         let waiting = line.inOrder.enumerated().map { index, entry in
             FleetSnapshot.Request(
@@ -90,10 +90,10 @@ extension Router {
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }
 
-    /// How many are in front of that request in the line; nil when it does not wait.
+    /// The number of requests in front of that request in the line; nil when it does not wait.
     package func ahead(of ticket: Ticket) -> Int? { line.ahead(of: ticket) }
 
-    /// Requests in flight on that server, those that do not count towards its limit too.
+    /// Requests in flight on a server, including those that do not count towards its limit.
     package func inFlight(of id: BackendID) -> Int {
         indexOfBackend[id].map { backends[$0].inFlight + backends[$0].passing } ?? 0
     }

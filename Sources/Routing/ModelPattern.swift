@@ -1,20 +1,20 @@
-/// A regular expression that has to match a whole model name.
+/// A regular expression that must match the whole model name.
 package struct ModelPattern: Sendable, Equatable, Codable {
-    /// Bytes of a model's name that an expression is compared with; a longer name matches literal patterns only. `Regex` backtracks,
-    /// and the client writes the name (docs/decisions/0021-patterns-see-short-pieces.md).
+    /// The longest model name, in bytes, that is matched against an expression. Longer names match literal patterns only,
+    /// because `Regex` backtracks and the client chooses the name (docs/decisions/0021-patterns-see-short-pieces.md).
     static let longestName = 256
 
     package let source: String
 
     package init(_ source: String) { self.source = source }
 
-    /// False also when the pattern does not compile; the configuration has been checked for that.
+    /// Also false when the pattern does not compile; the configuration check rejects such patterns.
     func matches(_ model: String) -> Bool { CompiledPattern(self).matches(model) }
 }
 
-/// `Regex` is not `Sendable`, so what is compiled stays with whoever compiled it.
+/// `Regex` is not `Sendable`, so compiled patterns are not shared between threads.
 private enum CompiledPattern {
-    /// Without special characters the pattern is the name.
+    /// A pattern without special characters is the name itself.
     case literal(String)
     case expression(Regex<AnyRegexOutput>)
     case nothing
@@ -39,9 +39,9 @@ private enum CompiledPattern {
     }
 }
 
-/// Which route of a fleet a model has, found before the router is asked.
+/// The route that a fleet has for a model, found before the router is called.
 package struct RouteMatch: Sendable, Equatable, Codable {
-    /// The fleet's number (`Router.fleetNumber`): the answer is valid for this fleet only.
+    /// The fleet's number (`Router.fleetNumber`). The match is valid for this fleet only.
     var fleetNumber: Int
     /// The first route whose pattern matches; nil when none does.
     var route: Int?
@@ -53,9 +53,9 @@ package struct FleetPatterns: Sendable, Equatable {
     fileprivate var patterns: [ModelPattern]
 }
 
-/// Finds the route of a model outside the router's lock: matching may take long, and model names come from clients.
+/// Finds the route of a model outside the router's lock, because matching may take long and model names come from clients.
 ///
-/// Patterns are compiled once, answers are remembered. Each thread has its own.
+/// Patterns are compiled once and results are cached. Each thread has its own matcher.
 package struct ModelMatcher {
     private var compiled: [CompiledPattern]
     private var answers: [String: RouteMatch] = [:]
@@ -76,12 +76,12 @@ package struct ModelMatcher {
         return match
     }
 
-    /// Models whose answers are remembered.
+    /// The number of models with a cached result.
     var rememberedModels: Int { answers.count }
 }
 
 extension Router {
-    /// What a `ModelMatcher` has to know. It changes with `fleetChanged`.
+    /// The input for a `ModelMatcher`. It changes with `fleetChanged`.
     package var patterns: FleetPatterns {
         FleetPatterns(fleetNumber: fleetNumber, patterns: (fleet.routes ?? []).map(\.pattern))
     }

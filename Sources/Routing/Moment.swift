@@ -1,6 +1,6 @@
-/// A point in time on some steady clock, always passed in: nothing in this module reads a clock.
+/// A point in time on a monotonic clock. It is always passed in: no code in this module reads a clock.
 package struct Moment: Hashable, Comparable, Sendable, Codable {
-    /// Since the clock's own zero.
+    /// Since the zero point of the clock.
     package var nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
@@ -13,19 +13,20 @@ package struct Moment: Hashable, Comparable, Sendable, Codable {
         Moment(nanoseconds: moment.nanoseconds &+ interval.nanoseconds)
     }
 
-    /// Milliseconds from `earlier` to here; negative when `earlier` is later.
+    /// Milliseconds from `earlier` to this moment; negative when `earlier` is later.
     package func milliseconds(since earlier: Moment) -> Double {
         Double(nanoseconds &- earlier.nanoseconds) / 1_000_000
     }
 }
 
-/// A length of time. `Duration` has 128 bits and has to be divided to be added to a clock's reading; this takes one addition.
+/// A length of time. `Duration` has 128 bits and needs a division before it can be added to a clock reading; this type needs
+/// one addition.
 package struct Interval: Hashable, Comparable, Sendable, Codable {
     package let nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    /// Whole nanoseconds; over 100 years counts as 100 years.
+    /// In whole nanoseconds. Durations above 100 years become 100 years.
     package init(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
         nanoseconds =

@@ -1,6 +1,7 @@
-/// All events of a router since a moment, best since its creation. Replayed, they give the same effects.
+/// All events of a router since the recording began, preferably since the router's creation. Replaying them gives the same
+/// effects.
 ///
-/// Holds names and addresses of clients and names of models, but nothing of prompts and answers.
+/// Contains names and addresses of clients and names of models, but no prompts or answers.
 package struct Recording: Sendable, Codable {
     package struct Step: Sendable, Codable {
         package var at: Moment
@@ -8,14 +9,14 @@ package struct Recording: Sendable, Codable {
     }
 
     package private(set) var steps: [Step] = []
-    /// False when the limit was reached: what came later is not in it. What is in it can be replayed all the same.
+    /// False when the limit was reached and later events are missing. The recorded events can still be replayed.
     package private(set) var isComplete = true
     private let limit: Int
 
-    /// - Parameter limit: at most this many events are kept, the first ones.
+    /// - Parameter limit: the most events to keep. Later events are not recorded.
     package init(limit: Int) { self.limit = limit }
 
-    /// To be called for every event that the router handles, in the same order.
+    /// Must be called for every event that the router handles, in the same order.
     package mutating func record(_ event: Event, at now: Moment) {
         guard steps.count < limit else {
             isComplete = false
@@ -24,12 +25,12 @@ package struct Recording: Sendable, Codable {
         steps.append(Step(at: now, event: event))
     }
 
-    /// Gives a router the same events.
+    /// Replays the events on a router.
     ///
     /// - Parameters:
-    ///   - start: the router as it was when the recording began.
-    ///   - body: gets the effects of each step.
-    /// - Returns: the router as it is at the end.
+    ///   - start: the router's state when the recording began.
+    ///   - body: receives the effects of each step.
+    /// - Returns: the router's state at the end.
     @discardableResult
     package func replay(from start: Router = Router(), _ body: (Step, [Effect]) -> Void = { _, _ in }) -> Router {
         var router = start

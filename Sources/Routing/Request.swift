@@ -1,4 +1,4 @@
-/// Names one request for its whole life. The high 16 bits are its owner: an event loop, for instance.
+/// Identifies one request from its arrival to its end. The high 16 bits are its owner, such as an event loop.
 package struct Ticket: Hashable, Sendable, Codable {
     package let rawValue: UInt64
 
@@ -13,37 +13,37 @@ package struct Ticket: Hashable, Sendable, Codable {
 
 /// What the router knows about a request.
 ///
-/// Immutable, and referred to from several places (the line, the running requests, the decision log). It is a class so that
-/// each of them costs one reference instead of a copy of every string.
+/// Immutable, and shared by several places (the waiting line, the running requests, the decision log). It is a class, so that
+/// each place costs one reference instead of a copy of every string.
 package final class RequestTraits: Sendable, Codable {
-    /// Which servers may take it.
+    /// Which servers may take the request.
     package enum Destination: Sendable, Hashable, Codable {
-        /// Those that the model's pattern, or the servers' own lists, name.
+        /// The servers of the model's route, or the servers that list the model.
         case model(String)
-        /// The fallback server: no model was named.
+        /// The fallback server, because the request names no model.
         case fallback
-        /// The server that has this conversation's stream, else the fallback server.
+        /// The server that has this conversation's stream, otherwise the fallback server.
         case conversation(String)
-        /// That server alone, at once, whatever its load (`/upstream/NAME/…`).
+        /// That server only, at once, whatever its load (`/upstream/NAME/…`).
         case server(String)
     }
 
     package let destination: Destination
-    /// Who asks: for affinity and for fairness in the waiting line.
+    /// The client's identity: for affinity and for fairness in the waiting line.
     package let client: String
     /// The client's address, for display.
     package let address: String
     /// The name found by `sticky.username-pattern`, for display.
     package let username: String?
-    /// Makes an engine compute: counts towards `request-max` and waits when that is reached.
+    /// The request makes an engine compute: it counts towards `request-max` and waits when that limit is reached.
     package let counts: Bool
-    /// `X-Request-Id`, kept or made.
+    /// `X-Request-Id`, from the client or generated.
     package let requestID: String
-    /// Of the request, without its query; for display.
+    /// The request's path without its query, for display.
     package let path: String
-    /// The name of a stream that can be taken up again (llama-server's `X-Conversation-Id`).
+    /// The name of a resumable stream (llama-server's `X-Conversation-Id`).
     package let conversation: String?
-    /// The model's route. Nil, or found for an earlier fleet: the router finds it itself.
+    /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
 
     package init(

@@ -1,4 +1,4 @@
-// A failed attempt: what happens to the request, and to the server.
+// What happens to the request and to the server after a failed attempt.
 
 extension Router {
     mutating func attemptFailed(
@@ -9,7 +9,7 @@ extension Router {
         request.history.failed.append(running.backend)
         request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
         if running.hasFailed {
-            // The server was blamed for its 503 already; that the rest of that answer broke is the same failure.
+            // The server's circuit has already counted its 503. If the rest of that answer breaks, that is the same failure.
         } else if failure == .serverLost {
             backends[index].circuits.abandoned(ticket, request.traits.model, at: now)
         } else {
@@ -48,14 +48,15 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// Takes the request off that server. Afterwards `index` may refer to another server.
+    /// Removes the request from its server. Afterwards `index` may refer to another server.
     private mutating func leave(_ request: RunningRequest, _ index: Int) {
         running[request.request.ticket] = nil
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }
 
-    /// Work that was there when its server began to fail is moved, not retried: it happens once, however much it is.
+    /// A request that was on its server when the server began to fail is moved, not retried. This happens only once, for any
+    /// number of requests.
     private func isMove(_ request: RunningRequest, _ failure: AttemptFailure, _ index: Int) -> Bool {
         guard failure != .serverLost else { return true }
         return backends[index].circuits[request.traits.model].failingSince.map { request.grantedAt <= $0 } ?? false
@@ -69,7 +70,7 @@ extension Router {
         if let trial = backends[index].circuits[model].opensForTrialAt { wake(at: trial, &effects) }
     }
 
-    /// Updates the server's circuit and health by how a request ended.
+    /// Updates the server's circuit and health according to how a request ended.
     mutating func judge(
         _ ticket: Ticket, _ request: RunningRequest, _ ending: Outcome.Ending, _ index: Int, _ now: Moment,
         _ effects: inout [Effect]
@@ -93,7 +94,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// A stream has fallen silent: its server is probed. Only a failed probe ends the stream.
+    /// A stream has become silent, so its server is probed. Only a failed probe ends the stream.
     mutating func stalled(_ ticket: Ticket, _ effects: inout [Effect]) {
         guard let request = running[ticket], let index = indexOfBackend[request.backend],
             backends[index].health.trafficFailed(reason: "fell silent in the middle of a stream")

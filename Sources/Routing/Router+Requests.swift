@@ -1,4 +1,4 @@
-// A request's way: it arrives, is placed, and ends.
+// The life of a request: it arrives, is placed, and ends.
 
 extension Router {
     mutating func arrived(_ ticket: Ticket, _ traits: RequestTraits, _ now: Moment, _ effects: inout [Effect]) {
@@ -8,7 +8,7 @@ extension Router {
         place(request, among: list, now, &effects)
     }
 
-    /// Runs the request, puts it into the line, or refuses it.
+    /// Runs the request, adds it to the waiting line, or refuses it.
     mutating func place(_ request: consuming PendingRequest, among list: CandidateList, _ now: Moment, _ effects: inout [Effect])
     {
         switch placement(of: request, among: list, at: now) {
@@ -19,7 +19,7 @@ extension Router {
                 return refuse(request, refusal, explanation, now, &effects)
             }
             note(.waits, on: request, explanation, at: now)
-            // From now on: the time that a failed attempt took does not count as waiting.
+            // The deadline counts from now: the time of a failed attempt does not count as waiting.
             let deadline = now + fleet.policy.maxWait
             request.waitingSince = now
             line.add(request, deadline: deadline)
@@ -28,7 +28,7 @@ extension Router {
         }
     }
 
-    /// Nobody is up: the first in order is tried once, then the request is refused.
+    /// No server is up: the first candidate in order is tried once, then the request is refused.
     mutating func resort(
         to choice: Choice?, _ request: PendingRequest, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
     ) {
@@ -118,7 +118,7 @@ extension Router {
             capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
-    /// A session's time to live starts at the end of its last request, however long that took.
+    /// A session's time to live starts at the end of its last request, however long the request took.
     private mutating func endSession(of request: RunningRequest, at now: Moment) {
         guard let session = request.session, let model = request.traits.model, let instance = request.instance else { return }
         sessions.ended(
@@ -126,7 +126,7 @@ extension Router {
             session, capacity: request.capacity, address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
-    // MARK: Words for those who are refused
+    // MARK: Details of refusals
 
     func nothingFor(_ traits: RequestTraits) -> Refusal {
         switch traits.destination {
@@ -136,8 +136,8 @@ extension Router {
         }
     }
 
-    /// An estimate of when to ask again: the line's length times the average duration of a request, divided by the servers'
-    /// limits.
+    /// An estimate of when the client should retry: the number of waiting requests times the average duration of a request,
+    /// divided by the sum of the servers' limits.
     var retryAfterSeconds: Int {
         let places = backends.reduce(0.0) { $0 + Double($1.limit ?? 1) }
         let seconds = (serviceTime.value ?? 1) * Double(line.count + 1) / max(1, places)

@@ -1,4 +1,4 @@
-// News about servers: probes and a new configuration.
+// Changes of servers: probe results and a new configuration.
 
 extension Router {
     mutating func probed(
@@ -7,7 +7,7 @@ extension Router {
         guard let index = indexOfBackend[id] else { return }
         let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
         var report = report
-        // Slots that work for us do not make the machine busy: the limit accounts for them already.
+        // Slots that serve this balancer's own requests do not make the machine busy: the limit already accounts for them.
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
@@ -30,7 +30,7 @@ extension Router {
         // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
         let lost = running.filter { $0.value.backend == id }.map(\.key)
         for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
-        // Requests that could only run on this server have nothing left to wait for.
+        // Requests that could only run on this server no longer have a reason to wait.
         serveWaiting(now, &effects)
     }
 
@@ -41,7 +41,7 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// Lines the backends up with the fleet; those that went away stay behind the others while they have work.
+    /// Adapts the backends to the fleet. Removed backends with requests in flight stay at the end of the list.
     mutating func rebuildBackends(_ new: Fleet) {
         fleet = new
         let old = backends

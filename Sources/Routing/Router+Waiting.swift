@@ -1,10 +1,10 @@
-// Waiting requests: served when a server has room, refused when their time is up.
+// Waiting requests: granted when a server has room, refused when their time is up.
 
 extension Router {
-    /// Gives free places to those who wait, in the line's order.
+    /// Grants free places to waiting requests, in the line's order.
     ///
-    /// When the first of a lane has to go on waiting, so has everybody behind it, and the rest of the lane is skipped.
-    /// Granting a request never frees a place, so each lane is left after its first request that has to wait.
+    /// When the first request of a lane has to keep waiting, all requests behind it have to wait too, so the rest of the lane
+    /// is skipped. Granting a request never frees a place, so a lane is finished after its first request that has to wait.
     mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
         guard line.count > 0 else { return }
         var turns = line.heads
@@ -37,19 +37,19 @@ extension Router {
             let refusal = Refusal.queueTimeout(waitedSeconds: waited, retryAfterSeconds: retryAfterSeconds)
             refuse(entry.request, refusal, nil, now, &effects)
         }
-        // The pause of a circuit may be over, and those who wait may try it.
+        // The pause of a circuit may be over, so a waiting request may become its trial.
         serveWaiting(now, &effects)
         if let next = line.nextDeadline { wake(at: min(next, nextTrial(after: now) ?? next), &effects) }
     }
 
-    /// Asks for `clockAdvanced`, unless it has been requested for that time or earlier.
+    /// Requests `clockAdvanced`, unless it is already requested for that time or earlier.
     mutating func wake(at deadline: Moment, _ effects: inout [Effect]) {
         if let wakeAt, wakeAt <= deadline { return }
         wakeAt = deadline
         effects.append(.wakeMe(at: deadline))
     }
 
-    /// When the next pause of a circuit ends, so that waiting requests may be tried there.
+    /// When the next pause of a circuit ends, so that a waiting request may become its trial.
     func nextTrial(after now: Moment) -> Moment? {
         backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
     }

@@ -1,10 +1,10 @@
-/// The whole fleet and everyone waiting: every decision is made here, through `handle`.
+/// The state of the whole fleet and of all requests. Every decision is made here, through `handle`.
 ///
-/// It reads no clock, draws no randomness and does no I/O, so a sequence of events can be replayed.
+/// The router reads no clock, uses no randomness and does no I/O, so a sequence of events can be replayed.
 package struct Router: Sendable {
     static let rememberedModels = 4096
-    /// At most this many expired sessions are dropped in one event. Those left are not found any more, but still count on
-    /// their servers.
+    /// The most expired sessions that are dropped in one event. The remaining expired sessions are no longer found, but still
+    /// count on their servers.
     private static let expiredAtOnce = 256
 
     var fleet = Fleet(servers: [], routes: nil, fallback: nil)
@@ -12,7 +12,7 @@ package struct Router: Sendable {
     var fleetNumber = 0
     var backends: [Backend] = []
     var indexOfBackend: [BackendID: Int] = [:]
-    /// Answers of `candidates(for:)` for models, cleared whenever they could change.
+    /// Cached results of `candidates(for:)` for models. Cleared whenever they could change.
     var candidatesByModel: [String: CandidateList?] = [:]
     var running: [Ticket: RunningRequest] = [:]
     var line = WaitingLine()
@@ -20,14 +20,14 @@ package struct Router: Sendable {
     var decisions = DecisionLog()
     var retryBudget = RetryBudget()
     var conversations = ConversationTable()
-    /// How long a granted request takes, in seconds: for `Retry-After`.
+    /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)
-    /// When `clockAdvanced` has been asked for; nil: not at all.
+    /// When `clockAdvanced` is due; nil when it was not requested.
     var wakeAt: Moment?
 
     package init() {}
 
-    /// Takes in what has happened and appends what is to be done.
+    /// Handles an event and appends the resulting effects.
     package mutating func handle(_ event: Event, at now: Moment, effects: inout [Effect]) {
         sessions.expire(ttl: fleet.policy.stickyTTL, at: now, limit: Self.expiredAtOnce)
         switch event {

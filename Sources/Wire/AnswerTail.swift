@@ -2,8 +2,8 @@
 ///
 /// Events of a stream are not parsed as they pass. Their last bytes are kept here and searched once, at the end of the answer.
 package struct AnswerTail: Sendable {
-    /// Bytes that are searched. The last event of llama-server's streams and `[DONE]` have some 800. A stream may hold twice as
-    /// many, so that not every append has to move them.
+    /// The number of bytes that are searched. The last event of llama-server's streams and `[DONE]` take about 800 bytes. Up
+    /// to twice as many are stored, so that not every append has to move them.
     static let kept = 1536
 
     private var bytes: [UInt8] = []

@@ -1,4 +1,4 @@
-/// Finds the end of a body, whichever way HTTP/1 frames it.
+/// Finds the end of a body, for every kind of HTTP/1 framing.
 package struct BodyReader: Sendable {
     package enum Framing: Sendable {
         case length(remaining: Int)
@@ -45,7 +45,7 @@ package struct BodyReader: Sendable {
         return true
     }
 
-    /// True when bytes of our own can be inserted here without breaking the body's framing.
+    /// True when the balancer can insert its own bytes here without breaking the body's framing.
     package var isBetweenChunks: Bool {
         switch framing {
         case .chunked(let reader): reader.isBetweenChunks
@@ -54,7 +54,7 @@ package struct BodyReader: Sendable {
         }
     }
 
-    /// Reads on from `position`, and moves it behind what has been read.
+    /// Continues reading at `position`, and moves `position` past the bytes that were read.
     package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> ChunkedReader.Step {
         if isFinished { return .finished }
         let count: Int

@@ -15,15 +15,15 @@ package struct ByteWriter: ~Copyable {
 
     deinit { unsafe memory.deallocate() }
 
-    /// What has been written.
+    /// The bytes written so far.
     package borrowing func withSpan<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         unsafe try body(UnsafeRawBufferPointer(start: memory, count: count).bytes)
     }
 
-    /// A copy of what has been written.
+    /// A copy of the bytes written so far.
     package var bytes: [UInt8] { unsafe Array(UnsafeRawBufferPointer(start: memory, count: count)) }
 
-    /// Removes what has been written and keeps the memory.
+    /// Removes the written bytes and keeps the memory.
     package mutating func reset() { count = 0 }
 
     @inline(__always)

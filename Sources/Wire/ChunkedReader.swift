@@ -1,11 +1,11 @@
 /// Reads a body in chunked transfer coding (RFC 9112 section 7.1) strictly, piece by piece.
 ///
-/// It copies nothing: it tells which of the received bytes are content, and where the body ends.
+/// Copies nothing: it reports which of the received bytes are content, and where the body ends.
 package struct ChunkedReader: Sendable {
     package enum Step: Equatable, Sendable {
         /// These bytes of the span are body content.
         case content(Range<Int>)
-        /// All bytes have been read, and the body goes on.
+        /// All bytes have been read, and the body continues.
         case needMore
         /// The body ended right before the current position.
         case finished
@@ -20,7 +20,7 @@ package struct ChunkedReader: Sendable {
         case finished
     }
 
-    /// Most bytes of chunk extensions and trailers together.
+    /// The most bytes of chunk extensions and trailers together.
     private static let overheadLimit = 16 * 1024
 
     private var state = State.sizeStart
@@ -34,7 +34,7 @@ package struct ChunkedReader: Sendable {
     package var isBetweenChunks: Bool { state == .sizeStart }
     package var isFinished: Bool { state == .finished }
 
-    /// Reads on from `position`, and moves it behind what has been read.
+    /// Continues reading at `position`, and moves `position` past the bytes that were read.
     package mutating func next(_ bytes: RawSpan, _ position: inout Int) -> Step {
         bytes.withBytes { next($0, &position) }
     }

@@ -10,7 +10,7 @@ package enum FieldName: UInt8, Sendable {
     case forwarded, forwardedFor, forwardedProto, forwardedHost, realIP, via, requestID
     /// Any other field in which a proxy says who its client is: `X-Forwarded-…`, `X-Client-IP`, `CF-Connecting-IP` and the like.
     case forwardedOther
-    /// What a browser says of the page that sends the request (Fetch Metadata).
+    /// The browser's statement about the page that sends the request (Fetch Metadata).
     case fetchSite
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
@@ -95,8 +95,8 @@ package enum FieldName: UInt8, Sendable {
     }
 
     /// Compares a name with a lower-case literal of the same length, ignoring case. All bytes of the name must be token
-    /// characters: among those, two that differ only in the bit 0x20 are the two cases of a letter, or characters that no name
-    /// here has.
+    /// characters: two token characters that differ only in bit 0x20 are the two cases of one letter, or characters that no
+    /// known name contains.
     @inline(__always)
     private static func isName(_ bytes: Bytes, _ lowercased: StaticString) -> Bool {
         let name = Bytes(lowercased)

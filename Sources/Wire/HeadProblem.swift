@@ -8,7 +8,7 @@ package enum HeadProblem: Error, Equatable, Sendable {
     case badHost, missingHost
     case methodNotAllowed
 
-    /// What to tell the sender.
+    /// The message for the sender.
     package var message: String {
         switch self {
         case .bareLineFeed: "a line ends with LF alone; HTTP lines end with CR LF"

@@ -16,7 +16,7 @@ extension ByteWriter {
         copyFields(of: head, from: source, except: FieldFilter(excluded))
     }
 
-    /// The same, with fields of any name left out.
+    /// The same, but `excluded` may contain fields of any name.
     package mutating func copyFields(of head: borrowing HTTPHead, from source: RawSpan, except excluded: FieldFilter) {
         source.withBytes { bytes in copyFields(of: head, from: bytes, except: excluded.union(.hopByHop)) }
     }

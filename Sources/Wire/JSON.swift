@@ -35,7 +35,7 @@ package enum JSON: Equatable, Sendable {
     /// A number. NaN and infinity, which JSON cannot express, become null.
     package init(_ value: Double) { self = value.isFinite ? .number(String(value)) : .null }
 
-    /// A string, or null when there is none.
+    /// A string, or null for nil.
     package init(_ value: String?) { self = value.map { .string($0) } ?? .null }
 
     /// Parses one whole document.
@@ -44,7 +44,7 @@ package enum JSON: Equatable, Sendable {
         self = try reader.document()
     }
 
-    /// The last member of that name, which is the one that counts, as in every parser that the engines use.
+    /// The last member with that name. All parsers that the engines use take the last one of several.
     package subscript(name: String) -> JSON? { objectValue?.last { $0.name == name }?.value }
 
     package subscript(index: Int) -> JSON? {

@@ -1,10 +1,10 @@
 /// Changes fields at the top level of a JSON object without touching any other byte.
 ///
-/// The body is walked over once and no tree is built: the client decides how large it is and what is in it.
+/// The body is scanned once and no tree is built, because the client decides how large the body is and what it contains.
 package enum JSONEdit {
-    /// Sets each field: an existing one is replaced (two objects are merged one level deep), a new one is added at the
-    /// end. Of two fields with one name the last one counts. `body` must be a valid JSON document; anything but an object
-    /// is returned unchanged.
+    /// Sets each field: an existing field is replaced (two objects are merged one level deep), and a new field is added at
+    /// the end. When `body` has several fields with the same name, the last one is used. `body` must be a valid JSON
+    /// document; a document that is not an object is returned unchanged.
     package static func setting(_ fields: [JSON.Member], in body: [UInt8]) -> [UInt8] {
         var edits = body.withBytes { Self.edits(setting: fields, in: $0, from: 0, mergesObjects: true) }
         guard !edits.isEmpty else { return body }
@@ -26,7 +26,7 @@ package enum JSONEdit {
         var bytes: [UInt8]
     }
 
-    /// What has to be changed in the object that begins at `start`; nothing when none begins there.
+    /// The edits for the object that begins at `start`; empty when no object begins there.
     private static func edits(
         setting fields: [JSON.Member], in body: Bytes, from start: Int, mergesObjects: Bool
     ) -> [Edit] {
@@ -62,7 +62,7 @@ private struct ObjectWalk {
     private let body: Bytes
     private let names: [[UInt8]]
     private var index: Int
-    /// For each name the value of the last member that has it, because with duplicates that is the one that counts.
+    /// For each name, the value of the last member with that name, because the last one of several is used.
     private(set) var values: [Range<Int>?]
     /// The object has no members at all.
     private(set) var isEmpty = true
@@ -76,7 +76,7 @@ private struct ObjectWalk {
         values = Array(repeating: nil, count: names.count)
     }
 
-    /// False when no object begins here or it does not end.
+    /// False when no object begins here, or when the object does not end.
     mutating func run() -> Bool {
         skipSpace()
         guard take(UInt8(ascii: "{")) else { return false }
@@ -117,7 +117,8 @@ private struct ObjectWalk {
         while index < body.count, body[index].isJSONSpace { index += 1 }
     }
 
-    /// The text of the string that begins here, which is passed over; nil when there is none or it does not end.
+    /// Skips the string that begins here and returns the range of its text; nil when no string begins here or it does not
+    /// end.
     private mutating func string() -> Range<Int>? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         let start = index

@@ -1,27 +1,27 @@
 /// Finds the `model` field of a `multipart/form-data` body (uploads of audio and images) while the body arrives.
 ///
-/// Bytes may come in pieces of any size; each is looked at once. Nothing is copied but the head line or the `model` value at
-/// hand.
+/// The body may arrive in pieces of any size, and each byte is examined once. Only the current head line or `model` value is
+/// copied.
 package struct MultipartScanner: Sendable {
-    /// A form of more parts is refused.
+    /// A form with more parts is refused.
     static let maximumParts = 1000
     /// Bytes of a part's head, from the boundary to the empty line; a longer one is refused.
     static let maximumHeadLength = 4096
 
-    /// What is known so far. Of several `model` fields the last one counts.
+    /// The facts found so far. The last one of several `model` fields is used.
     package private(set) var facts = RequestFacts()
-    /// The body cannot be a form with this boundary any more.
+    /// The body is known not to be a form with this boundary.
     package var hasFailed: Bool { problem != nil }
 
     /// What the next byte belongs to.
     private enum State: Sendable {
-        /// What precedes the first delimiter. `matched` bytes of the delimiter have just been seen.
+        /// Before the first delimiter. The last `matched` bytes match the beginning of the delimiter.
         case preamble(matched: Int)
         /// A delimiter has ended: a line end or two hyphens must follow.
         case afterDelimiter, delimiterLineFeed, closingHyphen
         case head, headLineFeed
         case content(matched: Int)
-        /// The closing delimiter has been seen; whatever follows does not matter.
+        /// After the closing delimiter. Further bytes are ignored.
         case epilogue
     }
 
@@ -29,28 +29,28 @@ package struct MultipartScanner: Sendable {
     private let delimiter: [UInt8]
     // The line break before the first delimiter may be missing.
     private var state = State.preamble(matched: 2)
-    /// Bytes of the body before the piece at hand.
+    /// The number of body bytes before the current piece.
     private var offset = 0
     private var problem: RequestScanProblem?
 
-    // The part at hand.
+    // The current part.
     private var parts = 0
     private var headLength = 0
     private var isModel = false
     private var contentStart = 0
-    /// The head line at hand, or the content of a `model` field up to the end of its delimiter.
+    /// The current head line, or the content of a `model` field up to the end of its delimiter.
     private var kept: [UInt8] = []
 
     /// - Parameter boundary: as `boundary(contentType:)` returned it.
     package init(boundary: String) { delimiter = Array("\r\n--\(boundary)".utf8) }
 
-    /// Looks at the next piece. False as soon as the body cannot be a form with this boundary any more.
+    /// Reads the next piece. False as soon as the body cannot be a form with this boundary.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
         bytes.withBytes { feed($0) }
     }
 
-    /// The body has ended. Throws when it was no form with this boundary.
+    /// The body has ended. Throws when it was not a form with this boundary.
     package mutating func finish() throws(RequestScanProblem) -> RequestFacts {
         if let problem { throw problem }
         switch state {
@@ -92,9 +92,9 @@ extension MultipartScanner {
         return problem == nil
     }
 
-    /// How far the search for a delimiter came.
+    /// The result of a search for the delimiter.
     private struct Search {
-        /// The first byte that has not been looked at.
+        /// The first byte that has not been examined.
         var end: Int
         var matched: Int
         var isWhole = false
@@ -122,7 +122,7 @@ extension MultipartScanner {
         return search
     }
 
-    /// Takes a byte after a delimiter or of a part's head; returns what is wrong with it.
+    /// Handles a byte after a delimiter or of a part's head. Returns the error, or nil.
     private mutating func take(_ byte: UInt8, at position: Int) -> String? {
         switch state {
         case .afterDelimiter:
@@ -152,7 +152,7 @@ extension MultipartScanner {
             guard byte == 0x0A else { return Self.bareLineEnd }
             if kept.isEmpty {
                 contentStart = position + 1
-                // The empty line's end is also the delimiter's beginning, where the part has no content.
+                // When the part has no content, the end of the empty line is also the beginning of the delimiter.
                 state = .content(matched: 2)
             } else {
                 guard !kept.starts(with: delimiter.dropFirst(2)) else {
@@ -167,7 +167,7 @@ extension MultipartScanner {
         return nil
     }
 
-    /// Counts a byte of the head; false when that is one too many.
+    /// Counts a byte of the head. False when the head is too long.
     private mutating func addToHead() -> Bool {
         headLength += 1
         return headLength <= Self.maximumHeadLength
@@ -177,7 +177,7 @@ extension MultipartScanner {
     private static let noLineEnd = "a multipart boundary is not followed by a line end"
     private static let bareLineEnd = "a line in the head of a part does not end with CR LF"
 
-    /// Keeps a piece of the `model` field's content, which ends with the delimiter when that `isWhole`.
+    /// Keeps a piece of the `model` field's content. `isWhole`: the piece ends with the complete delimiter.
     private mutating func keepModel(_ bytes: Bytes, _ range: Range<Int>, isWhole: Bool) {
         guard kept.count + range.count <= RequestScanner.maximumModelLength + delimiter.count else {
             return fail("the value of `model` is longer than \(RequestScanner.maximumModelLength) bytes", at: range.lowerBound)
@@ -216,7 +216,7 @@ extension MultipartScanner {
 
 /// A line of a part's head that says which field the part is.
 private enum ContentDisposition {
-    /// Whether the line is `Content-Disposition: …; name=FIELD` and the part is no file.
+    /// Whether the line is `Content-Disposition: …; name=FIELD` and the part is not a file.
     static func isField(_ name: StaticString, _ line: [UInt8]) -> Bool {
         line.withBytes { isField(name, $0) }
     }
@@ -229,9 +229,10 @@ private enum ContentDisposition {
         while start < line.count {
             let end = endOfParameter(line, from: start)
             let parameter = trimmed(line.extracting(start..<end))
-            // `filename*` as well.
+            // Also matches `filename*`.
             if FieldName.hasPrefix(parameter, "filename") { return false }
-            // `name` may be written in any case, the name itself not: `Model` is another field.
+            // The parameter's name `name` may be in any case, but the field's name is case-sensitive: `Model` is another
+            // field.
             if FieldName.hasPrefix(parameter, "name=") {
                 hasName = hasName || isValue(name, parameter.extracting(5...))
             }

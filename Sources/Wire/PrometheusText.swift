@@ -28,7 +28,7 @@ package struct PrometheusText: Sendable {
         }
     }
 
-    /// How many measured values lie between which bounds.
+    /// The number of measured values in each interval.
     package struct Histogram: Sendable {
         /// In ascending order, without infinity. A value belongs to the first bound that it does not exceed.
         package var upperBounds: [Double]
@@ -109,7 +109,7 @@ package struct PrometheusText: Sendable {
         text += family.text
     }
 
-    /// As Prometheus reads it: whole numbers without a fraction, `NaN`, `+Inf`, `-Inf`.
+    /// The number in the form that Prometheus reads: whole numbers without a fraction, `NaN`, `+Inf`, `-Inf`.
     static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

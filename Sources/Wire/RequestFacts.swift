@@ -1,6 +1,6 @@
 /// What routing needs to know about a request body.
 package struct RequestFacts: Equatable, Sendable {
-    /// The top-level `model`, decoded. Of several the last one counts, as in the engines' parsers.
+    /// The top-level `model`, decoded. When there are several, the last one is used, as in the engines' parsers.
     package var model: String?
     /// The bytes of the value of `model` in the body; in JSON including its quotes.
     package var modelRange: Range<Int>?

@@ -1,14 +1,14 @@
 /// Validates a JSON request body and finds what routing needs, in one pass over its bytes.
 ///
-/// The body may arrive in pieces of any size. No tree is built, and only the few short values of interest are copied. Only keys
-/// at the top level count: the same key in a nested object or inside a string does not, and a key that is written with escapes
-/// does.
+/// The body may arrive in pieces of any size. No tree is built, and only the few short values of interest are copied. Only
+/// keys at the top level are recognised, also when they are written with escapes. The same key in a nested object or inside a
+/// string is ignored.
 package struct RequestScanner: Sendable {
     /// Levels of nesting. A deeper body is refused.
     static let maximumDepth = 512
     /// Bytes of `model`. A longer one is refused.
     static let maximumModelLength = 1024
-    /// Bytes of a key or another value of interest, as they stand in the body. A longer one is ignored.
+    /// Bytes of a key or another value of interest, in its raw form in the body. A longer one is ignored.
     static let maximumCapturedLength = 8 * maximumModelLength
     /// System texts that are remembered. Further ones are ignored.
     static let maximumSystemTexts = 64
@@ -19,10 +19,10 @@ package struct RequestScanner: Sendable {
     private var depth = 0
     /// One bit for each level: set for an object, clear for an array.
     private var levels = InlineArray<8, UInt64>(repeating: 0)
-    /// Bytes of the body before the piece at hand.
+    /// The number of body bytes before the current piece.
     private var offset = 0
     private var problem: RequestScanProblem?
-    /// The body cannot be valid JSON any more.
+    /// The body is known not to be valid JSON.
     package var hasFailed: Bool { problem != nil }
 
     private var literal = Literal.null
@@ -40,7 +40,7 @@ package struct RequestScanner: Sendable {
     var carriedCount: Int { carried.count }
     private var carriedTooLong = false
 
-    // The keys on the way to the current value, as far as they matter.
+    // The keys that lead to the current value, as far as they are needed.
     private var topKey = Key.other
     private var messageKey = Key.other
     private var partKey = Key.other
@@ -69,13 +69,14 @@ package struct RequestScanner: Sendable {
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
 
-    /// Reads the next piece. Returns false as soon as the body cannot be valid JSON any more.
+    /// Reads the next piece. Returns false as soon as the body cannot be valid JSON.
     @discardableResult
     package mutating func feed(_ bytes: RawSpan) -> Bool {
         bytes.withBytes { feed($0) }
     }
 
-    /// The body has ended. Returns what was found; throws when the body was no valid JSON document or one that is refused.
+    /// The body has ended. Returns the facts that were found. Throws when the body was not a valid JSON document, or was
+    /// refused.
     package mutating func finish() throws(RequestScanProblem) -> RequestFacts {
         if let problem { throw problem }
         if state.canEndNumber, depth == 0 { state = .done }

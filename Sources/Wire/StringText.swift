@@ -42,7 +42,7 @@ enum StringText {
         return index
     }
 
-    /// The index behind the escape or the characters above ASCII at `index`; nil when the caller has to look at it.
+    /// The index after the escape or the characters above ASCII at `index`; nil when the caller has to look at it.
     @inline(__always)
     private static func passed(_ bytes: Bytes, _ index: Int) -> Int? {
         let byte = bytes[index]
@@ -63,8 +63,8 @@ enum StringText {
         }
     }
 
-    /// The index behind the run of `\u` escapes at `index`; nil when the first one is malformed or cut off. Text in which every
-    /// character above ASCII is escaped has long runs of them.
+    /// The index after the run of `\u` escapes at `index`; nil when the first one is malformed or cut off. Text in which
+    /// every character above ASCII is escaped has long runs of escapes.
     private static func passedUnicodeEscapes(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next &+ 6 <= bytes.count, bytes[next] == backslash, bytes[next &+ 1] == UInt8(ascii: "u") {
@@ -86,12 +86,12 @@ enum StringText {
         return (isDigit | isLetter) & ~digits & 0x8080_8080 == 0x8080_8080
     }
 
-    /// The index behind the run of characters above ASCII at `index`; nil when the first one is malformed or cut off.
+    /// The index after the run of characters above ASCII at `index`; nil when the first one is malformed or cut off.
     private static func passedCharacters(_ bytes: Bytes, _ index: Int) -> Int? {
         var next = index
         while next < bytes.count, bytes[next] >= 0x80 {
-            // Nearly all characters of three and two bytes are recognised from four bytes at once. `characterLength` knows the
-            // rest.
+            // Nearly all characters of three and two bytes are recognised from four bytes at once. `characterLength` handles
+            // the others.
             if next &+ 4 <= bytes.count {
                 let four = bytes.loadFour(next)
                 let lead = four & 0xFF

@@ -60,7 +60,7 @@ package enum UTCTimestamp {
     }
 }
 
-/// Writes times of which most lie in the same second as the one before; the text of that second is kept.
+/// Writes times. The text of the last second is kept, because most times are in the same second as the previous one.
 package struct ClockText: Sendable {
     private var second = Int.min
     private var text: [UInt8] = []

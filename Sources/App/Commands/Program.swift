@@ -25,8 +25,8 @@ package struct Program: AsyncParsableCommand {
 
     /// Parses the command line, runs the command and ends the process.
     ///
-    /// Not `async`: an asynchronous main begins by opening descriptors for its queue, and the first of them would become standard
-    /// output when the caller has closed that.
+    /// Not `async`: an asynchronous main begins by opening descriptors for its queue, and the first of them would become
+    /// standard output if the caller has closed standard output.
     package static func start() -> Never {
         OutputDescriptor.prepareStandardDescriptors()
         keep_freed_memory()
@@ -48,7 +48,7 @@ package struct Program: AsyncParsableCommand {
         }
     }
 
-    /// As `exit(withError:)`, which does not notice when help or version could not be written.
+    /// Like `exit(withError:)`, but notices when help or version could not be written.
     private static func end(with error: any Error) -> Never {
         let code = exitCode(for: error)
         let message = fullMessage(for: error)
@@ -69,9 +69,9 @@ enum CommandFailure {
     static func configuration(_ problems: Problems) -> ExitCode { report(problems.description, 78) }
     static func failed(_ message: String) -> ExitCode { report(message, 1) }
 
-    /// Its result could not be printed.
+    /// The result of a command could not be printed.
     static func output(_ problem: OutputProblem) -> ExitCode {
-        // A reader that has seen enough (`check | head`) wants to hear nothing of it.
+        // No message if the reader stopped reading on purpose (`check | head`).
         if problem.reason != .failed(EPIPE) { complain(problem.description) }
         return ExitCode(74)
     }
@@ -91,21 +91,21 @@ extension Logger {
     }
 }
 
-/// For log lines: one that cannot be written is lost, and nobody waits long for it.
+/// For log lines. A line that cannot be written is lost, and the program does not wait long for it.
 private struct StandardErrorStream: TextOutputStream, Sendable {
     mutating func write(_ text: String) {
         try? OutputDescriptor.standardError.write(text, patience: .milliseconds(100))
     }
 }
 
-/// Prints what a command was asked for, now, also into a pipe whose reader takes its time.
+/// Prints the result of a command at once, also into a pipe with a slow reader.
 ///
 /// - Throws: the exit code of a command whose result could not be printed.
 func say(_ text: String) throws(ExitCode) {
     do { try OutputDescriptor.standardOutput.write(Array((text + "\n").utf8)) } catch { throw CommandFailure.output(error) }
 }
 
-/// Prints what a server has to tell at its start. It goes on when nobody can hear it, and says so once in the log.
+/// Prints the messages of a server at its start. If they cannot be written, the server goes on and logs this once.
 func announce(_ text: String, logger: Logger) {
     do {
         try OutputDescriptor.standardOutput.write(text + "\n", patience: .seconds(1))
@@ -114,7 +114,8 @@ func announce(_ text: String, logger: Logger) {
     }
 }
 
-/// Says on standard error why a command has failed. When that is closed or full, the exit status has to tell.
+/// Says on standard error why a command has failed. If standard error is closed or full, only the exit status shows the
+/// failure.
 private func complain(_ message: String) {
     try? OutputDescriptor.standardError.write(message + "\n", patience: .seconds(10))
 }

@@ -65,7 +65,7 @@ struct Serve: AsyncParsableCommand {
         } catch {
             throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
         }
-        // Before anybody is told that we are here: a signal that comes right after must find its handler.
+        // Installed before the start is announced: a signal that comes right after the announcement must find its handler.
         let signals = await Self.trapSignals()
         let names = settings.servers.map(\.name).joined(separator: ", ")
         let isOpen = ["0.0.0.0", "::"].contains(settings.listen.host)
@@ -120,8 +120,8 @@ struct Serve: AsyncParsableCommand {
         await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     }
 
-    /// Handles signals until the balancer has ended: SIGHUP reads the configuration again, the first SIGTERM or SIGINT
-    /// ends gracefully, the second one at once.
+    /// Handles signals until the balancer has ended: SIGHUP reloads the configuration, the first SIGTERM or SIGINT ends the
+    /// program gracefully, the second one at once.
     static func untilStopped(
         _ balancer: Balancer, _ signals: UnixSignalsSequence, reload: Reload?, logger: Logger
     ) async {

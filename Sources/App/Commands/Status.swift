@@ -47,7 +47,7 @@ struct Status: AsyncParsableCommand {
         } while watch
     }
 
-    /// A balancer behind a proxy that speaks TLS is trusted as servers are.
+    /// The certificate of a balancer behind a TLS proxy is checked like the certificates of servers.
     static func transport(to base: BaseURL, _ environment: [String: String]) throws -> Transport {
         guard base.scheme == .https else { return .plain }
         do {
@@ -107,7 +107,7 @@ enum StatusTable {
         ]
     }
 
-    /// Control characters would let a server's words steer the terminal.
+    /// Removes control characters, with which a server's text could control the terminal.
     private static func plain(_ text: String) -> String {
         String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }))
     }

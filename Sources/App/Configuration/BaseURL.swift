@@ -19,7 +19,7 @@ package struct BaseURL: Equatable, Hashable, Sendable {
     /// A host name or an address; IPv6 without its brackets.
     package var host: String
 
-    /// 1 to 65535; the scheme's own where the text names none.
+    /// 1 to 65535; the scheme's default port if the text has none.
     package var port: Int
 
     /// Empty, or begins with a slash and does not end in one: `/engines/a`.
@@ -35,7 +35,7 @@ package struct BaseURL: Equatable, Hashable, Sendable {
     /// `host:port`, IPv6 in brackets.
     package var hostAndPort: String { "\(bracketedHost):\(port)" }
 
-    /// For the `Host` header: the port only where it is not the scheme's own.
+    /// For the `Host` header: with the port only if it is not the scheme's default.
     package var hostHeader: String { port == scheme.defaultPort ? bracketedHost : hostAndPort }
 
     /// `http://host:port`, always with the port.

@@ -3,8 +3,8 @@ import Routing
 
 /// Everything the configuration file says: validated, in file order, every default filled in.
 ///
-/// A default that the router or the proxy has of its own is taken from there, so that each stands in one place. `docs/configuration.md`
-/// explains the same keys to users.
+/// Defaults that the router or the proxy defines are taken from there, so that each default is defined in one place.
+/// `docs/configuration.md` explains the same keys to users.
 package struct Configuration: Equatable, Sendable {
     /// `listen`: where clients connect.
     package var listen = Listen()
@@ -16,23 +16,23 @@ package struct Configuration: Equatable, Sendable {
     /// wherever it is listed. An empty list is different: then everything goes to the fallback server.
     package var models: [ModelPattern]?
 
-    /// `fallback_server`: who gets what no model decides.
+    /// `fallback_server`: the server for requests that are not routed by model.
     package var fallback = Fallback.firstServer
 
     /// `sticky`: how long a client stays where its prompt is cached.
     package var sticky = Sticky()
 
-    /// `queue`: who may wait for a free server, and how long.
+    /// `queue`: how many requests may wait for a free server, and how long.
     package var queue = Queue()
 
     /// `timeouts`: how long a server may be silent.
     package var timeouts = Timeouts()
 
-    /// `health`: how often servers are asked how they are.
+    /// `health`: how often servers are probed.
     package var health = Health()
 
-    /// `keep-alive-comments`: a client that waits for its stream gets a sign of life after this much silence. Nil: never;
-    /// then clients and proxies with a read time limit of their own give up during a long prefill.
+    /// `keep-alive-comments`: a client that waits for its stream gets a keep-alive message after this much silence. Nil: never;
+    /// then clients and proxies with a read timeout give up during a long prefill.
     package var keepAliveComments = ProxySettings().keepAliveInterval.map { Duration($0) }
 
     /// `limits`: what one client may take.
@@ -44,11 +44,11 @@ package struct Configuration: Equatable, Sendable {
     /// `access-log`: where one JSON line per request goes. Never holds prompts or answers.
     package var accessLog = AccessLog.off
 
-    /// `trusted-proxies`: whose `X-Forwarded-For` is believed. Nil when left out: everybody's, as in the original, so a client
-    /// can pretend to be another one. An empty list: nobody's.
+    /// `trusted-proxies`: the peers whose `X-Forwarded-For` is trusted. Nil when left out: all peers, like in the original, so
+    /// a client can pretend to be another one. An empty list: no peer.
     package var trustedProxies: [AddressRange]?
 
-    /// `privacy`: whether pages and lists name clients.
+    /// `privacy`: whether pages and lists show the names of clients.
     package var privacy = Privacy.off
 
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
@@ -77,7 +77,7 @@ extension Configuration {
 
     /// One line of `models`.
     package struct ModelPattern: Equatable, Sendable {
-        /// A regular expression that must match the whole model name. Known to compile with `Regex(_:)`.
+        /// A regular expression that must match the whole model name. It has been checked that it compiles with `Regex(_:)`.
         package var pattern: String
 
         /// Names of `servers`, in order of preference; at least one, each once.
@@ -89,7 +89,7 @@ extension Configuration {
         }
     }
 
-    /// Who gets requests that are not routed by model, and models that no pattern or server knows.
+    /// The server for requests that are not routed by model, and for models that no pattern or server knows.
     package enum Fallback: Equatable, Sendable {
         /// The key is left out: the first server of the file.
         case firstServer
@@ -99,17 +99,20 @@ extension Configuration {
     }
 
     package struct Sticky: Equatable, Sendable {
-        /// How long after its last use a client keeps its server. Zero: clients are never held. Too short loses prompt caches.
+        /// How long a client keeps its server after its last request. Zero: clients have no server of their own. Too short a
+        /// time loses prompt caches.
         package var ttl = Duration(RoutingPolicy().stickyTTL)
 
-        /// Searched in system messages; the first group is the user's name. Known to compile and to have a group.
+        /// Searched in system messages; the first group is the user's name. It has been checked that it compiles and has a
+        /// group.
         package var usernamePattern = #"ユーザーの名前は[「『“"']([^」』”"']+)[」』”"']"#
 
         package init() {}
     }
 
     package struct Queue: Equatable, Sendable {
-        /// Requests that wait, all clients together; one more is refused with 429. Zero: nobody waits.
+        /// The largest number of waiting requests, all clients together; further ones are refused with 429. Zero: no request
+        /// waits.
         package var maxWaiting = RoutingPolicy().maxWaiting
 
         /// Longest wait before 503.
@@ -135,7 +138,7 @@ extension Configuration {
         /// Pause between two probes of one server.
         package var interval = Duration.seconds(1)
 
-        /// A probe without an answer after this long has failed.
+        /// A probe that has no answer after this time has failed.
         package var timeout = Duration.seconds(2)
 
         /// How many of the latest samples count. A longer window makes the balancer slower to believe that a server is idle.
@@ -152,7 +155,8 @@ extension Configuration {
         /// Largest request head; a larger one is refused with 431.
         package var header = ProxySettings.Limits().header
 
-        /// Most client connections at a time; further ones are not accepted until one closes.
+        /// The largest number of client connections at a time. Further ones are accepted when one closes; when a client waits,
+        /// the connection that has been idle for longest is closed.
         package var connections = 8192
 
         /// Largest body kept in memory so that it can be sent again; larger ones are streamed through and not retried.
@@ -162,9 +166,9 @@ extension Configuration {
     }
 
     package enum Privacy: String, CaseIterable, Sendable {
-        /// Addresses, users and sessions are shown as they are to anyone who can connect, as in the original.
+        /// Addresses, users and sessions are shown unchanged to anyone who can connect, like in the original.
         case off
-        /// They are replaced by short hashes. The access log keeps them.
+        /// Addresses, users and sessions are replaced by short hashes, but not in the access log.
         case hideClients = "hide-clients"
     }
 

@@ -1,6 +1,6 @@
 import Proxy
 
-/// Makes a `Configuration` of a file's tree. It goes on after a problem, so that one run shows all of them; a value that
+/// Makes a `Configuration` from a file's tree. It goes on after a problem, so that one run shows all of them; a value that
 /// cannot be used leaves the default in its place, and the result counts only if there are no problems.
 struct ConfigurationDecoder {
     let file: String
@@ -168,6 +168,6 @@ extension ConfigurationDecoder {
         return ranges
     }
 
-    /// Shorter times could only be slips, and would keep a processor busy.
+    /// Shorter times can only be mistakes, and would keep a processor busy.
     private static let shortest = Duration.milliseconds(10)
 }

@@ -1,18 +1,18 @@
 import Yams
 
-/// Reads JSON or YAML into a tree that keeps the order of keys and knows where everything stands. JSON is read as YAML,
-/// which contains it: one parser, one kind of position.
+/// Reads JSON or YAML into a tree that keeps the order of keys and the position of every value. JSON is read as YAML, of which
+/// it is a subset: one parser, one kind of position.
 enum ConfigurationFile {
-    /// Larger files are refused; a real one has some kilobytes.
+    /// Larger files are refused; real files have some kilobytes.
     static let largestSize = 1 << 20
 
-    /// What a file may grow to when its aliases are written out, in bytes.
+    /// The largest size of a file when its aliases are expanded, in bytes.
     static let largestExpandedSize = 16 << 20
 
-    /// Deeper structures are refused where they begin.
+    /// Deeper nesting is refused, and reported where it begins.
     static let deepestLevel = 64
 
-    /// The file's root, or the first thing that keeps it from being read.
+    /// The root of the file, or the first problem that prevents reading it.
     static func parse(_ text: String, file: String) throws(Problems) -> ConfigurationNode {
         func refuse(_ message: String, at position: TextPosition? = nil, hint: String? = nil) -> Problems {
             Problems([Problem(file: file, position: position, message: message, hint: hint)])
@@ -84,7 +84,7 @@ private struct TreeReader {
         case .mapping(let pairs):
             return .object(pairs.compactMap { member($0.key, $0.value, depth: depth) })
         case .alias:
-            // The parser puts the anchor's own value in an alias's place.
+            // The parser replaces an alias by the value of its anchor.
             return .reported
         }
     }
@@ -146,7 +146,7 @@ extension ConfigurationFile {
             file: file, position: TextPosition(mark), message: message, hint: hint(for: problem, mark, text: text))
     }
 
-    /// The slips that people make most, in words that help.
+    /// Explanations for the most frequent mistakes.
     private static func hint(for problem: String, _ mark: Mark, text: String) -> String? {
         if problem.contains("cannot start any token"), character(at: mark, in: text) == "\t" {
             return "YAML is indented with spaces, not tabs"

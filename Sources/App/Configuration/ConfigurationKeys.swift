@@ -1,10 +1,10 @@
-/// The names of all keys, object by object: what the reader accepts, what hints list, and what the tests compare the JSON
-/// Schema and the documentation with.
+/// The names of all keys, object by object: the decoder accepts them, hints list them, and the tests compare the JSON Schema
+/// and the documentation with them.
 struct ConfigurationKeys: Sendable {
-    /// Where the object stands in the documentation's words: `servers.NAME`. Empty for the file itself.
+    /// The path of the object as the documentation writes it: `servers.NAME`. Empty for the file itself.
     let place: String
     let names: [String]
-    /// Keys that do not exist yet, and what to say about them.
+    /// Keys that do not exist yet, with the hint for each.
     var planned: [String: String] = [:]
 
     static let file = ConfigurationKeys(

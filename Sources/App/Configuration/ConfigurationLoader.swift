@@ -1,6 +1,6 @@
 import Foundation
 
-/// Finds, reads and validates configurations. Everything that is wrong comes back at once, as `Problems`.
+/// Finds, reads and validates configurations. All problems are returned together, as `Problems`.
 package enum ConfigurationLoader {
     /// The configuration in a text, JSON or YAML. `file` is only for messages.
     package static func load(
@@ -54,11 +54,12 @@ package enum ConfigurationLoader {
 // MARK: - Which file
 
 extension ConfigurationLoader {
-    /// What is looked for in the current folder, the first one wins.
+    /// The file names that are tried in the current folder; the first that exists is used.
     package static let defaultFiles = ["server-list.json", "server-list.yaml", "server-list.yml"]
 
     /// The file to read: the one of `--config`, else of the environment variable `SERVER_LIST_JSON`, else of the current
-    /// folder. A file that is named is used even if it is not there: then reading it says so. Nil: nothing is named or found.
+    /// folder. A file that is named explicitly is returned even if it does not exist; reading it then reports this. Nil: no
+    /// file is named or found.
     package static func locate(
         option: String?, environment: [String: String],
         fileExists: (String) -> Bool = { FileManager.default.fileExists(atPath: $0) }
@@ -68,7 +69,7 @@ extension ConfigurationLoader {
         return defaultFiles.first(where: fileExists)
     }
 
-    /// What to say when there is no file and no URL.
+    /// The message when there is no file and no URL.
     package static let nothingConfigured = """
         No servers are configured. Do one of these:
 

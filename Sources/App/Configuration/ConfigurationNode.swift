@@ -1,14 +1,14 @@
 import Wire
 
-/// A value of the file, with its place in it. What YAML leaves open is read as JSON reads it: an unquoted `true`, `null` or
-/// `1e3` has its type, an unquoted `yes`, `on` or `0x1F` is text.
+/// A value of the file, with its place in it. Unquoted values are read as JSON reads them: an unquoted `true`, `null` or `1e3`
+/// has its type, an unquoted `yes`, `on` or `0x1F` is text.
 struct ConfigurationNode: Equatable, Sendable {
     enum Content: Equatable, Sendable {
         case null
         case scalar(Scalar)
         case list([ConfigurationNode])
         case object([Member])
-        /// Already reported; whoever reads it says nothing more.
+        /// A problem that is already reported; code that reads this value reports nothing more.
         case reported
     }
 

@@ -3,8 +3,8 @@ import Proxy
 import Wire
 
 extension Configuration {
-    /// What was understood, for people: servers, patterns in order, fallback, and every value that differs from its default.
-    /// Shows no secrets. Lines end without a line break after the last one.
+    /// The configuration as it was understood, as text for people: servers, patterns in order, fallback, and every value that
+    /// differs from its default. Shows no secrets. Lines end without a line break after the last one.
     package var summary: String {
         var blocks = [Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row))]
         if let models {
@@ -44,7 +44,7 @@ extension Configuration {
         if let name = server.tls.serverName { notes.append("as \(name)") }
         if let identity = server.tls.identity { notes.append("shows \(identity.certificates.path)") }
         if !server.tls.verifies { notes.append("takes any certificate") }
-        // Where `/llmhealth` is asked, nobody asks for slots.
+        // With `/llmhealth`, the balancer does not ask for slots.
         let unlimited = server.llmhealthURL == nil ? "as many requests as slots" : "any number of requests"
         let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? unlimited
         return [

@@ -6,7 +6,7 @@ enum EnvironmentSubstitution {
         let hint: String
     }
 
-    /// The text with every `${NAME}` replaced. Values are not looked into again.
+    /// The text with every `${NAME}` replaced. Placeholders inside the values are not replaced.
     static func fill(_ text: String, from environment: [String: String]) throws(Failure) -> String {
         var result = ""
         var rest = text[...]

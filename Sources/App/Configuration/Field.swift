@@ -5,7 +5,7 @@ struct Field {
     /// The last key of the path, or the item's number.
     let name: String
     var node: ConfigurationNode
-    /// Where the key stands; for an item of a list, the item itself.
+    /// The position of the key; for an item of a list, the position of the item.
     let keyPosition: TextPosition
 
     init(path: String, name: String = "", node: ConfigurationNode, keyPosition: TextPosition) {
@@ -26,7 +26,7 @@ struct Field {
         Field(path: "\(path)[\(index)]", name: "\(index)", node: node, keyPosition: node.position)
     }
 
-    /// Names with other characters are quoted in paths, so that a dot in a name is not a step.
+    /// Names with other characters are quoted in paths, so that a dot in a name does not look like a separator.
     private static func isPlain(_ name: String) -> Bool {
         !name.isEmpty && name.allSatisfy { $0.isLetter || $0.isNumber || "-_$".contains($0) }
     }
@@ -44,11 +44,11 @@ struct Fields {
         byName = Dictionary(fields.map { ($0.name, $0) }) { first, _ in first }
     }
 
-    /// Nil when the key is left out, or `null`, which is the same.
+    /// Nil when the key is left out or `null`; both mean the same.
     subscript(name: String) -> Field? {
         byName[name].flatMap { $0.node.content == .null ? nil : $0 }
     }
 
-    /// Nil when the key is left out; also gives a `null`.
+    /// Nil when the key is left out; a `null` is returned as a field.
     func including(null name: String) -> Field? { byName[name] }
 }

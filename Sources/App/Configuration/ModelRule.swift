@@ -2,10 +2,10 @@ package import Proxy
 import Wire
 
 extension ModelRule {
-    /// What holds when `model-rules` is left out: `gpt-oss…-low`, `-medium` and `-high` set the reasoning effort.
+    /// The rules that apply when `model-rules` is left out: `gpt-oss…-low`, `-medium` and `-high` set the reasoning effort.
     ///
-    /// The hyphen is part of the suffix, so that `…-yellow` is left alone. The suffix stays in the name: the router leaves it
-    /// out when no server lists the full name.
+    /// The hyphen is part of the suffix, so that `…-yellow` is left alone. The suffix stays in the name: the router ignores it
+    /// when no server lists the full name.
     package static let builtIn = ["low", "medium", "high"].map { effort in
         ModelRule(
             modelPattern: "gpt-oss", modelSuffixes: ["-\(effort)"],

@@ -39,7 +39,8 @@ extension ConfigurationDecoder {
 
     private mutating func setFields(_ field: Field?) -> [JSON.Member] {
         members(field).map { member in
-            // The balancer has chosen the server by the one and the way to answer by the other before rules apply.
+            // Before rules apply, the balancer has already used `model` to choose the server and `stream` to choose how to
+            // answer.
             if ["model", "stream"].contains(member.name) {
                 report(atKeyOf: member, "a rule cannot set this field", hint: "the client's value decides")
             }

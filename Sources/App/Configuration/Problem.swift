@@ -15,7 +15,7 @@ package struct TextPosition: Equatable, Sendable, Comparable {
 
 /// One thing that is wrong with a configuration.
 package struct Problem: Equatable, Sendable {
-    /// The file's path as the user gave it, or what else the configuration came from.
+    /// The file's path as the user gave it, or another source of the configuration.
     package var file: String
 
     /// Nil when the problem is not at one place, such as a file that is not there.
@@ -66,7 +66,7 @@ package struct Problems: Error, Equatable, Sendable {
 extension Problems: CustomStringConvertible {
     private static let mostShown = 50
 
-    /// A line each; very long lists are cut, with their count.
+    /// One line per problem; a very long list is cut, with the number of problems.
     package var description: String {
         var lines = list.prefix(Self.mostShown).map(\.description)
         if list.count > Self.mostShown { lines.append("… and \(list.count - Self.mostShown) more") }

@@ -112,7 +112,7 @@ extension ConfigurationDecoder {
         return nil
     }
 
-    // MARK: Credentials: what is reported about them never shows them
+    // MARK: Credentials: reports about them never show their values
 
     private mutating func apiKey(_ field: Field?) -> Secret? {
         guard let field, let text = text(field) else { return nil }
@@ -151,7 +151,7 @@ extension ConfigurationDecoder {
         return headers
     }
 
-    /// Connection, framing and forwarding: set from outside, they would break every request.
+    /// Fields for connection, framing and forwarding: if the configuration set them, every request would break.
     private static let ownHeaders: Set<String> = [
         "host", "connection", "content-length", "transfer-encoding", "keep-alive", "te", "trailer", "upgrade", "expect",
         "proxy-connection", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id",
@@ -204,7 +204,7 @@ extension ConfigurationDecoder {
 
     private mutating func isServer(_ name: String, _ field: Field, _ servers: [String]) -> Bool {
         if servers.contains(name) { return true }
-        // Without any server that is the problem, and it is reported already.
+        // If there is no server at all, that is the problem, and it is reported already.
         if !servers.isEmpty {
             report(field, "no server is named \"\(name)\"", hint: Suggestion.hint(for: name, among: servers))
         }

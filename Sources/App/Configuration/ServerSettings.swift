@@ -9,23 +9,24 @@ package struct ServerSettings: Equatable, Sendable {
     /// Where requests go: `url`, or `addr` with `model-port`.
     package var baseURL: BaseURL
 
-    /// `health-port`: the original's health protocol is spoken there, at `/llmhealth`. Nil: the engine itself is asked.
+    /// `health-port`: the port for the original's health protocol, at `/llmhealth`. Nil: the engine itself is probed.
     package var llmhealthURL: BaseURL?
 
-    /// `kind`: which engine it is. Nil (`auto`): found out by asking.
+    /// `kind`: the kind of engine. Nil (`auto`): detected by probing.
     package var kind: EngineKind?
 
     /// `request-max`: most requests in flight there, all models together. Nil: as many as the engine reports slots, else no
-    /// limit. More than the engine has slots moves the waiting into the engine, where the balancer cannot reorder it.
+    /// limit. With a number above the engine's slots, requests wait inside the engine, where the balancer cannot reorder them.
     package var requestMax: Int?
 
     /// `api-key`: sent as `Authorization: Bearer …`.
     package var apiKey: Secret?
 
-    /// `headers`: sent with every request, in file order; names are valid, unique and not the balancer's own business.
+    /// `headers`: sent with every request, in file order; names are valid, unique, and not fields that the balancer sets
+    /// itself.
     package var headers: [HeaderField] = []
 
-    /// `tls`: whom to trust there, and who we are; means nothing for `http`.
+    /// `tls`: which certificates to trust and which certificate to present; without effect for `http`.
     package var tls = TLSSettings()
 
     package init(name: String, baseURL: BaseURL) {

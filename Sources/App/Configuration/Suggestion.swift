@@ -1,6 +1,6 @@
 /// "Did you mean": the valid name nearest to a written one.
 enum Suggestion {
-    /// Nil when none is near enough to be more help than confusion: about one slip in three characters.
+    /// Nil when no name is near enough to help: the limit is about one typing error in three characters.
     static func nearest(to written: String, among names: [String]) -> String? {
         let measured = names.map { (name: $0, slips: distance(written.lowercased(), $0.lowercased())) }
         guard let best = measured.min(by: { $0.slips < $1.slips }) else { return nil }
@@ -15,11 +15,11 @@ enum Suggestion {
         return "did you mean \"\(near)\"? (valid: \(list))"
     }
 
-    /// Levenshtein's distance; two neighbouring characters swapped count as one slip.
+    /// Levenshtein's distance; two swapped neighbouring characters count as one error.
     static func distance(_ left: String, _ right: String) -> Int {
         let left = Array(left)
         let right = Array(right)
-        // Long names are no slips of a known one; this also bounds the work.
+        // A long name is not a misspelt known name; this check also bounds the work.
         guard left.count <= 64, right.count <= 64 else { return left == right ? 0 : max(left.count, right.count) }
         var beforeLast: [Int] = []
         var last = Array(0...right.count)

@@ -2,20 +2,20 @@ import Foundation
 import NIOSSL
 package import Proxy
 
-/// `servers.NAME.tls`: whom to trust there, and who we are. Files are read and checked together with the configuration, so what
-/// counts is what was in them then. Has a meaning for `https` only.
+/// `servers.NAME.tls`: which certificates to trust and which certificate to present. Files are read and checked together with
+/// the configuration, so later changes in them have no effect until the next reload. Used only for `https`.
 package struct TLSSettings: Equatable, Sendable {
     /// `ca`: the authorities that may have signed the server's certificate, in place of the system's. Nil: the file that the
     /// environment variable `SSL_CERT_FILE` names, else the system's.
     package var authorities: PEMFile?
 
-    /// `server-name`: what the certificate has to be for, and what is asked for in the handshake. Nil: the address's host.
+    /// `server-name`: the name that the certificate must be for, also sent in the handshake. Nil: the host of the address.
     package var serverName: String?
 
-    /// `certificate` and `private-key`: what we show to a server that asks who we are. Both or neither.
+    /// `certificate` and `private-key`: presented to a server that asks for a client certificate. Both or neither.
     package var identity: Identity?
 
-    /// `verify`: false takes any certificate, also that of somebody in between who reads along.
+    /// `verify`: false accepts any certificate, also that of an eavesdropper in between.
     package var verifies = true
 
     package init() {}
@@ -46,11 +46,11 @@ package struct PEMFile: Equatable, Sendable {
         self.text = text
     }
 
-    /// - Throws: what is wrong with the file, to be put behind its name.
+    /// - Throws: what is wrong with the file, as text to append to its name.
     static func read(_ path: String) throws(Unreadable) -> PEMFile {
         var information = stat()
         guard stat(path, &information) == 0 else { throw Unreadable(reason: "there is no such file") }
-        // A pipe would keep us waiting.
+        // Reading from a pipe could block.
         guard information.st_mode & S_IFMT == S_IFREG else { throw Unreadable(reason: "it is not a plain file") }
         guard information.st_size <= largestSize else { throw Unreadable(reason: "it is larger than 1 MB") }
         guard let bytes = FileManager.default.contents(atPath: path) else {
@@ -81,7 +81,7 @@ extension PEMFile {
 }
 
 extension TLSSettings {
-    /// What `SSL_CERT_FILE` names; nil where it is not set.
+    /// The file that `SSL_CERT_FILE` names; nil if it is not set.
     static func systemAuthorities(_ environment: [String: String]) throws(EnvironmentProblem) -> PEMFile? {
         guard let path = environment["SSL_CERT_FILE"], !path.isEmpty else { return nil }
         do {
@@ -100,7 +100,7 @@ extension TLSSettings {
         var hint: String
     }
 
-    /// The TLS library's form of it.
+    /// The settings as a context of the TLS library.
     ///
     /// - Throws: the library's errors, among them when the system has no certificates.
     func context() throws -> NIOSSLContext {

@@ -1,8 +1,8 @@
-// How single values are read: each function reports what is wrong and then gives nil (or nothing), also for no field at all.
-// Secrets never appear in what is reported: of a value of the wrong type only its kind is told.
+// How single values are read: each function reports problems and then returns nil (or nothing); it also returns nil if there is
+// no field. Reports never contain secrets: for a value of the wrong type they name only its kind.
 
 extension ConfigurationDecoder {
-    /// The members, after a report of every key that does not belong there.
+    /// Returns the members, and reports every unknown key.
     mutating func object(_ field: Field?, _ keys: ConfigurationKeys) -> Fields {
         let members = members(field)
         for member in members where !keys.names.contains(member.name) {
@@ -31,7 +31,7 @@ extension ConfigurationDecoder {
         return items.enumerated().map { field.child(at: $0.offset, $0.element) }
     }
 
-    /// The field itself, or the items of a list.
+    /// The items if the field is a list, otherwise the field itself.
     mutating func oneOrMore(_ field: Field?) -> [Field] {
         guard let field else { return [] }
         if case .list = field.node.content { return items(field) }
@@ -143,7 +143,7 @@ extension ConfigurationDecoder {
         return match.output.count - 1
     }
 
-    /// Some write `false` for `off`, and some tools turn an unquoted `off` into it.
+    /// Accepts `false` for `off`: some people write it, and some tools turn an unquoted `off` into `false`.
     func isFalse(_ field: Field) -> Bool { isScalar(field) { $0.boolean == false } }
 
     private func isScalar(_ field: Field, where condition: (ConfigurationNode.Scalar) -> Bool = { _ in true }) -> Bool {

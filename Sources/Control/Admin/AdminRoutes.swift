@@ -6,7 +6,7 @@ import Wire
 
 /// The balancer's own endpoints, on the same port as the proxy.
 package final class AdminRoutes: LocalEndpoints {
-    /// What the endpoints read and steer.
+    /// The objects that the endpoints read and control.
     package struct Sources: Sendable {
         package var router: SharedRouter
         package var catalog: ModelCatalog
@@ -28,7 +28,7 @@ package final class AdminRoutes: LocalEndpoints {
 
     private let sources: Sources
     private let eventLoop: any EventLoop
-    /// Known once the proxy has started; it and we need one another.
+    /// Set after the proxy has started, because this object and the proxy need references to each other.
     private let proxy = NIOLockedValueBox<ProxyServer?>(nil)
     private let allNames = ClientNames(areHidden: false)
     private var names: ClientNames { allNames.hidden(sources.configuration.current.hidesClients) }
@@ -66,7 +66,7 @@ package final class AdminRoutes: LocalEndpoints {
         ).json
     }
 
-    /// Servers known to be down are left out: what is listed can be used.
+    /// Omits servers that are known to be down, so that every listed model can be used.
     private func models() -> JSON {
         let down = sources.router.snapshot(sessionLimit: 0).servers.filter { server in
             if case .down = server.phase { true } else { false }

@@ -1,7 +1,7 @@
-/// How clients are named on pages and lists: as they are, or, with `privacy: hide-clients`, by short hashes.
+/// How clients are named on pages and lists: unchanged, or, with `privacy: hide-clients`, as short hashes.
 ///
-/// The hashes are keyed with a key of this process, so that nobody who guesses an address or a name can check the guess. The same
-/// text has the same hash until the program ends, so one can still see who holds which server.
+/// The hashes use a key of this process, so a guessed address or name cannot be verified. The same text has the same hash
+/// until the program ends, so users can still see which client holds which server.
 struct ClientNames: Sendable {
     private let key: (UInt64, UInt64)
     private let areHidden: Bool
@@ -19,10 +19,11 @@ struct ClientNames: Sendable {
     /// With the same key.
     func hidden(_ areHidden: Bool) -> ClientNames { ClientNames(areHidden: areHidden, key: key) }
 
-    /// An address, a user's name, a session's name or what stands for a client: what of it is shown.
+    /// The displayed form of an address, a user name, a session name or another name of a client.
     func shown(_ text: String) -> String {
         guard areHidden, !text.isEmpty else { return text }
-        // SipHash, with a random key of the process in it already; ours does not depend on how Swift was told to seed its own.
+        // `Hasher` is SipHash with Swift's own key of the process. The additional key keeps the hashes secret even when Swift
+        // is configured to use a fixed key.
         var hasher = Hasher()
         hasher.combine(key.0)
         hasher.combine(key.1)

@@ -1,14 +1,14 @@
 package import Routing
 import NIOConcurrencyHelpers
 
-/// What is configured at the moment, for display, and the way to have it read again.
+/// The current configuration, for display, and the function that reloads it.
 package final class ConfigurationBoard: Sendable {
     package struct Server: Sendable, Equatable {
         package var id: BackendID
         package var name: String
         /// The engine's base URL, without secrets.
         package var modelURL: String
-        /// Where health is asked.
+        /// The URL of the health check.
         package var healthURL: String
         package var requestMax: Int?
 
@@ -40,7 +40,7 @@ package final class ConfigurationBoard: Sendable {
         package var loadedAt = 0
         /// `privacy: hide-clients`
         package var hidesClients = false
-        /// Why the last attempt to read the file changed nothing.
+        /// Why the last attempt to read the file had no effect.
         package var problems: String?
 
         package init() {}
@@ -57,7 +57,7 @@ package final class ConfigurationBoard: Sendable {
 
     package func note(problems: String) { contents.withLockedValue { $0.problems = problems } }
 
-    /// How the configuration is read again; returns the problems, or nil when it went well.
+    /// Sets the function that reloads the configuration. The function returns the problems, or nil on success.
     package func onReload(_ action: @escaping @Sendable () async -> String?) { reloader.withLockedValue { $0 = action } }
 
     func reload() async -> String? {

@@ -1,7 +1,7 @@
 /// The page `/llmhealth-monitor`: three files that are part of the program.
 ///
-/// The page asks for its two other files, and for its data, by relative addresses, so it also works below a path prefix
-/// of another proxy in front. Therefore the page itself must not end in a slash: `answer(to:)` says where to go instead.
+/// The page loads its other two files and its data by relative URLs, so it also works behind another proxy that adds a path
+/// prefix. Therefore the page's own path must not end with a slash; `answer(to:)` redirects such a request.
 enum DashboardPage {
     enum Answer: Equatable, Sendable {
         /// 200 with these bytes and `DashboardPage.headers`.
@@ -10,8 +10,8 @@ enum DashboardPage {
         case redirect(location: String)
     }
 
-    /// Sent with each of the files. The policy lets the page load nothing but its own files and data: no inline script,
-    /// nothing from elsewhere. `no-cache` makes an update of the program show at once.
+    /// Sent with each of the files. The policy allows the page to load only its own files and data: no inline scripts, and
+    /// nothing from other hosts. `no-cache` makes an update of the program visible at once.
     static let headers: [(name: String, value: String)] = [
         (
             "Content-Security-Policy",
@@ -23,7 +23,7 @@ enum DashboardPage {
         ("X-Content-Type-Options", "nosniff"),
     ]
 
-    /// What a `GET` or `HEAD` of this path gets; nil when the path is not one of the page's.
+    /// The answer to `GET` or `HEAD` of this path; nil when the path does not belong to the page.
     ///
     /// - Parameter path: without the query.
     static func answer(to path: String) -> Answer? {

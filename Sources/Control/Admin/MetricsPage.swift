@@ -6,7 +6,7 @@ import Wire
 enum MetricsPage {
     static func text(counters: Counters, fleet: FleetSnapshot) -> [UInt8] {
         var page = PrometheusText()
-        // The only way to fail is a malformed name below, which a test would show at once.
+        // This can only fail because of a malformed name below, which a test would find.
         do { try write(counters, fleet, to: &page) } catch { return Array("# \(error)\n".utf8) }
         return Array(page.text.utf8)
     }

@@ -1,13 +1,13 @@
 import Routing
 import Wire
 
-/// Who asked for which model in the last hour: what `/access-log-stats` answers.
+/// The clients, models and users of the last hour's requests, for `/access-log-stats`.
 ///
-/// Kept by the minute and with a limit on distinct names, so that memory is bounded whatever clients send.
+/// Kept for each minute, with a limit on distinct names, so that memory is bounded whatever clients send.
 struct RequestStatistics: Equatable, Sendable {
-    /// How long a request counts.
+    /// How long requests are counted.
     static let retentionHours = 1
-    /// Where names beyond the limit are counted.
+    /// The name under which all names above the limit are counted.
     static let otherName = "(other)"
     /// Longer names are cut: a client chooses its address (`X-Forwarded-For`), model and user name freely.
     static let longestName = 200
@@ -16,8 +16,8 @@ struct RequestStatistics: Equatable, Sendable {
     /// In ascending order; at most those of the hour before and the hour after the last recorded request.
     private var minutes: [Minute] = []
 
-    /// - Parameter nameLimit: how many distinct clients, models and users are told apart in one minute (and in the
-    ///   answer); the rest is counted as `(other)`.
+    /// - Parameter nameLimit: how many distinct clients, models and users are distinguished in one minute (and in the
+    ///   answer). The rest is counted as `(other)`.
     init(nameLimit: Int = 1000) {
         self.nameLimit = max(1, nameLimit)
     }
@@ -25,8 +25,8 @@ struct RequestStatistics: Equatable, Sendable {
     /// Counts one model request.
     ///
     /// - Parameters:
-    ///   - seconds: when it arrived, since 1970-01-01T00:00:00Z. Need not ascend from call to call.
-    ///   - username: the user's name where the request tells one.
+    ///   - seconds: when the request arrived, since 1970-01-01T00:00:00Z. The calls need not be in order of time.
+    ///   - username: the user's name, if the request contains one.
     mutating func record(at seconds: Int, ip: String, model: String, username: String? = nil) {
         let start = Self.startOfMinute(seconds)
         var position = minutes.endIndex - 1
@@ -36,7 +36,7 @@ struct RequestStatistics: Equatable, Sendable {
         let isNew = position == minutes.endIndex || minutes[position].start != start
         if isNew { minutes.insert(Minute(start: start, firstRequest: seconds, lastRequest: seconds), at: position) }
         minutes[position].count(at: seconds, ip: ip, model: model, username: username, nameLimit: nameLimit)
-        // A request may be recorded when it ends, after younger ones: minutes ahead of it are kept.
+        // A request may be recorded at its end, after requests that arrived later, so later minutes are kept.
         if isNew { forget(seenFrom: seconds, futureSeconds: Self.retentionHours * 3600) }
     }
 
@@ -68,8 +68,8 @@ struct RequestStatistics: Equatable, Sendable {
         ]
     }
 
-    /// Drops the minutes of which no second is within the last hour, and those too far in the future: after the clock was
-    /// set back they would stay for ever.
+    /// Drops the minutes that are older than one hour, and those too far in the future, which would otherwise stay for ever
+    /// after the clock was set back.
     private mutating func forget(seenFrom now: Int, futureSeconds: Int) {
         let current = Self.startOfMinute(now)
         let range = current - Self.retentionHours * 3600...current + futureSeconds
@@ -80,7 +80,7 @@ struct RequestStatistics: Equatable, Sendable {
         minutes.reduce(into: NameCounts()) { $0.add($1[keyPath: part]) }
     }
 
-    /// The minute's first second. Times that no clock shows are cut off, so that the sums above cannot overflow.
+    /// The minute's first second. Impossible times are clamped, so that the sums above cannot overflow.
     private static func startOfMinute(_ seconds: Int) -> Int {
         let seconds = min(max(seconds, 0), 253_402_300_799)
         return seconds - seconds % 60
@@ -118,10 +118,11 @@ private struct NameCounts: Equatable, Sendable {
     private var entries: [Entry] = []
     private var indices: [String: Int] = [:]
     private var other = 0
-    /// The entry counted last: most requests are like the one before, and are counted without a search.
+    /// The index of the entry counted last. Most requests have the same name as the previous one and are counted without a
+    /// search.
     private var last = 0
 
-    /// How many different names there were; those beyond the limit count as one.
+    /// The number of distinct names. All names above the limit count as one.
     var distinct: Int { entries.count + (other > 0 ? 1 : 0) }
 
     mutating func add(_ name: String, nameLimit: Int) {
@@ -150,7 +151,7 @@ private struct NameCounts: Equatable, Sendable {
         entries.append(Entry(name: name, count: count))
     }
 
-    /// The most frequent names first, equally frequent ones in alphabetical order, and the rest in one number.
+    /// The most frequent names first, equally frequent names in alphabetical order, and the remaining names as one number.
     func json(nameLimit: Int, _ shown: (String) -> String = { $0 }) -> JSON {
         let entries = entries.map { Entry(name: shown($0.name), count: $0.count) }
         let sorted = entries.sorted { $0.count != $1.count ? $0.count > $1.count : $0.name < $1.name }

@@ -2,7 +2,7 @@ import Proxy
 import Routing
 import Wire
 
-/// `/llmhealth-snapshot`: the original's keys, plus ours.
+/// `/llmhealth-snapshot`: the original's keys, plus the keys that this balancer adds.
 struct SnapshotDocument {
     var fleet: FleetSnapshot
     var requests: [FleetSnapshot.Request]

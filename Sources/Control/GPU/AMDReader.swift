@@ -6,7 +6,7 @@
     import Darwin
 #endif
 
-/// Reads AMD graphics processors from the files that the Linux driver `amdgpu` shows below `/sys/class/drm`.
+/// Reads AMD graphics processors from the files that the Linux driver `amdgpu` provides below `/sys/class/drm`.
 struct AMDReader: GPUReader {
     let name = "AMD (amdgpu)"
     private let root: String
@@ -16,14 +16,14 @@ struct AMDReader: GPUReader {
         self.root = root
     }
 
-    /// Never fails: a card that does not tell its utilization is reported without one.
+    /// Never fails: a card that does not report its utilization is returned without it.
     func read() -> [GPUReading] {
         guard access(root, F_OK) == 0 else { return [] }
-        // Linux numbers cards from 0 to 63. Asking for each of them also leaves out connectors (`card0-DP-1`).
+        // Linux numbers cards from 0 to 63. Trying each number also skips connectors (`card0-DP-1`).
         return (0..<64).compactMap(reading(ofCard:))
     }
 
-    /// Nil when there is no such card, or one of another driver: only amdgpu has `gpu_busy_percent`.
+    /// Nil when there is no such card, or when the card has another driver: only amdgpu has `gpu_busy_percent`.
     private func reading(ofCard index: Int) -> GPUReading? {
         let device = "\(root)/card\(index)/device"
         guard access("\(device)/gpu_busy_percent", F_OK) == 0 else { return nil }
@@ -43,7 +43,7 @@ struct AMDReader: GPUReader {
     }
 }
 
-/// The first 255 bytes of a file, less the spaces and line ends at its end; nil when it cannot be read.
+/// The first 255 bytes of a file, without trailing spaces and line ends; nil when the file cannot be read.
 private func readSmallFile(_ path: String) -> String? {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }

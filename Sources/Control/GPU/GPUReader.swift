@@ -1,11 +1,11 @@
-/// What one graphics processor said about itself.
+/// One reading of a graphics processor.
 struct GPUReading: Equatable, Sendable {
-    /// The device's number as its driver counts.
+    /// The device's number in its driver.
     var index: Int
-    /// The product name, or a name made of the device's number when the driver tells none.
+    /// The product name, or a name made of the device's number when the driver reports none.
     var name: String
-    /// Percent of the time in which the device computed, 0 to 100; nil when the driver does not tell
-    /// (an NVIDIA card divided by MIG, for example).
+    /// Percent of the time in which the device computed, 0 to 100; nil when the driver does not report it (an NVIDIA card
+    /// divided by MIG, for example).
     var utilization: Double?
     /// Bytes of the device's memory in use; nil when unknown.
     var memoryUsed: UInt64?
@@ -33,7 +33,7 @@ struct GPUReadFailure: Error, Equatable, Sendable, CustomStringConvertible {
 /// Reads the graphics processors of one vendor in this machine.
 ///
 /// To support another vendor or platform, conform a type and add it to `LocalGPUs.readersOfThisPlatform()`.
-/// A driver may take its time to answer: readers are called from a thread of their own, never from an event loop.
+/// A driver may be slow, so readers are called from their own thread, never from an event loop.
 protocol GPUReader: Sendable {
     /// The vendor or interface, for log messages.
     var name: String { get }

@@ -1,10 +1,10 @@
 import Wire
 
-/// The last few GPU samples of this machine, and whether they make it busy: what `/llmhealth` answers.
+/// The last few GPU samples of this machine, and whether they make the machine busy; the data for `/llmhealth`.
 ///
-/// The maximum counts, so that a short pause between two bursts of computing does not look idle.
+/// The maximum is used, so that a short pause between two bursts of computing does not look idle.
 struct LoadWindow: Equatable, Sendable {
-    /// Utilization in percent from which the machine is busy, as in the original.
+    /// The machine is busy at this utilization in percent or above, as in the original.
     static let busyFrom = 50.0
 
     /// How many samples are kept. They are taken once a second, so this is the window's length in seconds too.
@@ -16,7 +16,7 @@ struct LoadWindow: Equatable, Sendable {
         self.length = max(1, length)
     }
 
-    /// Takes in one sample, in percent. Outside of 0 to 100 it is cut off; what is not a number counts as 0.
+    /// Records one sample, in percent. Values outside 0 to 100 are clamped; NaN counts as 0.
     mutating func record(_ utilization: Double) {
         if samples.count == length { samples.removeFirst() }
         samples.append(utilization.isNaN ? 0 : min(max(utilization, 0), 100))

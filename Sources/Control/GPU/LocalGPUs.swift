@@ -1,6 +1,6 @@
-/// All graphics processors of this machine, whoever made them.
+/// All graphics processors of this machine, from any vendor.
 struct LocalGPUs: Sendable {
-    /// What the readers said this time.
+    /// The result of asking all readers once.
     struct Report: Equatable, Sendable {
         /// One entry for each device of each reader that answered.
         var readings: [GPUReading]
@@ -17,7 +17,7 @@ struct LocalGPUs: Sendable {
         self.readers = readers
     }
 
-    /// The readers worth trying here. macOS and Windows have none yet: they report 0.
+    /// The readers for this platform. macOS and Windows have no readers yet and report 0.
     static func readersOfThisPlatform() -> [any GPUReader] {
         #if os(Linux)
             [NvidiaReader(), AMDReader()]
@@ -26,7 +26,7 @@ struct LocalGPUs: Sendable {
         #endif
     }
 
-    /// Asks every reader. One that fails takes nothing away from the others.
+    /// Asks every reader. A reader that fails does not affect the others.
     func read() -> Report {
         var report = Report(readings: [], problems: [])
         for reader in readers {

@@ -8,10 +8,10 @@
 
 /// The NVML library, open and initialised for as long as this value lives.
 struct NVMLLibrary: ~Copyable {
-    /// The codes of `nvmlReturn_t` that mean more than "failed".
+    /// The codes of `nvmlReturn_t` that are handled separately.
     private enum Code {
         static let success: Int32 = 0
-        /// This device does not tell this, for example its utilization while it is divided by MIG.
+        /// The device does not support the query, for example its utilization while it is divided by MIG.
         static let notSupported: Int32 = 3
     }
 
@@ -31,13 +31,13 @@ struct NVMLLibrary: ~Copyable {
     private let getCount: GetCount
     private let getDevice: GetDevice
     private let getUtilization: GetUtilization
-    // Without these, the numbers above are still worth having.
+    // Optional: the numbers above are useful without these functions.
     private let getName: GetName?
     private let getMemory: GetMemory?
     private let errorText: ErrorText?
     private let shutdown: Call?
 
-    /// Opens and initialises the library; nil when there is none on this machine.
+    /// Opens and initialises the library; nil when this machine does not have it.
     static func open(path: String) throws(GPUReadFailure) -> NVMLLibrary? {
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
             let reason = dlerror().map { String(cString: $0) } ?? "unknown reason"
@@ -68,13 +68,13 @@ struct NVMLLibrary: ~Copyable {
         dlclose(handle)
     }
 
-    /// Every device that answers. Fails when the devices cannot be counted, or when there are some and none answers.
+    /// Every device that answers. Fails when the devices cannot be counted, or when there are devices and none answers.
     func readings() throws(GPUReadFailure) -> [GPUReading] {
         var count: UInt32 = 0
         try check(getCount(&count), "nvmlDeviceGetCount_v2")
         var readings: [GPUReading] = []
         var failure: GPUReadFailure?
-        // More than 256 devices is a library gone mad, not a machine.
+        // More than 256 devices can only be an error of the library.
         for index in 0..<min(count, 256) {
             do throws(GPUReadFailure) {
                 readings.append(try reading(ofDevice: index))
@@ -104,7 +104,8 @@ struct NVMLLibrary: ~Copyable {
     }
 
     private func name(of device: Device) -> String? {
-        // NVML's own size for names is 96. One more byte, so that the text ends even if the library forgets to end it.
+        // NVML's own size for names is 96. The array has one more byte, so that the text ends even if the library does not
+        // terminate it.
         var bytes = [CChar](repeating: 0, count: 97)
         guard let getName, getName(device, &bytes, 96) == Code.success else { return nil }
         let name = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

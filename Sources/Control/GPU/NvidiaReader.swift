@@ -2,13 +2,13 @@ import Synchronization
 
 /// Reads NVIDIA graphics processors through NVML, the library that comes with their driver.
 ///
-/// The library is looked for while running, so the same program works on machines without it. When the driver goes away
-/// (an update, a card off the bus) reading fails and the library is closed; later readings open it afresh.
+/// The library is loaded at run time, so the same program works on machines without it. When the driver disappears (an
+/// update, a card that fell off the bus), reading fails and the library is closed. Later readings open it again.
 final class NvidiaReader: GPUReader {
     let name = "NVIDIA (NVML)"
     private let state: Mutex<State>
 
-    /// - Parameter libraryPath: what `dlopen` gets: a path, or a name to look for in the system's folders.
+    /// - Parameter libraryPath: the argument of `dlopen`: a path, or a name to look for in the system's folders.
     init(libraryPath: String = "libnvidia-ml.so.1") {
         state = Mutex(State(libraryPath: libraryPath))
     }
@@ -18,7 +18,7 @@ final class NvidiaReader: GPUReader {
     }
 }
 
-/// The library while it is open, and what is answered while it is not.
+/// The library while it is open, and the result to return while it is not.
 private struct State: ~Copyable {
     let libraryPath: String
     var library: NVMLLibrary?
@@ -45,14 +45,14 @@ private struct State: ~Copyable {
     }
 }
 
-/// How many readings pass before the library is opened again: the next one at first, then 2, 4, 8 … up to 60.
+/// After how many readings the library is opened again: 1 at first, then 2, 4, 8 … up to 60.
 ///
-/// Opening is not free: without a driver NVML starts a program that tries to load one.
+/// Opening has a cost: without a driver, NVML starts a program that tries to load the driver.
 struct RetryPause: Equatable {
     private var length = 0
     private var readingsLeft = 0
 
-    /// Called once for each reading; true when this one may try.
+    /// Called once for each reading. True when this reading may try to open the library.
     mutating func isOver() -> Bool {
         if readingsLeft > 0 { readingsLeft -= 1 }
         return readingsLeft == 0

@@ -1,7 +1,8 @@
-/// Which engine a server runs, by the names that the configuration uses. Where it is optional, nil means: not known, to be found out.
+/// The engine that a server runs, with the names that the configuration uses. In optionals, nil means that the engine is not
+/// known yet and is detected.
 package enum EngineKind: String, CaseIterable, Sendable, Equatable {
     case llamaServer = "llama-server"
     case ollama, vllm, sglang
-    /// Anything else that speaks the OpenAI API.
+    /// Any other engine with the OpenAI API.
     case openai
 }

@@ -1,10 +1,10 @@
 package import Routing
 package import Wire
 
-/// What engines say about themselves, as facts. Pure: bytes in, values out.
+/// Parses what engines report about themselves. Pure functions: bytes in, values out.
 package enum EngineReports {
-    /// The original's `/llmhealth`: JSON, or the plain words `idle` and `busy`; any other word is busy.
-    /// Nil when it is neither JSON with a status nor a word.
+    /// The original's `/llmhealth`: JSON, or the plain words `idle` and `busy`; any other word means busy. Nil when the body
+    /// is neither JSON with a status nor a word.
     package static func llmhealth(_ body: [UInt8]) -> BackendReport? {
         if let json = try? JSON(parsing: body), json.objectValue != nil {
             guard let status = json["status"]?.stringValue else { return nil }
@@ -14,7 +14,7 @@ package enum EngineReports {
         return word.isEmpty ? nil : BackendReport(isBusy: word.lowercased() != "idle")
     }
 
-    /// llama-server's `/slots`. Nil when it is not the list of slots (switched off, or needs a model).
+    /// llama-server's `/slots`. Nil when the body is not a list of slots (`/slots` is disabled, or needs a model).
     package static func slots(_ body: [UInt8]) -> BackendReport.Slots? {
         guard let list = (try? JSON(parsing: body))?.arrayValue, !list.isEmpty else { return nil }
         return .init(total: list.count, busy: list.count { $0["is_processing"]?.boolValue == true })
@@ -26,7 +26,7 @@ package enum EngineReports {
         return (json["total_slots"]?.intValue, json["is_sleeping"]?.boolValue ?? false)
     }
 
-    /// One model of a list: its name, and everything the engine says of it.
+    /// One model of a list: its name, and all fields that the engine reports for it.
     package struct Model: Sendable, Equatable {
         package var id: String
         package var entry: JSON
@@ -42,7 +42,7 @@ package enum EngineReports {
         }
     }
 
-    /// Tells engines apart by how they sign their answers. Nil: this tells nothing.
+    /// Detects the engine from the `Server` field and the model list. Nil when they do not identify it.
     package static func kind(server: String?, models: [Model]?) -> EngineKind? {
         if server?.lowercased().hasPrefix("llama.cpp") == true { return .llamaServer }
         switch models?.first?.entry["owned_by"]?.stringValue {

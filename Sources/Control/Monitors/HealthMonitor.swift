@@ -3,7 +3,7 @@ package import Proxy
 package import Routing
 import NIOConcurrencyHelpers
 
-/// Probes every server, side by side, once in an interval; tells the router, and keeps the engines' model lists.
+/// Probes all servers concurrently, once per interval. Reports the results to the router and keeps the engines' model lists.
 package final class HealthMonitor: Sendable {
     package struct Timing: Sendable, Equatable {
         package var interval: Duration
@@ -22,7 +22,7 @@ package final class HealthMonitor: Sendable {
     }
 
     private struct State: Sendable {
-        /// Nil before the first.
+        /// Nil before the first `watch`.
         var timing: Timing?
         var running: [BackendID: Running] = [:]
     }
@@ -33,7 +33,7 @@ package final class HealthMonitor: Sendable {
     private let state = NIOLockedValueBox(State())
     package let catalog = ModelCatalog()
 
-    /// - Parameter names: shared with the proxy, so that both know the same addresses.
+    /// - Parameter names: shared with the proxy, so that both use the same addresses.
     package init(group: any EventLoopGroup, router: SharedRouter, names: NameResolver = NameResolver()) {
         self.group = group
         self.router = router
@@ -41,7 +41,7 @@ package final class HealthMonitor: Sendable {
         router.onProbeNow { [weak self] id in self?.probeNow(id) }
     }
 
-    /// Watches exactly these servers from now on; those that did not change are not disturbed.
+    /// From now on, watches exactly these servers. The monitors of unchanged servers continue.
     package func watch(_ servers: [MonitoredServer], timing: Timing) {
         let (stopped, started) = state.withLockedValue { state in
             let same = state.timing == timing

@@ -1,7 +1,7 @@
 import NIOConcurrencyHelpers
 import Wire
 
-/// This machine's own GPU load, read once a second: what `/llmhealth` tells the other balancers.
+/// This machine's own GPU load, read once a second; `/llmhealth` reports it to other balancers.
 package final class LocalLoad: Sendable {
     private let window = NIOLockedValueBox(LoadWindow())
 
@@ -11,7 +11,7 @@ package final class LocalLoad: Sendable {
 
     func record(_ utilization: Double) { window.withLockedValue { $0.record(utilization) } }
 
-    /// Reads until cancelled. A driver call may take its time, so this never runs on an event loop.
+    /// Reads until cancelled. A driver call may be slow, so this never runs on an event loop.
     package func run() async { await run(LocalGPUs()) }
 
     func run(_ gpus: LocalGPUs) async {

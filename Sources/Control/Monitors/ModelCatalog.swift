@@ -2,7 +2,7 @@ package import Routing
 import NIOConcurrencyHelpers
 package import Wire
 
-/// What engines have said about their models and themselves, for display and for the merged list.
+/// What engines have reported about their models and themselves, for display and for the merged list.
 package final class ModelCatalog: Sendable {
     private struct State {
         var order: [BackendID] = []
@@ -29,8 +29,8 @@ package final class ModelCatalog: Sendable {
         }
     }
 
-    /// Every model that a server (but those in `leavingOut`) lists, once, sorted by name, with the first server's fields;
-    /// numbered instances (`model-2`) are left out.
+    /// Every listed model once, sorted by name, with the fields from the first server that lists it. The servers in
+    /// `leavingOut` and numbered instances (`model-2`) are omitted.
     package func merged(leavingOut absent: Set<BackendID>) -> JSON {
         let lists = state.withLockedValue { state in
             state.order.filter { !absent.contains($0) }.compactMap { state.models[$0] }
@@ -42,7 +42,7 @@ package final class ModelCatalog: Sendable {
         return ["object": "list", "data": .array(entries.sorted { $0.key < $1.key }.map(\.value))]
     }
 
-    /// With the fields that OpenAI's clients need, should the engine leave them out.
+    /// Adds the fields that OpenAI's clients need and the engine omits.
     private func complete(_ model: EngineReports.Model) -> JSON {
         guard var members = model.entry.objectValue else { return ["id": .string(model.id), "object": "model"] }
         if model.entry["id"] == nil { members.insert(.init(name: "id", value: .string(model.id)), at: 0) }

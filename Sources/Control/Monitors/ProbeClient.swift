@@ -3,10 +3,10 @@ import NIOHTTP1
 package import Proxy
 import Routing
 
-/// Where and how one server is asked.
+/// The address of a server, and the path prefix and headers to use for probes.
 package struct ProbeTarget: Sendable, Equatable {
     package var address: ServerAddress
-    /// In front of every path; empty or `/…` without a slash at its end.
+    /// Prepended to every path; empty, or `/…` without a trailing slash.
     package var pathPrefix: String
     package var headers: [HeaderField]
 
@@ -19,7 +19,8 @@ package struct ProbeTarget: Sendable, Equatable {
     }
 }
 
-/// A small HTTP client for probes and our own commands: few bytes, one time limit for everything, never in a request's path.
+/// A small HTTP client for probes and the program's own commands, with one time limit for everything. Client requests never
+/// use it.
 package struct ProbeClient: Sendable {
     /// A longer answer is a failure.
     static let maximumBody = 8 << 20
@@ -30,10 +31,10 @@ package struct ProbeClient: Sendable {
         package var body: [UInt8]
     }
 
-    /// Why a probe failed, for people.
+    /// Why a probe failed, as readable text.
     package struct Failure: Error, CustomStringConvertible {
         package var description: String
-        /// This machine is out of descriptors or memory: the server is not to blame.
+        /// This machine is out of descriptors or memory, so the failure does not count against the server.
         let isShortage: Bool
 
         init(description: String) {
@@ -58,13 +59,13 @@ package struct ProbeClient: Sendable {
 
     package init(names: NameResolver = NameResolver()) {
         let dialer = Dialer(names: names)
-        // The handlers answer for one channel, so they come in when one of the attempts has won.
+        // A handler belongs to one channel, so the handlers are added after one of the connection attempts has succeeded.
         self.init { address, limit, loop in dialer.connect(to: address, within: limit, on: loop) { _ in } }
     }
 
     init(connect: @escaping Connect) { self.connect = connect }
 
-    /// Asks for one path on a connection of its own. The future completes on `loop` within `timeout`.
+    /// Requests one path on a separate connection. The future completes on `loop` within `timeout`.
     package func get(
         _ path: String, from target: ProbeTarget, timeout: Duration, on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
@@ -108,7 +109,7 @@ package struct ProbeClient: Sendable {
         return promise.futureResult
     }
 
-    /// Only opens and closes a connection: is somebody listening?
+    /// Opens and closes a connection, to check whether the server is listening.
     func connect(to target: ProbeTarget, timeout: Duration, on loop: any EventLoop) -> EventLoopFuture<Void> {
         connect(target.address, Interval(timeout), loop)
             .flatMapErrorThrowing { throw Failure($0) }

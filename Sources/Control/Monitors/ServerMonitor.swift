@@ -3,14 +3,14 @@ package import Routing
 import Proxy
 import Wire
 
-/// What a monitor has to know of its server.
+/// What a monitor needs to know about its server.
 package struct MonitoredServer: Sendable, Equatable {
     package var id: BackendID
     package var name: String
     package var engine: ProbeTarget
-    /// Where the original's health protocol is spoken; nil: the engine itself is asked.
+    /// The target of the original's health protocol; nil: the engine itself is probed.
     package var llmhealth: ProbeTarget?
-    /// As configured; nil: find out.
+    /// The configured engine; nil: detect it.
     package var kind: EngineKind?
 
     package init(
@@ -24,13 +24,13 @@ package struct MonitoredServer: Sendable, Equatable {
     }
 }
 
-/// Probes one server for as long as it is configured. Lives on one event loop; never waits for another server.
+/// Probes one server while it is configured. Runs on one event loop and never waits for another server.
 final class ServerMonitor {
-    /// Model lists of engines that have a cheaper sign of life are asked for this often.
+    /// How often to request the model list of an engine that has a cheaper health check.
     private static let modelListInterval = Interval.seconds(10)
-    /// `/slots` of an idle llama-server is asked for this often.
+    /// How often to request `/slots` of an idle llama-server.
     private static let slotsInterval = Interval.seconds(5)
-    /// After a first failure the second look comes so soon.
+    /// The delay between a first failure and the probe that confirms it.
     private static let confirmDelay = Duration.milliseconds(250)
 
     private let server: MonitoredServer
@@ -39,7 +39,7 @@ final class ServerMonitor {
     private let timing: HealthMonitor.Timing
     private let report: @Sendable (Event) -> Void
     private let learned: @Sendable (BackendID, EngineKind?, [EngineReports.Model]?) -> Void
-    /// Our own requests in flight there.
+    /// The balancer's own requests in flight on the server.
     private let inFlight: @Sendable (BackendID) -> Int
     private var kind: EngineKind?
     private var next: Scheduled<Void>?
@@ -47,12 +47,12 @@ final class ServerMonitor {
     private var isStopped = false
     private var consecutiveFailures = 0
     private var modelsAskedAt: Moment?
-    /// As llama-server told last, and when it was asked.
+    /// The slots that llama-server last reported, and when `/slots` was last requested.
     private var slots: BackendReport.Slots?
     private var slotsAskedAt = Moment.zero
-    /// How many slots there are has to be asked anew, whatever runs there.
+    /// The number of slots must be requested again, even while requests are in flight.
     private var slotsAreStale = true
-    /// Since when nothing of ours runs there.
+    /// The last time at which a request of this balancer was in flight on the server.
     private var quietSince = Moment.zero
 
     init(
@@ -76,13 +76,13 @@ final class ServerMonitor {
         next?.cancel()
     }
 
-    /// Now, unless a probe is under way.
+    /// Probes the server now, unless a probe is in progress.
     func probeNow() {
         guard !isProbing, !isStopped else { return }
         next?.cancel()
         isProbing = true
         let startedAt = Clock.now
-        // The second look at a server that has just failed is quicker, so that a black hole is out within 5 s.
+        // Probes after a failure have a shorter timeout, so that a server that drops all packets is down within 5 s.
         let timeout = consecutiveFailures > 0 ? min(timing.timeout, .milliseconds(1500)) : timing.timeout
         let bound = NIOLoopBound(self, eventLoop: loop)
         probe(timeout: timeout).hop(to: loop).whenComplete { result in
@@ -101,11 +101,12 @@ final class ServerMonitor {
             report(.probed(server.id, backendReport))
             delay = timing.interval
         case .failure(let error as ProbeClient.Failure) where error.isShortage:
-            // The server was not asked: what is known of it stays.
+            // The server was not probed, so its state does not change.
             delay = timing.interval
         case .failure(let error):
             consecutiveFailures += 1
-            // It may come back as another one. Until it has told, the old number is better than no limit.
+            // The server may come back with another configuration. Until it has reported its slots, the old number is better
+            // than no limit.
             slotsAreStale = true
             report(.probeFailed(server.id, reason: String(describing: error)))
             delay = consecutiveFailures == 1 ? min(timing.interval, Self.confirmDelay) : timing.interval
@@ -118,7 +119,7 @@ final class ServerMonitor {
         if case .success = result { refreshModels() }
     }
 
-    // MARK: Signs of life
+    // MARK: Health probes
 
     private func probe(timeout: Duration) -> EventLoopFuture<BackendReport> {
         if let llmhealth = server.llmhealth { return probeLLMHealth(llmhealth, timeout) }
@@ -128,7 +129,7 @@ final class ServerMonitor {
         }
     }
 
-    /// The original's protocol, and whether the engine beside it listens at all.
+    /// Requests the original's health protocol, and checks whether the engine beside it accepts connections.
     private func probeLLMHealth(_ llmhealth: ProbeTarget, _ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let listens = client.connect(to: server.engine, timeout: timeout, on: loop)
         return client.get("/llmhealth", from: llmhealth, timeout: timeout, on: loop).flatMapThrowing { response in
@@ -142,9 +143,9 @@ final class ServerMonitor {
         }.and(listens).map(\.0)
     }
 
-    /// `/health` every time, slots rarely and not while something of ours runs there or has just left: `/slots` goes
-    /// through llama-server's task queue, and every call puts off by a second the moment at which it looks whether the
-    /// client of a silent request has gone.
+    /// Requests `/health` every time. Requests the slots rarely, and not while this balancer's requests are in flight or have
+    /// just ended: `/slots` goes through llama-server's task queue, and each call delays by one second the check whether the
+    /// client of a silent request has disconnected.
     private func probeLlamaServer(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let (client, engine, loop) = (client, server.engine, loop)
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -166,7 +167,7 @@ final class ServerMonitor {
                 let report = BackendReport(isBusy: false, slots: known)
                 return alive.map { report }
             }
-            // `/props` does not go through the task queue: it may be asked at any time.
+            // `/props` does not go through the task queue, so it can be requested at any time.
             let old = known
             return alive.flatMap { client.get("/props", from: engine, timeout: timeout, on: loop) }.map { response in
                 let total = response.status == 200 ? EngineReports.props(response.body)?.totalSlots : nil
@@ -178,7 +179,7 @@ final class ServerMonitor {
         }
         slotsAskedAt = now
         return alive.flatMap {
-            // `/props` first: `/slots` is not asked of a sleeping model.
+            // `/props` first, because `/slots` is not requested while the model is sleeping.
             client.get("/props", from: engine, timeout: timeout, on: loop)
         }.flatMap { response -> EventLoopFuture<BackendReport.Slots?> in
             guard response.status == 200, let props = EngineReports.props(response.body) else {
@@ -196,10 +197,10 @@ final class ServerMonitor {
         }
     }
 
-    /// Another engine has taken the place of the one that was found out: look again.
+    /// Another engine has replaced the detected one, so the engine is detected again.
     private func forgetKind() { kind = server.kind }
 
-    /// Engines without a health endpoint of their own: their model list is the sign of life.
+    /// For engines without a health endpoint of their own: requests the model list as the health check.
     private func probeModelList(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let bound = NIOLoopBound(self, eventLoop: loop)
         return client.get("/v1/models", from: server.engine, timeout: timeout, on: loop).flatMapThrowing { response in
@@ -213,7 +214,7 @@ final class ServerMonitor {
 
     // MARK: Model lists
 
-    /// Asks for the model list when it is time, beside the probes.
+    /// Requests the model list when it is due, in addition to the probes.
     private func refreshModels() {
         let now = Clock.now
         let isDue = modelsAskedAt.map { $0 + Self.modelListInterval <= now } ?? true
@@ -232,7 +233,7 @@ final class ServerMonitor {
             let found = EngineReports.kind(server: response.server, models: models)
             if let found, found != kind {
                 kind = found
-                // Learn its slots at once, not at the next round.
+                // Get the slots at once, not with the next scheduled probe.
                 if found == .llamaServer, server.llmhealth == nil {
                     modelsAskedAt = Clock.now
                     let bound = NIOLoopBound(self, eventLoop: loop)

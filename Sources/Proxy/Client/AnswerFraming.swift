@@ -1,21 +1,21 @@
 package import Wire
 
-/// How the body of one answer goes to an HTTP/1 client, and whether its end has been written.
+/// How the body of one answer is framed for an HTTP/1 client, and whether its end has been written.
 package enum AnswerFraming: Equatable, Sendable {
     /// No head has been sent.
     case none
     /// No body follows.
     case noBody
-    /// As it came, with its length.
+    /// Sent unchanged, with its length.
     case length
     case chunked
-    /// The content alone; closing the connection ends the body.
+    /// The content without framing. Closing the connection ends the body.
     case untilClose
     /// The end has been written.
     case ended
 
-    /// For an answer of a server. Chunks where the client knows them: then an end that comes too early can be told from the
-    /// answer's own.
+    /// The framing for a server's answer. Chunked when the client supports it, so that the client can tell a truncated answer
+    /// from a complete one.
     package init(_ body: BodyReader, isHTTP10: Bool) {
         if body.isFinished {
             self = .noBody
@@ -26,6 +26,6 @@ package enum AnswerFraming: Equatable, Sendable {
         }
     }
 
-    /// Whether the connection has to end behind the answer.
+    /// Whether the connection must be closed after the answer.
     package var endsConnection: Bool { self == .untilClose }
 }

@@ -2,12 +2,12 @@ import NIOCore
 import Routing
 import Wire
 
-/// A server's answer on its way: its framing is read once, its content looked at in passing.
+/// A server's answer while it is forwarded. Its framing is parsed once, and its content is inspected in passing.
 struct AnswerInHand {
-    /// What becomes of the content.
+    /// How the content is used.
     enum Use {
         case forward
-        /// The answer cannot follow a stream that has begun: it is gathered up to a limit, and told as an error.
+        /// The answer cannot be sent into a stream that has begun: it is gathered up to a limit and reported as an error.
         case gather([UInt8])
     }
 
@@ -16,12 +16,12 @@ struct AnswerInHand {
     private(set) var body: BodyReader
     let streamKind: StreamKind
     private(set) var use: Use
-    /// The connection can be used again once the answer is whole.
+    /// The upstream connection can be reused after the complete answer.
     var keepsUpstream: Bool
-    /// The last two bytes of content: tell whether an event is complete.
+    /// The last two bytes of content. They show whether an event is complete.
     private(set) var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
     private(set) var contentCount = 0
-    /// How regularly the pieces of a stream come.
+    /// The usual gap between the pieces of a stream.
     var pace = StreamPace()
 
     init(body: BodyReader, streamKind: StreamKind, use: Use, keepsUpstream: Bool) {
@@ -31,7 +31,7 @@ struct AnswerInHand {
         self.keepsUpstream = keepsUpstream
     }
 
-    /// Whether an event, or a line, is complete: something of ours can stand behind it.
+    /// Whether the last event or line is complete, so that the balancer can insert its own event.
     var isBetweenEvents: Bool {
         switch streamKind {
         case .events: lastBytes == (0x0A, 0x0A)
@@ -40,7 +40,7 @@ struct AnswerInHand {
         }
     }
 
-    /// The server has not said how long the body is, so that something of ours can stand between its events.
+    /// The server has not stated the length of the body, so the balancer can insert its own events.
     var hasOpenLength: Bool { body.isChunked || body.isUntilClose }
 
     /// Reads the next piece. Nil when its chunks are malformed.
@@ -77,11 +77,11 @@ struct AnswerInHand {
         use = .gather(content)
     }
 
-    /// The connection has ended cleanly: true when that is the body's proper end.
+    /// The connection has ended cleanly. True when this is the proper end of the body.
     mutating func connectionEnded() -> Bool { body.connectionEnded() }
 }
 
-/// Whether the pieces of an answer's body mean something one by one.
+/// Whether the pieces of an answer's body have a meaning of their own.
 enum StreamKind {
     case none
     /// `text/event-stream`
@@ -89,7 +89,7 @@ enum StreamKind {
     /// `application/x-ndjson`
     case lines
 
-    /// What the head of an answer says.
+    /// The kind according to the head of an answer.
     init(_ head: borrowing HTTPHead, _ bytes: RawSpan) {
         self = .none
         guard let field = head.first(.contentType) else { return }

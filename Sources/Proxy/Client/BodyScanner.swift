@@ -1,10 +1,10 @@
 import Wire
 
-/// Looks into a request's body while it comes, for the model it names and the like.
+/// Scans a request's body while it arrives, for the model name and other facts.
 struct BodyScanner {
-    /// What the body is read as.
+    /// How the body is parsed.
     enum Format {
-        /// Nobody looks into it: it is compressed, or its path says nothing about it.
+        /// The body is not scanned: it is compressed, or its path does not define a format.
         case unread
         case json
         case form(boundary: String)
@@ -17,7 +17,7 @@ struct BodyScanner {
     }
 
     private var reader = Reader.none
-    /// Kept for its memory.
+    /// Kept so that its memory is reused.
     private var json = RequestScanner()
 
     /// A body begins.
@@ -36,7 +36,7 @@ struct BodyScanner {
         case .none: break
         case .json: json.feed(bytes)
         case .form(var form):
-            // Taken out while it changes: two references would copy.
+            // Removed from `reader` while it changes: a second reference would cause a copy.
             reader = .none
             form.feed(bytes)
             reader = .form(form)
@@ -47,7 +47,7 @@ struct BodyScanner {
         if case .form = reader { true } else { false }
     }
 
-    /// What has been found, when the model is known and nothing was malformed so far.
+    /// The facts found so far; nil unless the model is known and nothing was malformed.
     var factsSoFar: RequestFacts? {
         switch reader {
         case .json where !json.hasFailed && json.facts.model != nil: json.facts
@@ -56,7 +56,7 @@ struct BodyScanner {
         }
     }
 
-    /// The body has come whole. Nil when nobody looked into it.
+    /// The body is complete. Nil when it was not scanned.
     mutating func finish() throws(RequestScanProblem) -> RequestFacts? {
         switch reader {
         case .none: nil

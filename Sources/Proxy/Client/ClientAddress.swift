@@ -1,17 +1,17 @@
 import Routing
 
-/// Whose word about the client's address is taken (`trusted-proxies`).
+/// Which peers are trusted to state the client's address (`trusted-proxies`).
 package enum ForwardingTrust: Equatable, Sendable {
-    /// The original's rule, when nothing is configured: the first entry of `X-Forwarded-For`, whoever sent it.
+    /// Used when nothing is configured, as in the original: the first entry of `X-Forwarded-For` is used, whoever sent it.
     case everyone
-    /// Only these proxies are believed, and only about the hop in front of each.
+    /// Only these proxies are trusted, and only about the hop in front of each.
     case proxies([AddressRange])
 
-    /// So many entries are looked at.
+    /// The most entries that are examined.
     private static let searchedEntries = 64
     private static let longestAddress = 100
 
-    /// Whether forwarding fields of a request from that peer are used and passed on.
+    /// Whether forwarding fields of a request from that peer are used and forwarded.
     package func believes(_ peer: String) -> Bool {
         switch self {
         case .everyone: true
@@ -19,7 +19,7 @@ package enum ForwardingTrust: Equatable, Sendable {
         }
     }
 
-    /// The client's address: the peer's, or the one that a believed peer names.
+    /// The client's address: the peer's address, or the address that a trusted peer states.
     ///
     /// - Parameter forwardedFor: the values of `X-Forwarded-For`, in order.
     package func client(peer: String, forwardedFor: [String]) -> String {
@@ -32,7 +32,8 @@ package enum ForwardingTrust: Equatable, Sendable {
         }
     }
 
-    /// From the right: each entry was added by the proxy behind it, so the first one that is no proxy of ours is the client.
+    /// Searches from the right: each entry was added by the proxy to its right, so the first entry that is not a trusted
+    /// proxy is the client.
     private func lastUnknown(_ forwardedFor: [String]) -> String? {
         var leftmost: String?
         var seen = 0
@@ -48,7 +49,7 @@ package enum ForwardingTrust: Equatable, Sendable {
         return leftmost
     }
 
-    /// `[2001:db8::1]:443` and `192.0.2.1:443` name a port as well.
+    /// `[2001:db8::1]:443` and `192.0.2.1:443` contain a port.
     private static func withoutPort(_ entry: String) -> String {
         if entry.hasPrefix("[") { return String(entry.dropFirst().prefix { $0 != "]" }) }
         guard entry.contains("."), let colon = entry.firstIndex(of: ":") else { return entry }

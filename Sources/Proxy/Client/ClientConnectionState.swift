@@ -1,15 +1,16 @@
-/// One HTTP/1 connection of a client, seen as a row of requests: may the next head be read, and what follows an answer?
+/// The state of a client's HTTP/1 connection over several requests: whether the next head may be read, and what follows an
+/// answer.
 package struct ClientConnectionState: Equatable, Sendable {
     package enum State: Equatable, Sendable {
-        /// Between requests. Entered at the connection's start, and after an answer that keeps it.
+        /// Between requests. Entered when the connection starts, and after an answer that keeps the connection open.
         case expectingHead
-        /// Between requests. What was sent ahead is looked at in the loop's next turn.
+        /// Between requests. Pipelined input is handled in the loop's next turn.
         case yielding
-        /// A request is being received or answered. `thenCloses`: the connection ends with its answer.
+        /// A request is being received or answered. `thenCloses`: the connection is closed after the answer.
         case inRequest(thenCloses: Bool)
-        /// The server has switched protocols: bytes pass both ways, whatever they mean.
+        /// The server has switched protocols: bytes are forwarded in both directions without being interpreted.
         case tunnelling
-        /// An answer was sent that ends the connection. What still comes is thrown away until the client closes, too.
+        /// The last answer of the connection has been sent. Further input is discarded until the client closes its side.
         case lingering
         /// The connection has ended.
         case closed
@@ -18,23 +19,24 @@ package struct ClientConnectionState: Equatable, Sendable {
     /// What to do once an answer has been written.
     package enum Continuation: Equatable, Sendable {
         case nextRequest
-        /// The same in the loop's next turn, after `turnCame`.
+        /// The next request is read in the loop's next turn, after `turnCame`.
         case nextRequestLater
         case close
-        /// The connection has ended already.
+        /// The connection has already ended.
         case nothing
     }
 
     package private(set) var state = State.expectingHead
-    /// Why the client is not read from, if it is not.
+    /// The reasons why the client's socket is not being read.
     package var gate = ReadingGate()
 
     package init() {}
 
-    /// A head may be taken from what has been received: one request at a time, and none while answers are not taken.
+    /// Whether a head may be read from the received bytes: one request at a time, and no new request while the client does
+    /// not read its answers.
     package var mayReadHead: Bool { state == .expectingHead && !gate.reasons.contains(.answersUnread) }
 
-    /// Whether what the client sends is still looked at.
+    /// Whether input from the client is still handled.
     package var takesInput: Bool {
         switch state {
         case .expectingHead, .yielding, .inRequest, .tunnelling: true
@@ -42,7 +44,7 @@ package struct ClientConnectionState: Equatable, Sendable {
         }
     }
 
-    /// Whether the answer at hand has to say that the connection ends with it.
+    /// Whether the current answer must announce that the connection closes after it.
     package var closesAfterAnswer: Bool {
         switch state {
         case .inRequest(let thenCloses): thenCloses
@@ -51,13 +53,13 @@ package struct ClientConnectionState: Equatable, Sendable {
         }
     }
 
-    /// A request has begun. `isLast`: its client has said that no other one follows.
+    /// A request has begun. `isLast`: the client has announced that it is the last request.
     package mutating func requestBegan(isLast: Bool) {
         guard state == .expectingHead else { return }
         state = .inRequest(thenCloses: isLast)
     }
 
-    /// No other request can follow: the client's bytes can no longer be told apart, or the program ends.
+    /// No further request can follow: the end of the current request can no longer be found, or the program is shutting down.
     package mutating func closeAfterAnswer() {
         guard case .inRequest = state else { return }
         state = .inRequest(thenCloses: true)
@@ -79,12 +81,12 @@ package struct ClientConnectionState: Equatable, Sendable {
         }
     }
 
-    /// The loop's next turn has come.
+    /// The loop's next turn has begun.
     package mutating func turnCame() {
         if state == .yielding { state = .expectingHead }
     }
 
-    /// Our side is being closed. False when it has been before.
+    /// The balancer closes its side. False when it was already closed.
     package mutating func closingBegan() -> Bool {
         guard takesInput else { return false }
         state = .lingering

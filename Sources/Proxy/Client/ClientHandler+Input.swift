@@ -1,7 +1,7 @@
 import NIOCore
 import Wire
 
-/// Reading requests from the connection: heads, and bodies up to their end.
+/// Reads requests from the connection: heads, and bodies to their end.
 extension ClientHandler {
     func received(_ bytes: ByteBuffer) {
         switch connection.state {
@@ -13,8 +13,8 @@ extension ClientHandler {
         }
     }
 
-    /// Looks at what has been received: goes on with the body at hand, or takes the next head. One request at a time: when it is
-    /// answered, another event goes on with what was sent behind it.
+    /// Handles the received bytes: continues with the current body, or reads the next head. One request is handled at a time.
+    /// After its answer, another event continues with the bytes received behind it.
     func proceed() {
         guard connection.takesInput else { return }
         if bodyReader != nil { readBody() }
@@ -23,13 +23,13 @@ extension ClientHandler {
         let waits = bodyReader == nil && !connection.mayReadHead
         setReading(!(waits && input.readableBytes > loop.settings.limits.header), .sentAhead)
         guard input.readableBytes == 0 else { return becameBusy() }
-        // Lets go of the memory, so that the next read can use it again.
+        // Releases the memory, so that the next read can reuse it.
         input = ByteBuffer()
         if connection.state == .expectingHead { becameIdle() } else { becameBusy() }
     }
 
-    /// Goes on after a turn of the loop. A task that is due at once would still run in this one: SwiftNIO looks at its sockets only
-    /// when no task is left.
+    /// Continues in a later turn of the loop. A task that is due at once would still run in this turn: SwiftNIO polls its
+    /// sockets only when no task is left.
     func nextTurn() {
         loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { [self] in loop.handle(.client(self, .turnCame)) }
     }
@@ -38,13 +38,14 @@ extension ClientHandler {
 
     private func readHead() {
         if !isWritable {
-            // Its answers come back no faster than the client reads them.
+            // The client's requests are answered no faster than it reads the answers.
             return setReading(false, .answersUnread)
         }
         // Empty lines before a request are ignored (RFC 9112 section 2.2).
         while headEnd.isAtStart, input.withSpan({ $0.startsWithEmptyLine }) { input.moveReaderIndex(forwardBy: 2) }
         guard input.readableBytes > 0 else { return }
-        // From its first byte on, whatever it consists of: one that comes as empty lines for ever is late, too.
+        // The time limit starts at the first byte, whatever it is: a client that sends empty lines for ever also runs into
+        // the limit.
         if deadline.awaited != .head { deadline.set(.head, within: loop.settings.timeouts.head, from: loop.now) }
         let limit = loop.settings.limits.header
         switch input.withSpan({ headEnd.scan($0, limit: limit) }) {
@@ -65,7 +66,7 @@ extension ClientHandler {
         if loop.isDraining { connection.closeAfterAnswer() }
         readLine(bytes)
         if !reader.isFinished { bodyReader = reader }
-        // HTTP/1.0 knows no interim answers (RFC 9110 section 10.1.1).
+        // HTTP/1.0 has no interim answers (RFC 9110 section 10.1.1).
         let asksFirst = runner.head.expectsContinue && runner.head.minorVersion == 1 && input.readableBytes == 0
         runner.begin(line, bytes, from: peer, hasBody: !reader.isFinished, received: input.readableBytes)
         guard bodyReader != nil else { return }
@@ -76,28 +77,28 @@ extension ClientHandler {
         if input.readableBytes > 0 { readBody() }
     }
 
-    /// A head that cannot be used: the connection ends with the answer.
+    /// The head is invalid: the connection is closed after the answer.
     func refuseHead(_ reply: ErrorReply) {
         deadline.clear()
         connection.requestBegan(isLast: true)
         runner.refuseHead(reply, from: peer)
     }
 
-    /// Finds out what method and target mean, unless they are those of the request before.
+    /// Parses the method and the target, unless they are the same as in the previous request.
     private func readLine(_ bytes: ByteBuffer) {
         let (method, target) = (runner.head.method, runner.head.target)
         guard let text = bytes.getSlice(at: bytes.readerIndex, length: target.upperBound), text != line.bytes else { return }
         func string(_ range: Range<Int>) -> String {
             text.getString(at: text.readerIndex + range.lowerBound, length: range.count) ?? ""
         }
-        // A copy: the received buffer is not kept alive for it.
+        // A copy, so that the received buffer is not kept alive.
         line = RequestLine(
             bytes: ByteBuffer(bytes: text.readableBytesView), method: string(method), target: string(target))
     }
 
     // MARK: Bodies
 
-    /// Takes what belongs to the body and leaves the rest.
+    /// Consumes the bytes that belong to the body and leaves the rest.
     private func readBody() {
         guard var reader = bodyReader else { return }
         let bytes = input
@@ -117,7 +118,7 @@ extension ClientHandler {
                 break reading
             }
         }
-        // The exchange may have refused the rest by now.
+        // The exchange may have refused the rest in the meantime.
         guard bodyReader != nil, connection.takesInput else { return }
         input.moveReaderIndex(forwardBy: consumed)
         bodyReader = reader.isFinished ? nil : reader
@@ -130,7 +131,7 @@ extension ClientHandler {
 }
 
 extension ErrorReply {
-    /// What a client is told whose head cannot be read.
+    /// The error reply for a request whose head cannot be read.
     fileprivate init(_ problem: HeadProblem) {
         let status =
             switch problem {

@@ -9,7 +9,7 @@ import Wire
     import Darwin
 #endif
 
-/// Writing answers as HTTP/1. Nothing else of the client's side knows how bytes are framed.
+/// Writes answers as HTTP/1. No other code on the client's side frames bytes.
 extension ClientHandler: ClientStream {
     static let joinedBytes = 16 << 10
 
@@ -19,7 +19,7 @@ extension ClientHandler: ClientStream {
 
     // MARK: Heads
 
-    /// Early hints and the like go on to clients that can take them.
+    /// Interim answers (such as early hints) are forwarded to clients that support them.
     func sendInterim(_ head: borrowing HTTPHead, _ bytes: ByteBuffer) {
         guard !isHTTP10, framing == .none else { return }
         let source = bytes.readableBytesSpan
@@ -34,10 +34,11 @@ extension ClientHandler: ClientStream {
 
     func sendHead(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, body: BodyReader, _ fields: AnswerFields) {
         framing = AnswerFraming(body, isHTTP10: isHTTP10)
-        // An answer that comes before its request is whole: if the rest is not taken, no next request can be found behind it.
+        // The answer may come before the request is complete. If the rest of the request is not read, the next request cannot
+        // be found behind it.
         if framing.endsConnection || bodyReader != nil { connection.closeAfterAnswer() }
         writeHead(head, bytes, fields, into: &loop.buffers.head)
-        // Held until the first piece of the body is written: one system call for both.
+        // Held back until the first piece of the body is written, so that both need only one system call.
         loop.buffers.head.withSpan { write($0) }
     }
 
@@ -97,7 +98,7 @@ extension ClientHandler: ClientStream {
 
     // MARK: Bodies
 
-    /// In the framing it came with wherever that is possible.
+    /// Keeps the upstream framing whenever possible.
     func send(_ piece: AnswerPiece) {
         switch framing {
         case .none, .noBody, .ended: break
@@ -107,8 +108,8 @@ extension ClientHandler: ClientStream {
             write(piece.bytes, 0..<piece.consumed)
             if piece.isLast { framing = .ended }
         case .chunked:
-            // The content becomes a chunk of its own, so that what the client has received always ends between two chunks and an
-            // error can be told there.
+            // The content becomes a separate chunk. The output therefore always ends between two chunks, and an error can be
+            // added there.
             if piece.content.byteCount > 0 {
                 write(String(piece.content.byteCount, radix: 16) + "\r\n")
                 piece.content.forEach { write(piece.bytes, $0) }
@@ -135,7 +136,8 @@ extension ClientHandler: ClientStream {
         framing = .none
         let isLast = !runner.head.isPersistent
         if loop.isDraining { connection.closeAfterAnswer() }
-        // Our own pages cost us time: whoever asks for many of them at once does not keep others waiting.
+        // The balancer's own pages cost time on the loop. A client that pipelines many such requests must not delay other
+        // clients.
         switch connection.answerEnded(yields: line.kind == .own && input.readableBytes > 0) {
         case .nextRequest:
             expectRequest()
@@ -154,7 +156,7 @@ extension ClientHandler: ClientStream {
         if let event, framing == .chunked || framing == .untilClose { send(event) }
         flush()
         if framing == .untilClose, event == nil {
-            // Any ordinary end would be the answer's proper one.
+            // Any ordinary end would look like the proper end of the answer.
             reset()
         } else {
             closeGracefully()
@@ -162,7 +164,7 @@ extension ClientHandler: ClientStream {
         framing = .none
     }
 
-    /// Ends the connection with RST.
+    /// Closes the connection with a TCP reset (RST).
     private func reset() {
         let channel = context?.channel
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
@@ -212,7 +214,7 @@ extension ClientHandler: ClientStream {
 
     private func write(_ bytes: [UInt8]) { held.writeBytes(bytes) }
 
-    /// Small pieces are joined with what is held; larger ones are written as they are, without a copy.
+    /// Small pieces are joined with the held bytes; larger pieces are written without a copy.
     private func write(_ buffer: ByteBuffer, _ range: Range<Int>) {
         if range.count <= Self.joinedBytes - held.readableBytes {
             held.writeBytes(buffer.readableBytesSpan.extracting(range))
@@ -226,7 +228,7 @@ extension ClientHandler: ClientStream {
         context.write(wrapOutboundOut(slice), promise: nil)
     }
 
-    /// The bytes are moved out first: while they are written, anything may happen.
+    /// The bytes are moved out first, because other events may occur while they are written.
     private func writeHeld(flushing: Bool) {
         guard let context else { return held.clear(minimumCapacity: 0) }
         guard held.readableBytes > 0 else {
@@ -238,7 +240,7 @@ extension ClientHandler: ClientStream {
         swap(&bytes, &held)
         if flushing {
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-            // Once everything is out, nobody else refers to the memory and it is used again.
+            // When everything has been written, no other reference to the memory exists, so the memory is reused.
             bytes.clear(minimumCapacity: 0)
             held = bytes
         } else {

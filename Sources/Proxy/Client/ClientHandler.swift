@@ -2,8 +2,8 @@ import NIOCore
 import Routing
 import Wire
 
-/// One HTTP/1 connection of a client. NIO's callbacks become events, which the loop handles one at a time; requests are read here
-/// (`+Input`), answers are framed here (`+Stream`), and what happens in between is `ExchangeRunner`'s.
+/// A client's HTTP/1 connection. NIO's callbacks become events, which the loop handles one at a time. This class reads
+/// requests (`+Input`) and frames answers (`+Stream`); `ExchangeRunner` does everything in between.
 final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -16,45 +16,45 @@ final class ClientHandler: ChannelInboundHandler {
 
     var connection = ClientConnectionState()
     var deadline = Deadline<Waiting>()
-    /// Where it stands among the loop's idle connections; nil while it is busy.
+    /// The connection's place in the loop's list of idle connections; nil while it is busy.
     var idlePlace: IdleConnections<ClientHandler>.Place?
-    /// Bytes not looked at yet: of the body at hand, or requests sent ahead.
+    /// Bytes that have not been handled yet: of the current body, or of pipelined requests.
     var input = ByteBuffer()
     var headEnd = HeadEndScanner()
-    /// Where the body at hand ends; nil while none is wanted.
+    /// Finds the end of the current body; nil when no body is being read.
     var bodyReader: BodyReader?
-    /// What the last request asked for.
+    /// Method and target of the last request.
     var line = RequestLine.none
-    /// Bytes for the client that are gathered until the next flush, so that small pieces cost one system call.
+    /// Bytes for the client, collected until the next flush, so that small pieces need only one system call.
     var held = ByteBuffer()
     var framing = AnswerFraming.none
-    /// Whether the client takes what it is sent.
+    /// Whether the client's socket can take more data.
     private(set) var isWritable = true
 
-    /// What a connection may be waiting for.
+    /// What the connection is waiting for.
     enum Waiting {
         /// The rest of a head.
         case head
         /// The next request.
         case request
-        /// The request that may have been on its way when the program was told to end.
+        /// A last request that may have been sent before the client learned of the shutdown.
         case lastRequest
-        /// The end of the client's side, after ours.
+        /// The client closing its side, after the balancer has closed its own.
         case clientsEnd
     }
 
-    /// Something that has happened to the connection.
+    /// An event of the connection.
     enum Event {
         case received(ByteBuffer)
-        /// What was sent ahead can be looked at now.
+        /// Pipelined input can be handled now.
         case proceed
-        /// The same, and others have had their turn.
+        /// Pipelined input can be handled now, after other connections had a turn.
         case turnCame
         case writabilityChanged(Bool)
         case inactive
         case outputClosed
         case ticked
-        /// The program ends: no further request on kept connections.
+        /// The program shuts down: kept connections take no further requests.
         case draining
     }
 
@@ -76,7 +76,7 @@ final class ClientHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        // The channel knows it by now; earlier, or asked of the context, it costs a system call.
+        // At this point the channel knows the address. Asking earlier, or asking the context, costs a system call.
         peer = Peer(context.channel.remoteAddress)
         context.fireChannelActive()
     }
@@ -101,7 +101,7 @@ final class ClientHandler: ChannelInboundHandler {
         self.context = nil
         becameBusy()
         loop.clients.connected[ObjectIdentifier(self)] = nil
-        // They refer to each other; a connection that was never active does not become inactive.
+        // Breaks the reference cycle. A connection that was never active does not become inactive.
         runner.stream = loop.clients.gone
         limit.closed()
     }
@@ -132,12 +132,12 @@ final class ClientHandler: ChannelInboundHandler {
         proceed()
     }
 
-    /// The client's connection has ended: whatever was going on for it is stopped, or goes on without it.
+    /// The client's connection has ended: its request is stopped, or continues without the client.
     private func clientLeft() {
         connection.ended()
         input = ByteBuffer()
         bodyReader = nil
-        // Detach first: a stream that goes on is not paused because its client had stopped reading.
+        // Detach first: a stream that continues must not stay paused because its client had stopped reading.
         runner.stream = loop.clients.gone
         runner.clientLeft()
     }
@@ -156,17 +156,17 @@ final class ClientHandler: ChannelInboundHandler {
 
     func closeNow() { context?.close(promise: nil) }
 
-    /// Ends a connection that has nothing to do, once the client has taken what it was sent; the others end after their
-    /// request.
+    /// Closes an idle connection after the client has received all data. Other connections close after their current request.
     private func drain() {
         if runner.exchange.state == .feedingEvents { return closeNow() }
         guard connection.state == .expectingHead, input.readableBytes == 0 else { return connection.closeAfterAnswer() }
-        // Its next request may be on its way: that one is still answered, and told that the connection ends.
+        // The client's next request may already be on its way. It is still answered, and the answer announces that the
+        // connection closes.
         deadline.set(.lastRequest, within: loop.settings.timeouts.drainPause, from: loop.now)
     }
 
-    /// Closes our side behind what has been written, and the rest when the client has done so too: closing at once with unread bytes would
-    /// reset the connection and could take the answer with it.
+    /// Closes the sending side after the written data, and the connection after the client has closed its side. Closing at
+    /// once with unread input would reset the connection, and the answer could be lost.
     func closeGracefully() {
         guard let context, connection.closingBegan() else { return }
         becameBusy()
@@ -180,14 +180,15 @@ final class ClientHandler: ChannelInboundHandler {
         context.close(mode: .output, promise: sent)
     }
 
-    /// Closes a connection behind its last answer: at once, if the client has said that nothing more comes and has taken everything.
+    /// Closes a connection after its last answer. Closes at once if the client has announced that it sends nothing more and
+    /// has received all data.
     func closeBehindAnswer(isLast: Bool) {
         let unsent = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
         if isLast, bodyReader == nil, input.readableBytes == 0, unsent == 0 { closeNow() } else { closeGracefully() }
     }
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 struct Peer {
     /// Without its port.
     var address = ""

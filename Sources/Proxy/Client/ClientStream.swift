@@ -1,53 +1,56 @@
 import NIOCore
 import Wire
 
-/// Where the answer to one request goes: the only seam between what is decided about an exchange and how its client is spoken to.
+/// The destination of one request's answer. This is the only interface between the decisions about an exchange and the
+/// client's protocol.
 ///
-/// `ClientHandler` is the one for HTTP/1 connections, `GoneClient` the one for clients that have left. All calls come from the
-/// loop of the exchange. Nothing calls back from inside: what the socket does in answer comes as an event of its own.
+/// `ClientHandler` implements it for HTTP/1 connections, `GoneClient` for clients that have disconnected. All calls come from
+/// the exchange's loop. The methods never call back into the exchange: what the socket does in response arrives as a separate
+/// event.
 protocol ClientStream: AnyObject {
-    /// Whether the client takes what it is sent. When that changes, the exchange is told.
+    /// Whether the client's socket can take more data. The exchange is told when this changes.
     var isWritable: Bool { get }
-    /// Whether the client can tell a complete answer of unknown length from a broken one.
+    /// Whether the client can tell a complete answer of unknown length from a truncated one.
     var takesOpenAnswers: Bool { get }
-    /// Completes when the client has gone.
+    /// Completes when the client has disconnected.
     var closed: EventLoopFuture<Void> { get }
 
-    /// Passes an interim answer (1xx) on.
+    /// Forwards an interim answer (1xx).
     func sendInterim(_ head: borrowing HTTPHead, _ bytes: ByteBuffer)
-    /// Passes a server's head on, with fields of ours. `body` says how its body comes, and whether there is one.
+    /// Forwards a server's head with the balancer's additional fields. `body` describes the framing of the body, and whether
+    /// there is a body.
     func sendHead(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, body: BodyReader, _ fields: AnswerFields)
-    /// Sends a head of our own.
+    /// Sends a head made by the balancer.
     func sendHead(_ head: OwnHead)
     /// Sends a piece of a server's body.
     func send(_ piece: AnswerPiece)
-    /// Sends content of our own.
+    /// Sends content made by the balancer.
     func send(_ content: [UInt8])
-    /// Everything that has been sent goes out now.
+    /// Writes all sent data to the socket now.
     func flush()
-    /// The answer is whole.
+    /// The answer is complete.
     func end()
-    /// The answer ends without being whole, visibly. `event`: what is said inside it, where it still can be.
+    /// Ends an incomplete answer in a way that the client notices. `event`: sent inside the answer if that is still possible.
     func breakOff(_ event: [UInt8]?)
 
-    /// No more of the request's body is wanted.
+    /// The rest of the request's body is not wanted.
     func stopReceiving()
-    /// The client is read from again, or not.
+    /// Turns reading from the client on or off, for the given reason.
     func setReading(_ isOn: Bool, _ reason: ReadingGate.Reasons)
 
-    /// Passes a server's 101 on; from here on bytes pass as they come.
+    /// Forwards a server's 101. From here on, bytes are forwarded unchanged.
     func beginTunnel(_ head: borrowing HTTPHead, _ bytes: ByteBuffer, _ fields: AnswerFields)
     func sendThroughTunnel(_ bytes: ByteBuffer)
 }
 
-/// Fields of ours in an answer that a server gave.
+/// Fields that the balancer adds to a server's answer.
 struct AnswerFields {
     var requestID: String
-    /// `X-Balancer-Server` as a line, written once for each server.
+    /// The complete `X-Balancer-Server` line, built once for each server.
     var serverLine: [UInt8]
-    /// Sent only when it is not the model that was asked for.
+    /// Sent only when it differs from the requested model.
     var instance: String?
-    /// Sent only when there was more than one.
+    /// Sent only when there was more than one attempt.
     var attempts: Int
     /// Sent only when the request waited.
     var queuedMilliseconds: Double
@@ -64,17 +67,17 @@ struct AnswerFields {
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
     }
 
-    /// Fields that a server cannot set.
+    /// Fields that the balancer sets; a server's values are removed.
     static let replaced = FieldSet(.requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts)
     static let replacedInStreams = replaced.union(FieldSet(.accelBuffering))
 }
 
-/// The head of an answer of our own.
+/// The head of an answer made by the balancer.
 struct OwnHead {
     enum Body {
         case none
         case length(Int)
-        /// Its end is not known yet.
+        /// The end of the body is not known yet.
         case open
     }
 
@@ -84,20 +87,20 @@ struct OwnHead {
     var body: Body
 }
 
-/// A piece of a server's body as it came, with its framing read.
+/// A piece of a server's body as received, with its framing parsed.
 struct AnswerPiece {
     let bytes: ByteBuffer
-    /// Where the content lies in it.
+    /// The ranges of the content in `bytes`.
     var content = ContentRanges()
-    /// So many bytes of it belong to this body.
+    /// The number of bytes that belong to this body.
     var consumed = 0
-    /// It consists of whole chunks.
+    /// The piece consists of whole chunks.
     var isWholeChunks = false
-    /// It ends the body.
+    /// The piece ends the body.
     var isLast = false
 }
 
-/// Parts of a buffer, in order. Nearly always one.
+/// Parts of a buffer, in order. Nearly always a single part.
 struct ContentRanges {
     private(set) var first: Range<Int>?
     private var others: [Range<Int>] = []
@@ -116,16 +119,16 @@ struct ContentRanges {
     }
 }
 
-/// Text that goes into a header line of ours.
+/// Text for a header line that the balancer writes.
 enum HeaderText {
-    /// Without control characters.
+    /// Removes control characters.
     static func safe(_ text: String) -> String {
         text.utf8.contains { $0 < 0x20 || $0 == 0x7F }
             ? String(decoding: text.utf8.filter { $0 >= 0x20 && $0 != 0x7F }, as: UTF8.self) : text
     }
 }
 
-/// In place of a client that has left: what it is sent is thrown away.
+/// Replaces a client that has disconnected. Everything sent to it is discarded.
 final class GoneClient: ClientStream {
     let closed: EventLoopFuture<Void>
 

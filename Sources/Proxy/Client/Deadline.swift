@@ -1,6 +1,6 @@
 package import Routing
 
-/// A time limit, and what it is for. Looked at a few times a second.
+/// A time limit and its purpose. Checked a few times a second.
 package struct Deadline<Meaning: Sendable & Equatable>: Sendable, Equatable {
     private var moment: Moment?
     private var meaning: Meaning?
@@ -15,12 +15,12 @@ package struct Deadline<Meaning: Sendable & Equatable>: Sendable, Equatable {
 
     package mutating func clear() { moment = nil }
 
-    /// What is awaited, if it has a limit.
+    /// What the deadline waits for; nil when there is no limit.
     package var awaited: Meaning? { moment == nil ? nil : meaning }
 
     package func isOver(at now: Moment) -> Bool { moment.map { $0 <= now } ?? false }
 
-    /// What has not happened in time; told once.
+    /// The purpose of a deadline that has passed; returned only once.
     package mutating func expired(at now: Moment) -> Meaning? {
         guard isOver(at: now) else { return nil }
         moment = nil

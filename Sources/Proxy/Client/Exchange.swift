@@ -1,40 +1,41 @@
-/// The state of one request and its answer: what has happened, and therefore what is still allowed.
+/// The state of one request and its answer, and which actions the state allows.
 ///
-/// The commit point is the first byte of the answer that goes to the client: before it a failure may be tried elsewhere,
-/// after it the answer has to end visibly.
+/// The commit point is the first byte of the answer that is sent to the client. A failure before it may be retried on another
+/// server. After it, a failed answer must end in a way that the client notices.
 package struct Exchange: Equatable, Sendable {
     package enum State: Equatable, Sendable {
-        /// Between requests. Entered at the connection's start and after each answer.
+        /// Between requests. Entered when the connection starts and after each answer.
         case idle
         /// The head has been accepted, and the body is being received.
         case receiving
-        /// The router has been asked; it grants or refuses.
+        /// The router has been asked. It grants or refuses the request.
         case waiting
         /// A connection to the granted server is being leased.
         case connecting
-        /// The request has been sent; nothing has come back. `onReused`: over a kept connection.
+        /// The request has been sent; no answer has arrived. `onReused`: over a kept connection.
         case awaitingAnswer(onReused: Bool)
-        /// A 502, 503 or 504 is held until the router says whether another server can do better.
+        /// A 502, 503 or 504 is held until the router has decided whether to try another server.
         case holdingFailure
-        /// The head of a streamed 200 has come, but no byte of its body: an engine that dies now has produced nothing.
+        /// The head of a streamed 200 has arrived, but no byte of its body. An engine that dies now has produced no output.
         case holdingHead
-        /// Bytes of the answer have gone to the client.
+        /// Bytes of the answer have been sent to the client.
         case relaying
-        /// The server has switched protocols: bytes pass both ways, whatever they mean.
+        /// The server has switched protocols: bytes are forwarded in both directions without being interpreted.
         case tunnelling
-        /// Our own answer is being made or written.
+        /// The balancer's own answer is being prepared or written.
         case answering
-        /// Our own endless stream of events is being written.
+        /// The balancer's own endless event stream is being written.
         case feedingEvents
     }
 
-    /// Who listens, and what it has heard so far besides the answer itself.
+    /// Who receives the answer, and what was sent before the answer.
     package enum Audience: Equatable, Sendable {
-        /// The client; nothing has been said to it before the answer.
+        /// The client. Nothing has been sent to it before the answer.
         case client
-        /// The client, which has been sent the head of a stream and signs of life: whatever follows has to fit into that stream.
+        /// The client, which has already been sent the head of a stream and keep-alive comments. The rest has to fit into
+        /// that stream.
         case committedClient
-        /// Nobody: the client left, but its stream goes on at the server, where it can be taken up again.
+        /// No client: the client disconnected, but its stream continues on the server, where the client can resume it.
         case nobody
     }
 
@@ -46,7 +47,7 @@ package struct Exchange: Equatable, Sendable {
 
     // MARK: The request
 
-    /// A request has begun. `hasBody`: one follows its head.
+    /// A request has begun. `hasBody`: a body follows its head.
     package mutating func headReceived(hasBody: Bool) {
         state = .receiving
         audience = .client
@@ -55,10 +56,10 @@ package struct Exchange: Equatable, Sendable {
 
     package mutating func bodyEnded() { body.ended() }
 
-    /// No more of the body is taken. False when nothing more would come.
+    /// The rest of the body is not read. False when no more of the body was expected.
     package mutating func bodyStopped() -> Bool { body.stopped() }
 
-    /// The router is asked. `early`: before the body has come whole.
+    /// The router is asked. `early`: before the body is complete.
     package mutating func submitted(early: Bool = false) {
         if early { body.routedEarly() }
         state = .waiting
@@ -72,16 +73,16 @@ package struct Exchange: Equatable, Sendable {
         return true
     }
 
-    /// The answer has been written, or the exchange given up.
+    /// The answer has been written, or the exchange was abandoned.
     package mutating func finished() {
         state = .idle
         audience = .client
         body = .whole
     }
 
-    // MARK: The router's word
+    // MARK: The router's decision
 
-    /// A server was granted. False when that comes too late and must be ignored.
+    /// A server was granted. False when the grant comes too late and must be ignored.
     package mutating func granted() -> Bool {
         switch state {
         case .waiting, .holdingFailure:
@@ -92,7 +93,7 @@ package struct Exchange: Equatable, Sendable {
         }
     }
 
-    /// The request was refused. False when that comes too late.
+    /// The request was refused. False when the refusal comes too late.
     package mutating func refused() -> Bool {
         switch state {
         case .waiting, .holdingFailure, .connecting:
@@ -104,12 +105,12 @@ package struct Exchange: Equatable, Sendable {
 
     // MARK: The server
 
-    /// How the request goes out once a connection is there.
+    /// How the request is sent once a connection is open.
     package enum Sending: Equatable, Sendable {
         case whole
-        /// What has come of the body now, the rest as it comes.
+        /// The part of the body that has arrived is sent now, the rest as it arrives.
         case streamed
-        /// Nobody wants the connection any more.
+        /// The connection is no longer needed.
         case nobody
     }
 
@@ -143,46 +144,46 @@ package struct Exchange: Equatable, Sendable {
         return .forward
     }
 
-    /// The first byte of a held stream's body has come. False when none is held.
+    /// The first byte of a held stream's body has arrived. False when no stream is held.
     package mutating func firstByteCame() -> Bool {
         guard state == .holdingHead else { return false }
         state = .relaying
         return true
     }
 
-    /// The router's word is to pass the held failure on. False when none is held.
+    /// The router has decided to forward the held failure. False when none is held.
     package mutating func failureKept() -> Bool {
         guard state == .holdingFailure else { return false }
         state = .relaying
         return true
     }
 
-    /// The server has answered 101. False when nobody waits for that.
+    /// The server has answered 101. False when no answer is awaited.
     package mutating func switchedProtocols() -> Bool {
         guard case .awaitingAnswer = state else { return false }
         state = .tunnelling
         return true
     }
 
-    // MARK: What can go wrong
+    // MARK: Failures
 
     /// What to do after the upstream connection failed or ended too early.
     package enum UpstreamLoss: Equatable, Sendable {
-        /// A kept connection turned out to be dead: the same request again, on a new one.
+        /// A kept connection was already closed: send the same request again on a new connection.
         case tryFreshConnection
-        /// Ask the router whether another server may have it.
+        /// Ask the router whether another server may take the request.
         case report
-        /// Tell the client inside the answer, then close.
+        /// Report the error to the client inside the answer, then close.
         case endVisibly
         /// Close the tunnel's other end.
         case endTunnel
-        /// The answer was for nobody: the request's end is recorded, and nobody is told.
+        /// The answer has no client any more: the end of the request is recorded, and no error is sent.
         case endUnheard
-        /// In this state it means nothing.
+        /// Has no effect in this state.
         case ignore
     }
 
-    /// Connecting failed, the connection broke, or its bytes were no HTTP.
+    /// Connecting failed, the connection broke, or the received bytes were not HTTP.
     package mutating func upstreamLost() -> UpstreamLoss {
         if case .awaitingAnswer(onReused: true) = state, body.isRepeatable, audience != .nobody {
             state = .connecting
@@ -191,7 +192,7 @@ package struct Exchange: Equatable, Sendable {
         return attemptLost(endsAnswer: true)
     }
 
-    /// The probes found the server dead. `isSilent`: nothing has come from it for a while.
+    /// The probes found the server down. `isSilent`: nothing has arrived from the server for a while.
     package mutating func serverLost(isSilent: Bool) -> UpstreamLoss { attemptLost(endsAnswer: isSilent) }
 
     private mutating func attemptLost(endsAnswer: Bool) -> UpstreamLoss {
@@ -215,7 +216,7 @@ package struct Exchange: Equatable, Sendable {
 
     // MARK: The client
 
-    /// A sign of life is due, although no answer has come. False when the answer has begun or its state forbids it.
+    /// A keep-alive comment is due before the answer. False when the answer has begun or the state does not allow it.
     package mutating func committedEarly() -> Bool {
         switch state {
         case .waiting, .connecting, .awaitingAnswer, .holdingHead:
@@ -226,18 +227,18 @@ package struct Exchange: Equatable, Sendable {
         }
     }
 
-    /// What to do when the client has gone.
+    /// What to do when the client has disconnected.
     package enum ClientLoss: Equatable, Sendable {
         case nothing
         /// Tell the router that the request is cancelled.
         case cancel
-        /// The same, and close the upstream connection so that generation stops.
+        /// The same, and also close the upstream connection so that generation stops.
         case cancelAndCloseUpstream
-        /// The answer is read to its end, for a client that may come back for it.
+        /// Read the answer to its end, for a client that may come back for it.
         case goOn
     }
 
-    /// `mayGoOn`: the client has named a stream that it can take up again.
+    /// `mayGoOn`: the client has named a stream that it can resume.
     package mutating func clientLost(mayGoOn: Bool) -> ClientLoss {
         if mayGoOn, !body.isIncomplete {
             switch state {
@@ -255,13 +256,13 @@ package struct Exchange: Equatable, Sendable {
         }
     }
 
-    /// What an administrator's cancellation comes to.
+    /// The effect of an administrator's cancellation.
     package enum Cancellation: Equatable, Sendable {
-        /// Nothing of the answer has gone out: it is taken back, and the client told.
+        /// Nothing of the answer has been sent: the request is withdrawn and the client is told.
         case refuse
-        /// The answer ends visibly.
+        /// The answer ends in a way that the client notices.
         case endVisibly
-        /// The connection ends: whatever we said would be taken for the server's.
+        /// The connection is closed: the client would interpret an error message as data from the server.
         case endTunnel
         case endUnheard
         case nothing

@@ -2,11 +2,12 @@ import NIOCore
 import Routing
 import Wire
 
-/// A server's answer on its way to the client.
+/// Forwards a server's answer to the client.
 extension ExchangeRunner {
-    /// Bytes have come on a connection. `isStale`: they were sent before the server could have had the request.
+    /// Bytes have arrived on an upstream connection. `isStale`: they were sent before the server could have received the
+    /// request.
     func upstreamRead(_ connection: UpstreamConnection, _ received: ByteBuffer, isStale: Bool) {
-        // The connection was given back since, and these belong to nobody.
+        // The connection has been given back in the meantime, so these bytes belong to no request.
         guard attempt.upstream === connection else { return connection.closeUnasked() }
         if isStale {
             dropUpstream()
@@ -16,7 +17,7 @@ extension ExchangeRunner {
         while attempt.upstream === connection {
             switch connection.read(&bytes) {
             case .needMore: return
-            // `100 Continue` is this hop's own business.
+            // `100 Continue` only concerns this hop.
             case .interim(let head):
                 if connection.head.status != 100 { stream.sendInterim(connection.head, head) }
             case .head(let head): return answerHead(connection, head, rest: bytes)
@@ -33,13 +34,13 @@ extension ExchangeRunner {
         let status = connection.head.status
         if status == 101 {
             guard request.wantsUpgrade else {
-                // Nobody asked for another protocol: `Upgrade` is not passed on.
+                // The server was not asked for another protocol: `Upgrade` was not forwarded.
                 dropUpstream()
                 return carryOut(exchange.upstreamLost(), .beforeAnswer("switched protocols unasked"))
             }
             return beginTunnel(connection, headBytes, rest)
         }
-        // A stream without a body (to HEAD, or with a length of 0) is complete with its head.
+        // A stream without a body (answer to HEAD, or length 0) is complete after its head.
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
         switch exchange.answerHead(status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0) {
         case .forward: forward(connection, headBytes, rest)
@@ -69,7 +70,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// Sends the head and whatever of the body has come; from here on nothing can be taken back.
+    /// Sends the head and the part of the body that has arrived. From here on the request cannot be retried.
     func forward(_ connection: UpstreamConnection, _ headBytes: ByteBuffer, _ rest: ByteBuffer) {
         let status = connection.head.status
         let body = BodyReader(answer: connection.head, toHead: isHead)
@@ -89,7 +90,7 @@ extension ExchangeRunner {
         }
         if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
         answer = current
-        // Not `clear()`: on shared memory that allocates anew.
+        // Not `clear()`, which allocates when the memory is shared.
         request.headBytes = ByteBuffer()
         request.body = ByteBuffer()
         if body.isFinished {
@@ -108,7 +109,7 @@ extension ExchangeRunner {
             isEventStream: connection.streamKind == .events)
     }
 
-    /// Passes a piece of the body on.
+    /// Forwards a piece of the body.
     private func relay(_ bytes: ByteBuffer) {
         answer?.pace.pieceCame(at: loop.now, after: pulse.lastUpstreamByteAt)
         pulse.lastUpstreamByteAt = loop.now
@@ -125,11 +126,11 @@ extension ExchangeRunner {
         if piece.isLast { answerComplete() }
     }
 
-    /// The whole answer has been passed on.
+    /// The complete answer has been forwarded.
     func answerComplete() {
         if case .gather(let content) = answer?.use { return tellGathered(content) }
         if exchange.bodyStopped() {
-            // The server did not want the rest of the body, so neither connection can be used again.
+            // The server did not read the rest of the body, so neither connection can be reused.
             answer?.keepsUpstream = false
             stream.stopReceiving()
         }
@@ -142,7 +143,7 @@ extension ExchangeRunner {
         finishExchange()
     }
 
-    /// An answer that is no stream has come whole, for a client that was promised one: it is told as an error.
+    /// An answer that is not a stream is complete, but the client was promised a stream. The answer is reported as an error.
     private func tellGathered(_ content: [UInt8]) {
         var message = "\(record.server ?? "The server") answered \(record.status)."
         if let json = try? JSON(parsing: content) {
@@ -156,8 +157,8 @@ extension ExchangeRunner {
         finishExchange()
     }
 
-    /// The server broke after bytes had gone out: the client is told inside the answer if that is possible, and the
-    /// connection is closed without a proper end. `isFault`: the server is to blame.
+    /// The server failed after bytes had been sent. The client is told inside the answer if possible, and the connection is
+    /// closed without a proper end. `isFault`: the failure counts against the server.
     func breakAnswer(_ detail: String, isFault: Bool = true) {
         stream.breakOff(eventAboutBreak(detail))
         loop.counters.answersBroken += 1

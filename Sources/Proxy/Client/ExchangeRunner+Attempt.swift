@@ -2,9 +2,9 @@ import NIOCore
 import Routing
 import Wire
 
-/// A granted request on its way to its server, and what can go wrong there.
+/// Sends a granted request to its server, and handles failures of the attempt.
 extension ExchangeRunner {
-    /// Gets a connection to the granted server: a kept one, or a new one.
+    /// Leases a connection to the granted server: a kept one, or a new one.
     func lease(allowKept: Bool) {
         guard let backend = record.grant?.backend else { return }
         guard let pool = loop.pool(of: backend) else {
@@ -19,7 +19,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// A path with `..` in it would lead out of the one that the server's address begins with: refused.
+    /// A path with `..` could leave the path prefix of the server's address, so it is refused.
     private func leavesPrefix(of endpoint: BackendEndpoint) -> Bool {
         guard !endpoint.pathPrefix.isEmpty, Routes.hasDotSegments(request.line.path) else { return false }
         withdraw()
@@ -54,7 +54,8 @@ extension ExchangeRunner {
         if sending == .streamed { beginUpload(on: connection) } else { sendWhole(on: connection) }
     }
 
-    /// Sends the request. The buffer is taken out of the loop first: a callback during the write must not use it again.
+    /// Sends the request. The buffer is first taken out of the loop's buffers, because a callback during the write must not
+    /// use it.
     private func sendWhole(on connection: UpstreamConnection) {
         let body = outgoingBody()
         let isFramed = body.count > 0 || head.framing != .unstated
@@ -73,9 +74,10 @@ extension ExchangeRunner {
         connection.requestSent()
     }
 
-    // MARK: What can go wrong
+    // MARK: Failures
 
-    /// This machine cannot open another connection. No server is to blame, and none could be reached any better.
+    /// This machine cannot open another connection. This is no server's fault, and another server could not be reached
+    /// either.
     private func refuseForShortage() {
         withdraw()
         refuse(
@@ -85,7 +87,7 @@ extension ExchangeRunner {
                     + "if this lasts, raise its limit of open files or lower limits.connections.", retryAfterSeconds: 1))
     }
 
-    /// The leased connection has ended. `error`: nil when with FIN, which ends a body that has no other end.
+    /// The leased connection has ended. `error`: nil for a FIN, which ends a body without a length.
     func upstreamEnded(_ connection: UpstreamConnection, _ error: String?) {
         guard attempt.upstream === connection else { return }
         attempt.upstream = nil
@@ -103,7 +105,7 @@ extension ExchangeRunner {
         guard exchange.state != .relaying else {
             return carryOut(exchange.upstreamLost(), .beforeAnswer("was silent for longer than timeouts.between-bytes"))
         }
-        // A prefill that took too long here takes too long elsewhere: no second try.
+        // A prefill that takes too long on this server also takes too long on another one, so there is no retry.
         endRequest(.refused, fault: "did not begin to answer within timeouts.first-byte")
         refuse(
             .init(

@@ -1,7 +1,7 @@
 import Routing
 import Wire
 
-/// The ends of requests, and the books about them.
+/// Ends requests and records them.
 extension ExchangeRunner {
     /// The exchange is over; the next one may begin.
     func finishExchange() {
@@ -19,7 +19,7 @@ extension ExchangeRunner {
         case .nothing: break
         case .refuse:
             withdraw()
-            // A status that clients do not take as an invitation to try again.
+            // A status that clients do not retry.
             refuse(.init(status: 410, code: "request_cancelled", message: "An administrator cancelled this request."))
         case .endVisibly:
             dropUpstream()
@@ -34,7 +34,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// Takes the request back from the router and its server; nobody is to blame.
+    /// Withdraws the request from the router and its server, without counting a failure against the server.
     func withdraw() {
         dropUpstream()
         attempt.held = nil
@@ -44,7 +44,7 @@ extension ExchangeRunner {
         loop.router.send(.requestCancelled(ticket), from: loop)
     }
 
-    /// The request leaves the router and the books, exactly once. `fault`: what its server did wrong.
+    /// Ends the request for the router and the statistics, exactly once. `fault`: the server's failure.
     func endRequest(_ ending: RequestRecord.Ending, fault: String? = nil) {
         guard let ticket = attempt.ticket else { return }
         attempt.ticket = nil

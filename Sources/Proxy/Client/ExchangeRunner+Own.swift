@@ -1,9 +1,9 @@
 import NIOCore
 import Wire
 
-/// Answers of our own: the balancer's endpoints, and errors in the client's API.
+/// The balancer's own answers: its endpoints, and errors in the client's API format.
 extension ExchangeRunner {
-    /// Asks the balancer's own endpoints.
+    /// Passes the request to the balancer's own endpoints.
     func answerHere() {
         exchange.localAnswerBegan()
         let local = LocalRequest(
@@ -41,7 +41,7 @@ extension ExchangeRunner {
         stream.flush()
     }
 
-    /// `isRefusal`: in place of a server's answer, so that it belongs into the books.
+    /// `isRefusal`: the response replaces a server's answer, so it is recorded.
     private func send(_ response: LocalResponse, isRefusal: Bool) {
         let hasBody = response.status != 204
         stream.sendHead(
@@ -54,7 +54,7 @@ extension ExchangeRunner {
         finishExchange()
     }
 
-    /// Answers with an error in the client's API.
+    /// Answers with an error in the client's API format.
     func refuse(_ reply: ErrorReply) {
         let isCommitted = exchange.audience == .committedClient
         exchange.localAnswerBegan()
@@ -65,7 +65,7 @@ extension ExchangeRunner {
         if exchange.bodyStopped() { stream.stopReceiving() }
         let isRefusal = request.line.kind != .own
         if isCommitted {
-            // A stream has begun without an answer: the error is its only event.
+            // A stream has begun without an answer, so the error is its only event.
             stream.breakOff(reply.streamEvent(request.line.dialect))
             if isRefusal { finishRecord() }
             return finishExchange()
@@ -78,7 +78,7 @@ extension ExchangeRunner {
             isRefusal: isRefusal)
     }
 
-    /// No more of the request is taken; the connection ends with the answer.
+    /// The rest of the request is not read. The connection closes after the answer.
     func refuseReceiving(_ reply: ErrorReply) {
         _ = exchange.bodyStopped()
         stream.stopReceiving()

@@ -2,14 +2,14 @@ import NIOCore
 import Routing
 import Wire
 
-/// Receiving a request: what is refused at its head, its body, and the question to the router.
+/// Receives a request: refuses it at its head, reads its body, and asks the router.
 extension ExchangeRunner {
-    /// A client that sends nothing for so long, although it could, is given up.
+    /// A client that sends nothing for this long, although it could, is disconnected.
     private static let bodyPause = Interval.seconds(60)
 
     // MARK: The head
 
-    /// A request begins; `head` has been read from `headBytes`. `received`: bytes that have come behind it.
+    /// A request begins. `head` was parsed from `headBytes`. `received`: the number of bytes received after the head.
     func begin(_ line: RequestLine, _ headBytes: ByteBuffer, from peer: Peer, hasBody: Bool, received: Int) {
         startRecord(line, from: peer)
         record.bytesReceived = headBytes.readableBytes
@@ -25,14 +25,14 @@ extension ExchangeRunner {
         guard hasBody else { return bodyComplete() }
         if case .length(let length) = head.framing {
             guard length <= maxBody else { return refuseBody(length: length) }
-            // A body that has come whole is not copied. Else it is grown by doubling later on: a length that is only promised costs no
-            // more than this.
+            // A body that has already arrived completely is not copied. Otherwise the buffer grows by doubling later, so a
+            // large announced length costs no more than this.
             if length > received { request.body.reserveCapacity(min(length, 1 << 20)) }
         }
         expectBody()
     }
 
-    /// A head that cannot be read.
+    /// The head cannot be read.
     func refuseHead(_ reply: ErrorReply, from peer: Peer) {
         startRecord(.none, from: peer)
         request = RequestInHand()
@@ -51,7 +51,7 @@ extension ExchangeRunner {
         record.peerAddress = peer.address
     }
 
-    /// What can be refused before a byte of the body is kept.
+    /// The reasons for a refusal that are known before any byte of the body is stored.
     private func refusalAtHead() -> ErrorReply? {
         let line = request.line
         if line.kind.steersBalancer(path: line.path), let denial = loop.settings.localAccess.denial(of: caller) {
@@ -73,7 +73,7 @@ extension ExchangeRunner {
     /// Fields that a proxy adds.
     private static let signsOfProxies = forwardingFields.union(FieldSet(.via))
 
-    /// `Via` has our own name in it.
+    /// Whether `Via` contains this balancer's own name.
     private var hasPassedHere: Bool {
         head.fields.contains { $0.known == .via && string($0.value).contains(loop.viaName) }
     }
@@ -83,12 +83,12 @@ extension ExchangeRunner {
     func expectBody() { deadline.set(.body, within: Self.bodyPause, from: loop.now) }
 
     private var bodyFormat: BodyScanner.Format {
-        // A compressed body is passed on as it is; nobody can look into it here.
+        // A compressed body is forwarded unchanged and is not scanned.
         if head.present.contains(.contentEncoding) { return .unread }
         switch request.line.kind {
         case .model: return .json
         case .multipart:
-            // Audio and image requests come as forms, or as JSON.
+            // Audio and image requests are sent as forms or as JSON.
             guard let type = value(of: .contentType) else { return .unread }
             if let boundary = MultipartScanner.boundary(contentType: type) { return .form(boundary: boundary) }
             return type.lowercased().hasPrefix("application/json") ? .json : .unread
@@ -96,7 +96,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// Bytes that the body may have. Our own endpoints need few.
+    /// The longest body in bytes. The balancer's own endpoints need only small bodies.
     private var maxBody: Int { request.line.kind == .own ? ProxySettings.Limits.ownBody : loop.settings.limits.body }
 
     private func refuseBody(length: Int) {
@@ -107,7 +107,7 @@ extension ExchangeRunner {
                 message: "The request body has at least \(length) bytes; \(limit) \(maxBody)."))
     }
 
-    /// A part of the body's content has come. `isWhole`: it is the body.
+    /// A part of the body's content has arrived. `isWhole`: the part is the complete body.
     func bodyReceived(_ piece: ByteBuffer, isWhole: Bool) {
         scanner.feed(piece.readableBytesSpan)
         request.bodyCount += piece.readableBytes
@@ -120,8 +120,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// Everything that has been received of the body so far has been taken. `framedBytes`: how much that was, the framing of
-    /// chunks included.
+    /// All received bytes of the body have been handled. `framedBytes`: their number, including chunk framing.
     func bodyRead(framedBytes: Int, isFinished: Bool) {
         record.bytesReceived += framedBytes
         if request.bodyCount > maxBody { return refuseBody(length: request.bodyCount) }
@@ -137,7 +136,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// The body has become long: asks the router at once if what has come says where the request should go.
+    /// The body has become long: asks the router at once if the received part shows where the request should go.
     private func routeEarlyIfPossible() {
         request.nextUploadLook = max(1, request.body.readableBytes) * 2
         guard let (destination, counts) = destinationSoFar() else { return }
@@ -153,21 +152,21 @@ extension ExchangeRunner {
         case .upstream(let name, _): return (.server(name), true)
         case .model(let counts, _) where head.present.contains(.contentEncoding): return (.fallback, counts)
         case .model(let counts, let isChat):
-            // A rule may change any part of the body: then it has to be there whole.
+            // A model rule may change any part of the body, so the body must be complete.
             guard let model = takeFactsSoFar(), !(isChat && loop.memory.modelRules.concern(model)) else { return nil }
             return (.model(model), counts)
         case .multipart: return takeFactsSoFar().map { (.model($0), true) }
         }
     }
 
-    /// The model that the body names, once it is known.
+    /// The model that the body names; nil until it is known.
     private func takeFactsSoFar() -> String? {
         guard let facts = scanner.factsSoFar else { return nil }
         request.facts = facts
         return facts.model
     }
 
-    /// The whole request is here.
+    /// The request is complete.
     private func bodyComplete() {
         deadline.clear()
         switch request.line.kind {
@@ -210,7 +209,7 @@ extension ExchangeRunner {
 }
 
 extension RouteKind {
-    /// Whether such a request can change the balancer, or reaches past it.
+    /// Whether the request can change the balancer or bypass its routing.
     fileprivate func steersBalancer(path: String) -> Bool {
         switch self {
         case .upstream: true

@@ -2,12 +2,12 @@ import NIOCore
 import Routing
 import Wire
 
-/// The request as its server gets it.
+/// The request as it is sent to its server.
 extension ExchangeRunner {
-    /// A body on its way to a server: as it came, or with the chosen instance in place of the model.
+    /// The body sent to a server: unchanged, or with the model name replaced by the chosen instance.
     struct OutgoingBody {
         var whole: ByteBuffer
-        /// What replaces that part of it.
+        /// The bytes that replace a range of the body.
         var replacement: (range: Range<Int>, bytes: ByteBuffer)?
 
         var count: Int {
@@ -37,7 +37,7 @@ extension ExchangeRunner {
         return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
     }
 
-    /// How the body goes to the server.
+    /// How the body is framed for the server.
     enum OutgoingFraming {
         case none
         case length(Int)
@@ -88,7 +88,7 @@ extension ExchangeRunner {
         }
     }
 
-    /// What proxies in front of us said is kept and added to, where they are believed.
+    /// Forwarding fields of trusted proxies in front of the balancer are kept and extended.
     private func writeForwardingFields(_ source: RawSpan, believesPeer: Bool, into writer: inout ByteWriter) {
         writer.write("X-Forwarded-For: ")
         if believesPeer, head.present.contains(.forwardedFor) {
@@ -110,9 +110,9 @@ extension ExchangeRunner {
         writer.write("\r\n")
     }
 
-    /// Fields of requests that are not passed on as they came.
+    /// Request fields that are not forwarded unchanged.
     private static let rewritten = FieldSet(.host, .contentLength, .expect, .forwardedFor, .requestID)
-    /// What proxies in front of us said; dropped when they are not believed.
+    /// Fields set by proxies in front of the balancer. Dropped when the proxies are not trusted.
     static let forwardingFields = FieldSet(
         .forwarded, .forwardedFor, .forwardedProto, .forwardedHost, .forwardedOther, .realIP)
 }

@@ -2,12 +2,12 @@ import NIOCore
 import Routing
 import Wire
 
-/// The question to the router, and its word.
+/// Asks the router for a server, and handles its decision.
 extension ExchangeRunner {
-    /// Bytes of a request's path that are shown. The decision log keeps it after the request has ended.
+    /// The longest path, in bytes, that is displayed. The decision log keeps it after the request has ended.
     private static let longestPath = 512
 
-    /// Asks the router for a server. `early`: before the body has come whole.
+    /// Asks the router for a server. `early`: before the body is complete.
     func submit(_ destination: RequestTraits.Destination, counts: Bool, early: Bool = false) {
         let address = clientAddress()
         let username = findUsername()
@@ -41,7 +41,7 @@ extension ExchangeRunner {
         return loop.settings.forwardingTrust.client(peer: peer, forwardedFor: values)
     }
 
-    /// The client's `X-Request-Id` when it is short and plain, else one of ours.
+    /// The client's `X-Request-Id` when it is short and plain, otherwise a generated one.
     func requestID() -> String {
         if !record.requestID.isEmpty { return record.requestID }
         if let text = value(of: .requestID), (1...128).contains(text.utf8.count),
@@ -52,7 +52,7 @@ extension ExchangeRunner {
         return loop.memory.ids.next()
     }
 
-    // MARK: The router's word
+    // MARK: The router's decision
 
     func granted(_ grant: Grant, _ ticket: Ticket) {
         guard attempt.ticket == ticket, exchange.granted() else { return }
@@ -60,9 +60,9 @@ extension ExchangeRunner {
         attempt.held = nil
         record.grant = grant
         if grant.attempt > 1 { loop.counters.retries += 1 }
-        // At least 0.001: a request that waited always shows it, even where the clock was not read in between.
+        // At least 0.001, so that a request that waited always shows it, even if the clock was not read in between.
         if let waited = grant.waitedMilliseconds { record.queuedMilliseconds = max(0.001, waited) }
-        // A body that is streamed through cannot be sent twice, so no kept connection is risked, which may prove dead.
+        // A streamed body cannot be sent twice, so a kept connection is not used: it may already be closed.
         lease(allowKept: exchange.body != .pending)
     }
 
@@ -84,7 +84,7 @@ extension ExchangeRunner {
         carryOut(loss, .serverLost)
     }
 
-    /// The router has nothing better than the held failure.
+    /// The router has no better option than the held failure.
     func failureKept(_ ticket: Ticket) {
         guard attempt.ticket == ticket, let held = attempt.held, exchange.failureKept() else { return }
         attempt.held = nil
@@ -92,7 +92,7 @@ extension ExchangeRunner {
         if attempt.upstream === held.connection {
             held.connection.setReading(true, .answerHeld)
         } else if attempt.upstream == nil, exchange.state == .relaying {
-            // It has ended meanwhile: what was received may be all there is.
+            // The connection has ended in the meantime. What was received may be the complete answer.
             upstreamClosed(error: nil)
         }
     }

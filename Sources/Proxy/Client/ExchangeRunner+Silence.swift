@@ -1,8 +1,9 @@
 import Routing
 import Wire
 
-/// Streams on which nothing comes: signs of life for a client that waits, in the line or during a long prefill, as proxies and clients in
-/// between give up on silence (`keep-alive-comments`); and a look at servers that have fallen silent.
+/// Handles silent streams. A client that waits, in the line or during a long prefill, is sent keep-alive comments
+/// (`keep-alive-comments`), because proxies and clients give up on silent connections. A server that has become silent is
+/// probed.
 extension ExchangeRunner {
     /// Called a few times a second.
     func watchForSilence() {
@@ -24,13 +25,13 @@ extension ExchangeRunner {
         stream.flush()
     }
 
-    /// Whether the client has heard nothing for so long, and can be told something where it stands.
+    /// Whether the client has received nothing for that interval, and a keep-alive comment is allowed now.
     private func isSilent(for interval: Interval) -> Bool {
         var since = max(pulse.arrivedAt, pulse.lastKeepAliveAt)
         switch exchange.state {
         case .waiting, .connecting, .awaitingAnswer, .holdingHead: break
         case .relaying:
-            // Only between two events, and only where our own chunk can stand.
+            // Only between two events, and only where the balancer can insert its own chunk.
             guard let answer, case .forward = answer.use, answer.streamKind == .events, answer.isBetweenEvents,
                 answer.hasOpenLength || exchange.audience == .committedClient
             else { return false }
@@ -40,9 +41,9 @@ extension ExchangeRunner {
         return since + interval <= loop.now
     }
 
-    /// Looks whether a stream has fallen silent.
+    /// Checks whether a stream has become silent.
     private func watchForStall() {
-        // A client that does not read is not the server's silence.
+        // When the client does not read, the silence is not the server's.
         guard stream.isWritable, let ticket = attempt.ticket, let streamKind = answer?.streamKind, streamKind != .none,
             answer?.pace.hasStalled(at: loop.now, since: pulse.lastUpstreamByteAt) == true
         else { return }
@@ -55,7 +56,8 @@ extension ExchangeRunner {
         return ahead.map { "waiting, \($0) ahead" } ?? "prefill"
     }
 
-    /// The head of a stream whose answer has not come yet. From here on a failure can only be told inside.
+    /// Sends the head of a stream before its answer has arrived. From here on, a failure can only be reported inside the
+    /// stream.
     private func beginStream() {
         record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
         stream.sendHead(

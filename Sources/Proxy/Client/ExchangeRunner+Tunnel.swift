@@ -2,9 +2,9 @@ import NIOCore
 import Routing
 import Wire
 
-/// `Upgrade: websocket`: once the server has agreed, bytes pass both ways and mean nothing to us.
+/// `Upgrade: websocket`: after the server has agreed, bytes are forwarded in both directions without being interpreted.
 extension ExchangeRunner {
-    /// Whether the request at hand asks for a WebSocket on a path that is passed on.
+    /// Whether the current request asks for a WebSocket on a path that is forwarded.
     var asksForWebSocket: Bool {
         guard head.saysUpgrade, head.minorVersion == 1, head.framing == .unstated, request.line.method == "GET",
             value(of: .upgrade)?.lowercased() == "websocket"
@@ -15,8 +15,8 @@ extension ExchangeRunner {
         }
     }
 
-    /// OpenAI's clients try their Responses API over a WebSocket first. Local engines speak only HTTP there, and would let
-    /// the client wait for a refusal of theirs, or worse.
+    /// OpenAI's clients first try the Responses API over a WebSocket. Local engines support only HTTP there,
+    /// so such a request is refused at once, and the client does not wait for the engine.
     func refusesResponsesSocket(_ endpoint: BackendEndpoint) -> Bool {
         guard !endpoint.speaksResponsesOverWebSocket,
             request.line.path == "/v1/responses" || request.line.path == "/responses"
@@ -43,7 +43,7 @@ extension ExchangeRunner {
         request.headBytes = ByteBuffer()
     }
 
-    /// The client has sent something through the tunnel.
+    /// The client has sent data through the tunnel.
     func tunnelReceived(_ bytes: ByteBuffer) {
         guard let upstream = attempt.upstream else { return }
         record.bytesReceived += bytes.readableBytes
@@ -51,7 +51,7 @@ extension ExchangeRunner {
         if !upstream.isWritable { stream.setReading(false, .serverSlow) }
     }
 
-    /// One end of the tunnel has closed: so does the client's, once it has taken what was sent.
+    /// One end of the tunnel has closed. The client's connection is closed after all data has been sent.
     func endTunnel(_ ending: RequestRecord.Ending) {
         stream.breakOff(nil)
         endRequest(ending)

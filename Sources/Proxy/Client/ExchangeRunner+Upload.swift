@@ -2,11 +2,11 @@ import NIOCore
 import Routing
 import Wire
 
-/// Bodies over `limits.retry-body` are not kept but streamed through, as soon as it is known where to: memory stays bounded
-/// however much is sent, and the client is not read from faster than the server reads. What is gone cannot be sent again, so
-/// such a request is not retried once its server has begun to receive it.
+/// Bodies longer than `limits.retry-body` are not kept but streamed to the server, as soon as the server is known. Memory
+/// stays bounded for any body length, and the client is not read faster than the server reads. Data that was streamed cannot
+/// be sent again, so such a request is not retried once its server has begun to receive it.
 extension ExchangeRunner {
-    /// What has been kept goes out; the rest follows as it comes.
+    /// Sends the kept part of the body; the rest follows as it arrives.
     func beginUpload(on connection: UpstreamConnection) {
         let body = outgoingBody()
         request.body = ByteBuffer()
@@ -31,7 +31,7 @@ extension ExchangeRunner {
         request.chunk.writeImmutableBuffer(piece)
     }
 
-    /// Everything that one read has brought becomes one chunk: the client's own chunks may have a byte each.
+    /// All data of one read becomes one chunk, because the client's own chunks may have a single byte each.
     private func writeChunk() {
         let size = request.chunk.readableBytes
         guard size > 0 else { return }
@@ -42,7 +42,7 @@ extension ExchangeRunner {
         attempt.upstream?.write(bytes)
     }
 
-    /// A read of the client's has been dealt with.
+    /// A read from the client has been handled.
     func uploadRead(isFinished: Bool) {
         if exchange.body == .streaming { writeChunk() }
         if isFinished { return uploadComplete() }
@@ -51,14 +51,14 @@ extension ExchangeRunner {
         if exchange.state != .relaying { expectUpload(isServerReady: upstream.isWritable) }
     }
 
-    /// The server's socket is full, or has room again: the client is read from accordingly.
+    /// The server's socket is full, or has room again: reading from the client is paused or resumed.
     func upstreamWritabilityChanged(_ isWritable: Bool) {
         guard exchange.body == .streaming || exchange.state == .tunnelling else { return }
         stream.setReading(isWritable, .serverSlow)
         if exchange.body == .streaming, exchange.state != .relaying { expectUpload(isServerReady: isWritable) }
     }
 
-    /// While the client is not read from, it is not late.
+    /// While reading from the client is paused, its time limit does not run.
     private func expectUpload(isServerReady: Bool) {
         if isServerReady { expectBody() } else { deadline.clear() }
     }

@@ -2,13 +2,13 @@ import NIOCore
 import Routing
 import Wire
 
-/// Runs one exchange after another for one client stream: what `Exchange` decides is carried out here.
+/// Runs the exchanges of one client stream, one after another, and carries out what `Exchange` decides.
 ///
-/// `+Request` receives requests and puts them before the router, `+Attempt` sends them to servers, `+Answer` passes answers on,
-/// `+Own` makes answers of our own, `+Ending` ends requests and keeps the books, `+Silence` watches quiet streams.
+/// `+Request` receives requests and asks the router, `+Attempt` sends requests to servers, `+Answer` forwards answers, `+Own`
+/// sends the balancer's own answers, `+Ending` ends and records requests, `+Silence` watches silent streams.
 final class ExchangeRunner {
     let loop: LoopContext
-    /// Where the answer goes. Its owner takes it away when the client has left.
+    /// The destination of the answer. Its owner replaces it when the client has disconnected.
     var stream: any ClientStream
 
     var exchange = Exchange()
@@ -17,15 +17,15 @@ final class ExchangeRunner {
     var scanner = BodyScanner()
     var attempt = Attempt()
     var answer: AnswerInHand?
-    /// The end of the answer at hand, for its timings.
+    /// The end of the current answer, for its timings.
     var tail = AnswerTail()
     var record = RequestRecord()
     var pulse = Pulse()
     var deadline = Deadline<Waiting>()
-    /// Counts requests: tells a late answer of ours from the current one.
+    /// The number of the current request. Distinguishes a late local answer from the current one.
     var requestNumber = 0
 
-    /// What an exchange may be waiting for, if it has a limit.
+    /// What the exchange is waiting for, when there is a time limit.
     enum Waiting {
         /// The next piece of the request's body.
         case body
@@ -33,7 +33,7 @@ final class ExchangeRunner {
         case nextBytes
     }
 
-    /// Something that has happened to the exchange.
+    /// An event of the exchange.
     enum Event {
         case granted(Ticket, Grant)
         case refused(Ticket, Refusal)
@@ -42,14 +42,14 @@ final class ExchangeRunner {
         /// An administrator ends the request.
         case cancelled(Ticket)
         case dialled(number: Int, Result<UpstreamConnection, any Error>)
-        /// `isStale`: it was sent before the server could have had the request.
+        /// `isStale`: the bytes were sent before the server could have received the request.
         case upstreamRead(UpstreamConnection, ByteBuffer, isStale: Bool)
         case upstreamReadComplete(UpstreamConnection)
         case upstreamWritabilityChanged(UpstreamConnection, Bool)
-        /// `error`: nil when it was closed with FIN.
+        /// `error`: nil when the connection was closed with FIN.
         case upstreamEnded(UpstreamConnection, error: String?)
         case answeredHere(number: Int, Result<LocalResponse, any Error>)
-        /// The next of our own events, for a client that is being fed them.
+        /// The next event of the balancer's own event stream.
         case feed(number: Int, [UInt8])
         case ticked
     }
@@ -94,12 +94,12 @@ final class ExchangeRunner {
         request.headBytes.getString(at: request.headBytes.readerIndex + range.lowerBound, length: range.count) ?? ""
     }
 
-    /// The text of the first field of that name.
+    /// The text of the first field with that name.
     func value(of name: FieldName) -> String? { head.first(name).map { string($0.value) } }
 
     // MARK: The client
 
-    /// While the client does not read, its server is not read either, and is not late.
+    /// While the client does not read, its server is not read either, and the server's time limit does not run.
     func clientWritabilityChanged() {
         attempt.upstream?.setReading(stream.isWritable, .clientSlow)
         guard exchange.state == .relaying else { return }
@@ -111,8 +111,8 @@ final class ExchangeRunner {
         deadline.set(.nextBytes, within: stream.isWritable ? loop.settings.timeouts.betweenBytes : nil, from: loop.now)
     }
 
-    /// The client has left: its request is given up, unless its stream goes on at the server (llama-server's `X-Conversation-Id`), which
-    /// keeps such an answer for a client that comes back for it (`GET /v1/stream`).
+    /// The client has disconnected. Its request is cancelled, unless its stream continues on the server (llama-server's
+    /// `X-Conversation-Id`), which keeps the answer for a client that resumes it (`GET /v1/stream`).
     func clientLeft() {
         switch exchange.clientLost(mayGoOn: mayGoOn) {
         case .nothing: attempt.reset()
@@ -121,11 +121,12 @@ final class ExchangeRunner {
             dropUpstream()
             endRequest(.clientGone)
         case .goOn:
-            // The rest of the answer is read and thrown away; it keeps its place on the server until it is whole.
+            // The rest of the answer is read and discarded. The request keeps its place on the server until the answer is
+            // complete.
             loop.clients.detached[ObjectIdentifier(self)] = self
             loop.counters.clientsGone += 1
             attempt.upstream?.setReading(true, .clientSlow)
-            // Before the answer, the limit for its first byte runs on.
+            // Before the answer begins, the time limit for the first byte continues to run.
             if exchange.state == .relaying { expectNextBytes() }
         }
     }

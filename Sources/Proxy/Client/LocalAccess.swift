@@ -1,13 +1,13 @@
-/// Who may use `/admin/` and `/upstream/`: programs on this machine, and browsers that show a page of this
-/// balancer itself.
+/// Who may use `/admin/` and `/upstream/`: programs on this machine, and browsers that show a page of this balancer.
 ///
-/// It is decided from the request's head, before anything of a body is kept. The peer's address alone is not enough:
-/// a proxy on this machine speaks for the whole network, and a page whose name was rebound to 127.0.0.1 speaks for its author.
+/// The decision is based on the request's head, before any part of the body is stored. The peer's address alone is not
+/// enough: a proxy on this machine forwards requests from the whole network, and a web page whose host name was rebound to
+/// 127.0.0.1 (DNS rebinding) sends the requests of the page's author.
 package struct LocalAccess: Sendable {
-    /// What a head says about where the request comes from.
+    /// What a head says about the origin of the request.
     package struct Caller: Sendable {
         package var peerIsLoopback: Bool
-        /// A field says that somebody forwarded the request: `X-Forwarded-…`, `Forwarded`, `X-Real-IP` or `Via`.
+        /// A field shows that a proxy forwarded the request: `X-Forwarded-…`, `X-Client-IP` and similar fields, `Forwarded`, `X-Real-IP` or `Via`.
         package var isForwarded: Bool
         package var host: String?
         package var origin: String?
@@ -31,7 +31,7 @@ package struct LocalAccess: Sendable {
         case foreignHost(String)
         case otherSite
 
-        /// The sentence for a client that asked for that path.
+        /// The error message for a client that requested that path.
         package func message(path: String) -> String {
             switch self {
             case .otherMachine:
@@ -50,7 +50,7 @@ package struct LocalAccess: Sendable {
 
     package init(names: Set<String> = ["localhost"]) { self.names = names }
 
-    /// Nil when the caller may go on.
+    /// Nil when access is allowed.
     package func denial(of caller: Caller) -> Denial? {
         guard caller.peerIsLoopback else { return .otherMachine }
         guard !caller.isForwarded else { return .forwarded }
@@ -61,7 +61,7 @@ package struct LocalAccess: Sendable {
         return nil
     }
 
-    /// An address cannot be rebound to another machine; a name can, unless it is known.
+    /// A host that is an address is safe from DNS rebinding. A host name is safe only when it is one of the known names.
     private func isOurs(_ host: String) -> Bool {
         if host.hasPrefix("[") {
             guard let end = host.firstIndex(of: "]") else { return false }
@@ -71,7 +71,7 @@ package struct LocalAccess: Sendable {
         return isPort(host[name.endIndex...]) && (IPAddress(name) != nil || names.contains(name.lowercased()))
     }
 
-    /// `:18000`, or nothing.
+    /// An empty text, or a port such as `:18000`.
     private func isPort(_ text: Substring) -> Bool {
         guard !text.isEmpty else { return true }
         return text.hasPrefix(":") && text.utf8.dropFirst().allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }

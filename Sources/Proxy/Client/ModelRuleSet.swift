@@ -1,13 +1,13 @@
 import Wire
 
-/// The `model-rules` of the configuration, ready to be applied. Each loop has its own.
+/// The `model-rules` of the configuration, prepared for use. Each loop has its own set.
 struct ModelRuleSet {
-    /// Bytes of the system messages that are compared with the prefixes.
+    /// The most bytes of the system messages that are compared with the prefixes.
     static let searchedSystemText = 4096
-    /// Bytes of a model's name in which a pattern is searched; a longer name matches none. `Regex` backtracks, and the client writes
-    /// the name (docs/decisions/0021-patterns-see-short-pieces.md).
+    /// The longest model name, in bytes, in which a pattern is searched. A longer name matches no pattern, because `Regex`
+    /// backtracks and the client chooses the name (docs/decisions/0021-patterns-see-short-pieces.md).
     static let searchedName = 256
-    /// Models for which the rules that concern them are remembered.
+    /// The number of models for which the matching rules are cached.
     static let rememberedModels = 1024
 
     private struct Prepared {
@@ -17,7 +17,7 @@ struct ModelRuleSet {
     }
 
     private let rules: [Prepared]
-    /// Which rules concern a model by its name alone; most requests end with a look in here.
+    /// The rules that match a model's name. Most requests need only this lookup.
     private var rulesByModel: [String: [Int]] = [:]
     var rememberedCount: Int { rulesByModel.count }
 
@@ -29,13 +29,13 @@ struct ModelRuleSet {
         }
     }
 
-    /// What the rules make of a request.
+    /// The changes that the rules make to a request.
     struct Change {
         var model: String
         var fields: [JSON.Member]
     }
 
-    /// Nil when no rule concerns the request. `systemText` is asked once at most, and only when a rule looks at it.
+    /// Nil when no rule concerns the request. `systemText` is called at most once, and only when a rule needs it.
     mutating func change(model: String, systemText: () -> String) -> Change? {
         let concerned = rulesConcerning(model)
         guard !concerned.isEmpty else { return nil }
@@ -61,7 +61,7 @@ struct ModelRuleSet {
         return hasChanged ? change : nil
     }
 
-    /// Whether any rule looks at requests for that model.
+    /// Whether any rule applies to requests for that model.
     mutating func concern(_ model: String) -> Bool { !rules.isEmpty && !rulesConcerning(model).isEmpty }
 
     private mutating func rulesConcerning(_ model: String) -> [Int] {
@@ -79,7 +79,8 @@ struct ModelRuleSet {
         return (try? expression.firstMatch(in: model)) != nil
     }
 
-    /// The suffix with which the model's name ends, in any case, as in the original; a suffix alone is no name.
+    /// The suffix with which the model's name ends, in any case, as in the original. A name that consists only of the suffix
+    /// does not match.
     private func suffix(of model: String, among lowercasedSuffixes: [String]) -> String? {
         let name = model.lowercased()
         return lowercasedSuffixes.first { model.utf8.count > $0.utf8.count && name.hasSuffix($0) }

@@ -1,25 +1,26 @@
-/// Whether a socket is read from: while any reason to pause holds, it is not. Back-pressure in both directions is made of these.
+/// Decides whether a socket is read: reading pauses while there is any reason to pause. This is the back-pressure in both
+/// directions.
 package struct ReadingGate: Equatable, Sendable {
     package struct Reasons: OptionSet, Equatable, Sendable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
 
         // Towards the client.
-        /// It has sent enough ahead of its turn.
+        /// The client has sent more pipelined data than may be buffered.
         package static let sentAhead = Reasons(rawValue: 1)
-        /// Its body, or its end of a tunnel, goes to a server that is not there yet or that reads slowly.
+        /// The client's body, or its tunnel data, goes to a server that is not connected yet or reads slowly.
         package static let serverSlow = Reasons(rawValue: 2)
-        /// It does not take the answers that it has been sent.
+        /// The client does not read the answers that it has been sent.
         package static let answersUnread = Reasons(rawValue: 4)
 
         // Towards the server.
-        /// The client does not take the answer as fast as it comes.
+        /// The client does not read the answer as fast as it arrives.
         package static let clientSlow = Reasons(rawValue: 8)
         /// The answer is held until the router has decided.
         package static let answerHeld = Reasons(rawValue: 16)
     }
 
-    /// What to do with the socket after a change.
+    /// How to change reading from the socket.
     package enum Change: Equatable, Sendable {
         case none
         case pause
@@ -40,7 +41,7 @@ package struct ReadingGate: Equatable, Sendable {
         return reasons.isEmpty ? .resume : .none
     }
 
-    /// Whatever it was closed for does not matter any more.
+    /// Removes all reasons to pause.
     package mutating func openForAll() -> Change {
         defer { reasons = [] }
         return reasons.isEmpty ? .none : .resume

@@ -1,20 +1,21 @@
-/// What becomes of a request's body. It is kept, so that the request can be sent again; one that grows longer than `limits.retry-body` is
-/// streamed through, as soon as it is known where to.
+/// The state of a request's body. The body is kept, so that the request can be sent again. A body that grows longer than
+/// `limits.retry-body` is streamed to the server, as soon as the server is known.
 package enum RequestBodyState: Equatable, Sendable {
-    /// It comes, and is kept.
+    /// The body is arriving and is kept.
     case receiving
-    /// It is kept as a whole, or there is none.
+    /// The whole body is kept, or there is no body.
     case whole
-    /// It is long: the router has been asked before it has come whole. What has come is kept, and no more is read.
+    /// The body is long: the router has been asked before the body is complete. The received part is kept, and reading is
+    /// paused.
     case pending
-    /// It goes to the server as it comes, and cannot be sent again.
+    /// The body is streamed to the server as it arrives, and cannot be sent again.
     case streaming
-    /// It went to the server as it came.
+    /// The whole body was streamed to the server.
     case streamed
-    /// The rest of it is discarded.
+    /// The rest of the body is discarded.
     case abandoned
 
-    /// The request can be sent once more.
+    /// The request can be sent again.
     package var isRepeatable: Bool {
         switch self {
         case .receiving, .whole, .pending: true
@@ -22,7 +23,7 @@ package enum RequestBodyState: Equatable, Sendable {
         }
     }
 
-    /// The client has more of it to send.
+    /// The client has more of the body to send.
     package var isIncomplete: Bool {
         switch self {
         case .receiving, .pending, .streaming: true
@@ -30,29 +31,29 @@ package enum RequestBodyState: Equatable, Sendable {
         }
     }
 
-    /// Its last byte has come.
+    /// The last byte of the body has arrived.
     package mutating func ended() {
         switch self {
-        // It came faster than the router's word: a body like any other.
+        // The body was complete before the router's decision, so it is treated like any other body.
         case .receiving, .pending: self = .whole
         case .streaming: self = .streamed
         case .whole, .streamed, .abandoned: break
         }
     }
 
-    /// It is too long to be kept.
+    /// The body is too long to be kept.
     package mutating func routedEarly() {
         if self == .receiving { self = .pending }
     }
 
-    /// Its server begins to receive it. False when it is kept.
+    /// The server begins to receive the body as a stream. False when the whole body is kept.
     package mutating func streamingBegan() -> Bool {
         guard self == .pending else { return false }
         self = .streaming
         return true
     }
 
-    /// No more of it is taken. False when there is nothing more to come.
+    /// The rest of the body is not read. False when no more of the body was expected.
     package mutating func stopped() -> Bool {
         guard isIncomplete else { return false }
         self = .abandoned

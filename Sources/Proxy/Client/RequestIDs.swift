@@ -1,10 +1,11 @@
-/// Makes `X-Request-Id`s: short, unlikely to meet twice, no secret (SplitMix64; the system's generator costs a call each).
+/// Generates `X-Request-Id`s: short, unlikely to collide, not secret. Uses SplitMix64, because the system's generator costs a
+/// call for each ID.
 struct RequestIDs {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }
 
-    /// 14 hexadecimal digits: short enough to need no memory of their own.
+    /// 14 hexadecimal digits: short enough to be stored inline, without a heap allocation.
     mutating func next() -> String {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

@@ -2,36 +2,36 @@ import NIOCore
 import Routing
 import Wire
 
-/// What a client asks for: the request as it was received, and what was found in it. One owner, no copies.
+/// The current request as received, and the facts found in it. It has one owner and is not copied.
 struct RequestInHand: ~Copyable {
     var line = RequestLine.none
     var peer = Peer()
-    /// The received head, kept for every attempt until something has gone to the client.
+    /// The received head, kept for further attempts until something has been sent to the client.
     var headBytes = ByteBuffer()
     /// The client asks for a WebSocket.
     var wantsUpgrade = false
-    /// What has come of the body, while it is kept.
+    /// The received part of the body, while the body is kept.
     var body = ByteBuffer()
-    /// What the last read has brought of a body that is streamed through in chunks.
+    /// The data of the last read, for a body that is streamed in chunks.
     var chunk = ByteBuffer()
     /// Bytes of the body's content received so far.
     var bodyCount = 0
-    /// The length of the body at which to check next whether it can be streamed through; doubled after each check that says no.
+    /// The body length at which to check next whether the body can be streamed. Doubled after each check that fails.
     var nextUploadLook = 0
     var facts = RequestFacts()
 }
 
-/// One attempt to have a request answered.
+/// One attempt to get an answer to a request.
 struct Attempt {
-    /// The router's name for the request, while it is in the router's books.
+    /// The router's ticket for the request, while the router knows the request.
     var ticket: Ticket?
     var upstream: UpstreamConnection?
-    /// Tells a late dial from the current one.
+    /// Distinguishes a late dial from the current one.
     var dialNumber = 0
-    /// What has come of an answer that is not passed on yet.
+    /// A received answer that is not forwarded yet.
     var held: HeldAnswer?
 
-    /// The request is over. Dials that are still under way stay known as late ones.
+    /// The request is over. Dials still in progress are recognised as late by their number.
     mutating func reset() {
         ticket = nil
         upstream = nil
@@ -39,18 +39,18 @@ struct Attempt {
     }
 }
 
-/// A head, and what came with it, that has not been passed on yet.
+/// A head, and the body bytes received with it, that have not been forwarded yet.
 struct HeldAnswer {
-    /// It may have ended since.
+    /// The connection may have ended in the meantime.
     var connection: UpstreamConnection
     var head: ByteBuffer
     var rest = ByteBuffer()
 }
 
-/// When things happened to the request at hand.
+/// The times of the latest events of the current request.
 struct Pulse {
     var arrivedAt = Moment.zero
-    /// Something came from the server, or the client began to take it again.
+    /// When the server last sent something, or the client last began to read again.
     var lastUpstreamByteAt = Moment.zero
     var lastKeepAliveAt = Moment.zero
 }

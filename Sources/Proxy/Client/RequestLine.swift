@@ -1,16 +1,16 @@
 import NIOCore
 import Wire
 
-/// Method and target of a request as they were received, and what they mean. A connection keeps its last one,
-/// as most clients ask for the same again and again.
+/// Method and target of a request as received, and their meaning. A connection keeps the last one, because most clients
+/// request the same target repeatedly.
 final class RequestLine: Sendable {
-    /// The request's first line up to the target's end.
+    /// The bytes of the request's first line, up to the end of the target.
     let bytes: ByteBuffer
     let method: String
     let target: String
     let kind: RouteKind
     let dialect: APIDialect
-    /// The target without its query and slashes at its end.
+    /// The target without its query and without trailing slashes.
     let path: String
 
     init(bytes: ByteBuffer, method: String, target: String) {

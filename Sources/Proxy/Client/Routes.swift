@@ -1,25 +1,25 @@
 package import Wire
 
-/// What a request's method and path ask for.
+/// The kind of a request, according to its method and path.
 package enum RouteKind: Equatable, Sendable {
-    /// Answered here.
+    /// Answered by the balancer itself.
     case own
-    /// Straight to one server: `/upstream/NAME/rest`. `restStart`: where the part to send on begins in the target.
+    /// Sent to one server: `/upstream/NAME/rest`. `restStart`: where the part to send begins in the target.
     case upstream(name: String, restStart: Int)
-    /// Routed by the model that the body names; `counts`: makes an engine compute; `isChat`: model rules apply.
+    /// Routed by the model that the JSON body names. `counts`: makes an engine compute. `isChat`: model rules apply.
     case model(counts: Bool, isChat: Bool)
     /// Routed by the model in a multipart form.
     case multipart
-    /// Everything else: to the fallback server, at once.
+    /// All other requests: sent to the fallback server at once.
     case passed
 
-    /// Routed by the model that the body names in JSON.
+    /// Whether the request is routed by the model that its JSON body names.
     var isModel: Bool {
         if case .model = self { true } else { false }
     }
 }
 
-/// The paths this proxy knows.
+/// The paths that the balancer knows.
 package enum Routes {
     package static func kind(method: String, target: String) -> RouteKind {
         let path = path(of: target)
@@ -30,20 +30,21 @@ package enum Routes {
         return modelPath(path)
     }
 
-    /// The API family of a path, for the shape of errors.
+    /// The API family of a path, which decides the format of errors.
     package static func dialect(target: String) -> APIDialect {
         if target.hasPrefix("/v1/messages") || target.hasPrefix("/messages") { return .anthropic }
         return target.hasPrefix("/api/") ? .ollama : .openAI
     }
 
-    /// The target without its query and without slashes at its end.
+    /// The target without its query and without trailing slashes.
     package static func path(of target: String) -> String {
         var path = target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target.utf8[..<$0] } ?? target.utf8[...]
         while path.count > 1, path.last == UInt8(ascii: "/") { path = path.dropLast() }
         return String(Substring(path))
     }
 
-    /// Whether a segment of the path is `..`, plain or percent-encoded: whoever resolves it leaves the folder in front of it.
+    /// Whether a segment of the path is `..`, plain or percent-encoded. A server that resolves such a segment leaves the
+    /// preceding folder.
     package static func hasDotSegments(_ path: String) -> Bool {
         guard path.utf8.contains(UInt8(ascii: ".")) || path.utf8.contains(UInt8(ascii: "%")) else { return false }
         return path.split(separator: "/").contains { percentDecoded($0) == ".." }
@@ -60,7 +61,7 @@ package enum Routes {
         }
     }
 
-    /// The conversation whose stream is taken up again: `/v1/stream?conv_id=ID`, `/v1/stream/ID` (llama-server).
+    /// The conversation whose stream is resumed: `/v1/stream?conv_id=ID`, `/v1/stream/ID` (llama-server).
     package static func resumedConversation(_ target: String) -> String? {
         let path = path(of: target)
         guard path == "/v1/stream" || path.hasPrefix("/v1/stream/") else { return nil }
@@ -97,7 +98,7 @@ package enum Routes {
         }
     }
 
-    /// `%41` and the like resolved; the text itself when they are malformed.
+    /// Decodes percent-encoded characters such as `%41`. Returns the text unchanged when the encoding is malformed.
     package static func percentDecoded(_ text: Substring) -> String {
         var output: [UInt8] = []
         var iterator = text.utf8.makeIterator()

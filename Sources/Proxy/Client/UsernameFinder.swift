@@ -1,30 +1,31 @@
 import Wire
 
-/// Finds the user's name in the system messages of a chat (`sticky.username-pattern`). Each loop has its own.
+/// Finds the user's name in the system messages of a chat (`sticky.username-pattern`). Each loop has its own finder.
 ///
-/// The client writes the text, and `Regex` backtracks: how long one match takes depends on both. Therefore the expression only ever
-/// sees short pieces of the text, and few of them (docs/decisions/0021-patterns-see-short-pieces.md).
+/// The client writes the text, and `Regex` backtracks, so the duration of a match depends on both. Therefore the expression
+/// is applied only to a limited number of short pieces of the text (docs/decisions/0021-patterns-see-short-pieces.md).
 struct UsernameFinder {
-    /// How many pieces of a text the expression is tried on, and how long each one is.
+    /// How many pieces of a text are tried, and how long each piece is.
     struct Limits {
         var pieces: Int
         /// In Unicode scalars.
         var length: Int
 
-        /// A pattern that begins with literal text is tried only where that text stands.
+        /// For a pattern that begins with literal text. It is tried only where that text occurs.
         static let anchored = Limits(pieces: 16, length: 256)
-        /// Any other pattern is searched for in pieces of which each overlaps the next by half. A search tries every position, so the
+        /// For any other pattern. It is searched in pieces that overlap by half. A search tries every position, so these
         /// pieces are shorter.
         static let searched = Limits(pieces: 31, length: 128)
     }
 
-    /// Bytes of the system messages, as they stand in the body, in which the pattern's literal beginning is looked for.
+    /// The most bytes of the system messages, in their raw form in the body, in which the pattern's literal prefix is
+    /// searched.
     static let searchedBytes = 64 << 10
 
     private let expression: Regex<AnyRegexOutput>
     /// The text with which every match begins; empty when there is none.
     private let literalPrefix: [UInt8]
-    /// The part of `literalPrefix` that looks the same in the body: JSON may write the characters after it as escapes.
+    /// The part of `literalPrefix` that is the same in the raw body. JSON may write the characters after it as escapes.
     private let rawPrefix: [UInt8]
     /// The pattern matches only at the beginning of the text.
     private let isAtStart: Bool
@@ -32,7 +33,8 @@ struct UsernameFinder {
     /// Nil when there is no pattern or it does not compile.
     init?(pattern: String?) {
         guard let pattern, let expression = try? Regex(pattern) else { return nil }
-        // By scalars, as `ModelPattern` and as the original: a piece then has as many steps as it has scalars.
+        // Matches by Unicode scalars, as `ModelPattern` and the original do. A piece then has as many steps as it has
+        // scalars.
         self.expression = expression.matchingSemantics(.unicodeScalar)
         literalPrefix = Array(Self.literalPrefix(of: pattern).utf8)
         rawPrefix = Array(literalPrefix.prefix { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "/") })
@@ -45,7 +47,7 @@ struct UsernameFinder {
         return username(in: facts.systemText(in: body, limit: Self.searchedBytes), match: match)
     }
 
-    /// Calls `match` with the pieces of the text that may hold a name, until it returns one.
+    /// Calls `match` with the pieces of the text that may contain a name, until it returns a name.
     func username(in text: String, match: (Substring) -> String?) -> String? {
         if literalPrefix.isEmpty { return searchedName(in: text, match: match) }
         var tries = 0
@@ -77,7 +79,7 @@ struct UsernameFinder {
     private func match(_ piece: Substring) -> String? {
         let found = literalPrefix.isEmpty ? try? expression.firstMatch(in: piece) : try? expression.prefixMatch(in: piece)
         guard let found, found.output.count > 1, let name = found.output[1].substring, !name.isEmpty else { return nil }
-        // A name that ends where the piece was cut may go on behind it.
+        // A name that ends where the piece was cut may continue after the cut.
         return name.endIndex == piece.endIndex && piece.endIndex != piece.base.endIndex ? nil : String(name)
     }
 
@@ -91,7 +93,8 @@ struct UsernameFinder {
         return nil
     }
 
-    /// A cheap look at the raw bytes: where neither the pattern's beginning stands nor an escape that could hide it, nothing matches.
+    /// A cheap check of the raw bytes. When they contain neither the pattern's prefix nor an escape that could hide it,
+    /// nothing can match.
     func mayMatch(_ facts: RequestFacts, _ body: RawSpan) -> Bool {
         guard let first = rawPrefix.first else { return true }
         var budget = Self.searchedBytes
@@ -116,15 +119,15 @@ struct UsernameFinder {
 
     /// The characters with which every match of the pattern begins.
     static func literalPrefix(of pattern: String) -> String {
-        // Of `a|b` there is no common beginning, and inside `\Q…\E` nothing is special.
+        // The alternatives of `a|b` have no common prefix, and inside `\Q…\E` no character is special.
         guard !hasAlternatives(pattern), !pattern.contains(#"\Q"#) else { return "" }
         let prefix = pattern.prefix { !#".*+?()[]{}|\^$"#.contains($0) }
-        // `ab?`: what stands before such a quantifier may be absent.
+        // `ab?`: the character in front of such a quantifier is optional.
         let isOptional = pattern.dropFirst(prefix.count).first.map { "*?{".contains($0) } ?? false
         return String(isOptional ? prefix.dropLast() : prefix)
     }
 
-    /// Whether a `|` stands outside of all groups and character classes.
+    /// Whether a `|` occurs outside all groups and character classes.
     private static func hasAlternatives(_ pattern: String) -> Bool {
         var groups = 0
         var classes = 0

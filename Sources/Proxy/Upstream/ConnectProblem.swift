@@ -9,9 +9,9 @@ import NIOPosix
     import Darwin
 #endif
 
-/// What is said about a connection that could not be made, or that broke.
+/// Describes a connection that could not be opened, or that broke.
 package enum ConnectProblem {
-    /// Whether it is this machine's, which is out of descriptors or memory, and none of the server's.
+    /// Whether this machine is the cause (it is out of descriptors or memory), not the server.
     package static func isShortage(_ error: any Error) -> Bool {
         if let error = error as? NIOConnectionError { return error.connectionErrors.contains { isShortage($0.error) } }
         return (error as? IOError)?.isShortage == true

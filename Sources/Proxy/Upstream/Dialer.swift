@@ -4,9 +4,9 @@ import NIOPosix
 import NIOSSL
 package import Routing
 
-/// Opens the proxy's connections to its servers. `Dialer` is the one that does it over TCP and TLS.
+/// Opens the proxy's connections to its servers. `Dialer` implements it over TCP and TLS.
 protocol UpstreamDialer {
-    /// - Returns: a channel on `loop` that `initialize` was called for, or the reason why there is none.
+    /// - Returns: a channel on `loop` for which `initialize` was called, or the reason for the failure.
     func connect(
         to server: ServerAddress, within limit: Interval, on loop: any EventLoop, options: Dialer.SocketOptionValues,
         preferred: SocketAddress?, initialize: @escaping @Sendable (any Channel) throws -> Void
@@ -15,9 +15,9 @@ protocol UpstreamDialer {
 
 /// Opens connections to servers, for the proxy and for the probes.
 ///
-/// A name may have several addresses: they are tried one after the other, the next one 250 ms after the last at the latest,
-/// and the first to answer wins (RFC 8305). `initialize` is called for each attempt's channel. A handler belongs to one
-/// channel, so it has to make new ones each time.
+/// A name may have several addresses. They are tried in order, each at most 250 ms after the previous one, and the first that
+/// answers wins (RFC 8305). `initialize` is called for each attempt's channel, so it must create new handlers on each call: a
+/// handler belongs to one channel.
 package struct Dialer: UpstreamDialer, Sendable {
     package typealias SocketOptionValues = [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)]
 
@@ -26,9 +26,9 @@ package struct Dialer: UpstreamDialer, Sendable {
     package init(names: NameResolver) { self.names = names }
 
     /// - Parameters:
-    ///   - limit: for everything: looking the name up, connecting, the TLS handshake.
+    ///   - limit: for everything together: name lookup, connecting, TLS handshake.
     ///   - preferred: an address of the host to try first.
-    /// - Returns: the channel on `loop`; fails with what `ConnectProblem.text` puts into words.
+    /// - Returns: the channel on `loop`. The error of a failure can be described with `ConnectProblem.text`.
     package func connect(
         to server: ServerAddress, within limit: Interval, on loop: any EventLoop, options: SocketOptionValues = [],
         preferred: SocketAddress? = nil, initialize: @escaping @Sendable (any Channel) throws -> Void
@@ -38,7 +38,7 @@ package struct Dialer: UpstreamDialer, Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if case .tls(let context, let serverName) = server.transport {
-                        // An address is compared with the certificate's addresses by itself.
+                        // For an address, the TLS library itself compares it with the certificate's addresses.
                         let name = serverName ?? (server.literal == nil ? server.host : nil)
                         try channel.pipeline.syncOperations.addHandlers([
                             NIOSSLClientHandler(context: context, serverHostname: name), HandshakeGate(),
@@ -59,7 +59,7 @@ package struct Dialer: UpstreamDialer, Sendable {
     }
 }
 
-/// A name's addresses as `ClientBootstrap` asks for them, for one dial.
+/// A name's addresses in the form that `ClientBootstrap` expects, for one dial.
 private final class DialLookUp: Resolver, Sendable {
     private let question: NameResolver.Question
     private let port: Int
@@ -72,10 +72,10 @@ private final class DialLookUp: Resolver, Sendable {
         self.preferred = preferred
     }
 
-    /// Whether the dial has ended without having got an answer.
+    /// Whether the dial ended before the lookup had an answer.
     var wasCancelled: Bool { isCancelled.withLockedValue { $0 } }
 
-    /// SwiftNIO begins with the first of these, so the preferred address comes here, whatever its kind.
+    /// SwiftNIO tries these addresses first, so the preferred address is returned here, whatever its family.
     func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
         addresses { all, preferred in
             all.filter { $0 == preferred } + all.filter { $0 != preferred && $0.protocol == .inet6 }
@@ -99,7 +99,7 @@ private final class DialLookUp: Resolver, Sendable {
         }
     }
 
-    /// The dial is over, and the addresses are not known yet.
+    /// The dial has ended before the addresses are known.
     func cancelQueries() {
         isCancelled.withLockedValue { $0 = true }
         question.withdraw()

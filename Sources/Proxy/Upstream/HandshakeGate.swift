@@ -2,9 +2,9 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 
-/// Makes "connected" mean "the TLS handshake has succeeded": it stands behind the TLS handler and holds the promise of
-/// `connect` back until then. So the limit for connecting covers the handshake, and an address whose handshake fails makes
-/// way for the next one. It leaves the pipeline as soon as it is done.
+/// Makes "connected" mean "the TLS handshake has succeeded". The handler is placed after the TLS handler and holds back the
+/// promise of `connect` until the handshake has succeeded. The connect timeout therefore covers the handshake, and after a
+/// failed handshake the next address is tried. The handler removes itself from the pipeline when it is done.
 final class HandshakeGate: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer

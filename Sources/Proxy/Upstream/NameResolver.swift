@@ -2,14 +2,14 @@ import Foundation
 import NIOConcurrencyHelpers
 package import NIOCore
 
-/// Looks up host names for the proxy and for the probes, off the event loops: a name that is never answered keeps nobody
-/// waiting but those who want that name. `NameTable` says what happens when.
+/// Looks up host names for the proxy and for the probes, outside the event loops: a lookup that is never answered only delays
+/// requests that need that name. `NameTable` decides when to look up a name.
 package final class NameResolver: Sendable {
-    /// Finds a host's addresses (their ports do not matter), in the order to try them. Blocks.
+    /// Finds a host's addresses, in the order to try them; their ports are ignored. Blocks.
     package typealias LookUp = @Sendable (_ host: String) throws(LookUpFailure) -> [SocketAddress]
 
-    /// Look-ups that run at a time, each on a thread of its own. There is at most one for each name, so only a fleet with more
-    /// dead names than this makes a good name wait for one of them.
+    /// The most lookups that run at the same time, each on its own thread. There is at most one for each name, so a working
+    /// name has to wait only when more names than this do not answer.
     package static let maximumLookUps = 64
 
     private let lookUp: LookUp
@@ -17,11 +17,11 @@ package final class NameResolver: Sendable {
 
     package init(lookUp: @escaping LookUp = SystemLookUp.addresses) { self.lookUp = lookUp }
 
-    /// One question, which can be withdrawn.
+    /// A question to the resolver that can be withdrawn.
     struct Question: Sendable {
         /// Fails with `LookUpFailure`.
         let addresses: EventLoopFuture<[SocketAddress]>
-        /// The answer is not wanted any more.
+        /// The answer is no longer needed.
         let withdraw: @Sendable () -> Void
     }
 
@@ -42,7 +42,7 @@ package final class NameResolver: Sendable {
         }
     }
 
-    /// A connection to the name could not be made: its addresses may have changed.
+    /// A connection to the name's addresses failed: they may have changed.
     func connectFailed(_ name: String) {
         let starts = table.withLockedValue { table in
             table.connectFailed(name, at: Clock.now)
@@ -51,7 +51,7 @@ package final class NameResolver: Sendable {
         begin(starts)
     }
 
-    /// On threads of their own: a look-up that hangs holds up no other.
+    /// Each lookup runs on its own thread, so that a lookup that hangs does not delay others.
     private func begin(_ names: [String]) {
         for name in names {
             Thread.detachNewThread { [self] in

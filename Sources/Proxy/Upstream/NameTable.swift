@@ -1,51 +1,51 @@
 import NIOCore
 import Routing
 
-/// What is known about host names: the last good answers, which look-ups run, and who waits for them. A value: time is
-/// passed in, and `NameResolver` carries out what it says.
+/// The state of host names: the last good answers, the running lookups, and the waiters. A value type: time is passed in, and
+/// `NameResolver` carries out its decisions.
 ///
-/// A known name is answered at once, always. It is looked up again when its answer is old, or when a connection to it could
-/// not be made; the old answer is kept until a better one comes. Only a name that has never been resolved makes anybody wait.
+/// A known name is always answered at once. It is looked up again when its answer is old, or when a connection to it failed;
+/// the old answer is kept until a new one arrives. Only a name that has never been resolved makes a request wait.
 struct NameTable<Waiter: Sendable>: Sendable {
     enum Reply: Sendable {
         case known([SocketAddress])
-        /// The last look-up failed, just now.
+        /// The last lookup has just failed.
         case failed(reason: String)
-        /// The waiter will be given an answer; the number is for `leave`.
+        /// The waiter will be given an answer. The number is passed to `leave`.
         case later(Int, Waiter)
     }
 
     /// The age of an answer at which it is looked up again.
     static var refreshAfter: Interval { .seconds(30) }
-    /// Between two look-ups of one name, whatever asks for them.
+    /// The shortest time between two lookups of one name, for any reason.
     static var pause: Interval { .seconds(1) }
-    /// Names that nobody has asked for so long are forgotten.
+    /// A name that was not requested for this long is removed.
     static var forgetAfter: Interval { .seconds(600) }
 
     private struct Entry: Sendable {
-        /// Of the last look-up that found any.
+        /// The addresses of the last lookup that found any.
         var addresses: [SocketAddress] = []
-        /// Why the last look-up failed; nil after one that did not.
+        /// Why the last lookup failed; nil after a successful lookup.
         var failure: String?
         var endedAt: Moment?
         var askedAt: Moment
         var isRunning = false
-        /// A connection to it could not be made since the last look-up.
+        /// A connection to the name's addresses has failed since the last lookup.
         var isSuspect = false
         var waiters: [Int: Waiter] = [:]
     }
 
     private var entries: [String: Entry] = [:]
-    /// Names to be looked up as soon as one of the running look-ups ends; each once.
+    /// Names to look up when a running lookup ends; each name once.
     private var line: [String] = []
     private var running = 0
     private var nextWaiter = 0
     private let limit: Int
 
-    /// Names that are remembered.
+    /// The number of names in the table.
     var count: Int { entries.count }
 
-    /// - Parameter limit: how many look-ups may run at a time.
+    /// - Parameter limit: the most lookups that may run at the same time.
     init(limit: Int) { self.limit = limit }
 
     mutating func ask(_ name: String, at now: Moment, waiter makeWaiter: @autoclosure () -> Waiter) -> Reply {
@@ -68,12 +68,12 @@ struct NameTable<Waiter: Sendable>: Sendable {
         return .later(nextWaiter, waiter)
     }
 
-    /// The one who waits has given up.
+    /// A waiter has given up.
     mutating func leave(_ name: String, _ waiter: Int) -> Waiter? {
         entries[name]?.waiters.removeValue(forKey: waiter)
     }
 
-    /// None of the name's addresses could be reached: they may be out of date.
+    /// None of the name's addresses could be reached, so they may be out of date.
     mutating func connectFailed(_ name: String, at now: Moment) {
         guard var entry = entries[name], !entry.addresses.isEmpty else { return }
         entry.isSuspect = true
@@ -81,7 +81,7 @@ struct NameTable<Waiter: Sendable>: Sendable {
         if isDue(entry, after: Self.pause, at: now) { enqueue(name) }
     }
 
-    /// Names whose look-up has to begin now.
+    /// Names whose lookup must start now.
     mutating func starts() -> [String] {
         var names: [String] = []
         while running < limit, let name = line.first {
@@ -93,7 +93,7 @@ struct NameTable<Waiter: Sendable>: Sendable {
         return names
     }
 
-    /// A look-up is over. Returns those who waited for it.
+    /// A lookup has ended. Returns its waiters.
     mutating func ended(_ name: String, _ result: Result<[SocketAddress], LookUpFailure>, at now: Moment) -> [Waiter] {
         running -= 1
         guard var entry = entries[name] else { return [] }
@@ -131,7 +131,7 @@ struct NameTable<Waiter: Sendable>: Sendable {
     }
 }
 
-/// Why a name has no addresses, for people.
+/// Why a name has no addresses, as readable text.
 package struct LookUpFailure: Error, CustomStringConvertible {
     package var reason: String
 

@@ -1,15 +1,15 @@
 package import NIOCore
 package import NIOSSL
 
-/// Where a server listens, and how it is spoken to.
+/// A server's address and transport.
 package struct ServerAddress: Sendable, Equatable {
     /// A host name or an address; IPv6 without brackets.
     package let host: String
     package let port: Int
     package let transport: Transport
-    /// Known when the host is an address: nothing to look up then.
+    /// Set when the host is an address: no lookup is needed then.
     package let literal: SocketAddress?
-    /// The value of `Host`: the port only where it is not the scheme's own.
+    /// The value of `Host`. Contains the port only when it is not the scheme's default.
     package let authority: String
 
     package init(host: String, port: Int, transport: Transport = .plain) {
@@ -22,10 +22,10 @@ package struct ServerAddress: Sendable, Equatable {
     }
 }
 
-/// What lies between TCP and HTTP. There is no way from `https` to plain text: whoever has no TLS context has no transport.
+/// The layer between TCP and HTTP. `https` never falls back to plain text: without a TLS context there is no transport.
 package enum Transport: Sendable, Equatable {
     case plain
-    /// - Parameter serverName: the name that the certificate has to have, also sent in the handshake (SNI). Nil: the host.
+    /// - Parameter serverName: the name that the certificate must contain, also sent in the handshake (SNI). Nil: the host.
     case tls(NIOSSLContext, serverName: String? = nil)
 
     package var defaultPort: Int {
@@ -35,7 +35,7 @@ package enum Transport: Sendable, Equatable {
         }
     }
 
-    /// The same context object: one made anew may have read other files.
+    /// Compares the context objects by identity: a new context may have read different files.
     package static func == (left: Transport, right: Transport) -> Bool {
         switch (left, right) {
         case (.plain, .plain): true

@@ -8,7 +8,7 @@ package import NIOCore
     import Darwin
 #endif
 
-/// The system's own way to find a host: its files, its name servers, in the order of RFC 6724.
+/// The system's own host lookup: its files and name servers, in the order of RFC 6724.
 package enum SystemLookUp {
     /// Blocks until the system has an answer, which may take half a minute.
     package static func addresses(of host: String) throws(LookUpFailure) -> [SocketAddress] {

@@ -1,8 +1,8 @@
 import NIOSSL
 import Wire
 
-/// Why a server and we do not come to speak TLS, in words that say what to do. The TLS library's own text is a list of codes
-/// with places in its source.
+/// Why the TLS connection to a server failed, in text that says what to do. The TLS library's own text is a list of error
+/// codes with positions in its source code.
 package struct TLSFailure: Error, Equatable, CustomStringConvertible {
     package var reason: String
 
@@ -11,8 +11,9 @@ package struct TLSFailure: Error, Equatable, CustomStringConvertible {
     init(reason: String) { self.reason = reason }
 
     /// - Parameters:
-    ///   - certificate: what the server showed, as far as the handshake came.
-    ///   - now: seconds since 1970; the library does not tell an expired certificate from an untrusted one.
+    ///   - certificate: the server's certificate, if the handshake got that far.
+    ///   - now: seconds since 1970. Needed because the library does not distinguish an expired certificate from an untrusted
+    ///     one.
     init(_ error: any Error, certificate: NIOSSLCertificate?, now: Int) {
         if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
             let names = certificate.map(Self.names) ?? []
@@ -32,7 +33,7 @@ package struct TLSFailure: Error, Equatable, CustomStringConvertible {
         reason = codes.isEmpty ? "the TLS handshake failed" : "the TLS handshake failed (\(codes.joined(separator: ", ")))"
     }
 
-    /// Nil for errors that are not TLS's.
+    /// Nil for errors that are not TLS errors.
     static func text(_ error: any Error) -> String? {
         if let failure = error as? TLSFailure { return failure.reason }
         guard error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError else { return nil }
@@ -59,7 +60,7 @@ package struct TLSFailure: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The library's names for what went wrong, in place of its sentences, which end in paths of its build.
+    /// The library's names of the errors, instead of its messages, which end with paths of its build machine.
     private static func codes(_ error: any Error) -> [String] {
         let stack: NIOBoringSSLErrorStack =
             switch error {

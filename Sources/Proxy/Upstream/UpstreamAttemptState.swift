@@ -1,26 +1,26 @@
-/// One connection to a server, as far as the request is concerned that it works for.
+/// The state of one connection to a server, for the request that uses it.
 package enum UpstreamAttemptState: Equatable, Sendable {
-    /// Nobody has leased it: in the pool, or just dialled.
+    /// Not leased: in the pool, or just dialled.
     case idle
-    /// It has been leased; the request is being written. What comes now on a kept connection was sent before the server could have
-    /// had the request.
+    /// Leased; the request is being written. On a kept connection, bytes that arrive now were sent before the server could
+    /// have received the request.
     case sending(isReused: Bool)
-    /// The request has been written, or as much of it as there is; the answer's head is the next thing expected.
+    /// The request, or the part of it that is available, has been written. The head of the answer is expected next.
     case readingHead
     case readingBody
-    /// It has been closed, by either side.
+    /// Closed by either side.
     case ended
 
-    /// What received bytes are.
+    /// The meaning of received bytes.
     package enum Meaning: Equatable, Sendable {
-        /// A server that speaks unasked has lost its place in the protocol.
+        /// The server sent data without a request, so it is out of sync with the protocol.
         case unasked
-        /// They belong to something before this request: the connection was dead already.
+        /// The bytes belong to something before this request: the connection was already unusable.
         case stale
         case answer
     }
 
-    /// Bytes have come.
+    /// What bytes that arrive now mean.
     package var meaning: Meaning {
         switch self {
         case .idle, .ended: .unasked
@@ -45,7 +45,8 @@ package enum UpstreamAttemptState: Equatable, Sendable {
         }
     }
 
-    /// A whole answer has come, or the lease was not used. False when the connection has ended: it cannot serve another request.
+    /// A complete answer has arrived, or the lease was not used. False when the connection has ended and cannot serve another
+    /// request.
     package mutating func givenBack() -> Bool {
         guard self != .ended else { return false }
         self = .idle

@@ -1,19 +1,19 @@
 import NIOCore
 import Wire
 
-/// One connection to a backend. NIO's callbacks become events of the exchange that has leased it, which asks it in turn what the
-/// bytes mean.
+/// One connection to a backend. NIO's callbacks become events of the exchange that leases the connection. The exchange then
+/// asks the connection to parse the bytes.
 final class UpstreamConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// A longer answer head is refused.
     static let maximumHead = 256 << 10
-    /// An endless row of interim answers (1xx) is no answer.
+    /// A longer series of interim answers (1xx) is treated as a failure.
     private static let maximumInterimAnswers = 32
 
     let pool: UpstreamPool
-    /// The exchange it works for; nil while idle.
+    /// The exchange that leases the connection; nil while idle.
     private(set) var owner: ExchangeRunner?
     private var context: ChannelHandlerContext?
     private var state = UpstreamAttemptState.idle
@@ -21,21 +21,22 @@ final class UpstreamConnection: ChannelInboundHandler {
     private(set) var head = HTTPHead()
     private(set) var streamKind = StreamKind.none
     private var headEnd = HeadEndScanner()
-    /// What follows is the body, also when the connection has ended by the time that its last bytes are looked at.
+    /// The head has been read and the body follows. Still needed when the connection has ended before its last bytes are
+    /// handled.
     private var isHeadRead = false
-    /// Bytes of a head that is not complete.
+    /// Bytes of an incomplete head.
     private var inbound: ByteBuffer?
     private var interimAnswers = 0
     private var lastError: String?
 
     init(pool: UpstreamPool) { self.pool = pool }
 
-    /// Whether the server takes what it is sent.
+    /// Whether the server's socket can take more data.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
     // MARK: Leases
 
-    /// Lends the connection to an exchange, whose answer is the next thing expected once its request has been sent.
+    /// Leases the connection to an exchange. Once the request has been sent, its answer is expected next.
     func begin(for owner: ExchangeRunner, isReused: Bool) {
         self.owner = owner
         state.leased(isReused: isReused)
@@ -47,10 +48,10 @@ final class UpstreamConnection: ChannelInboundHandler {
 
     func requestSent() { state.requestSent() }
 
-    /// Back to the pool after a whole answer on a connection that lives on, or unused.
+    /// Returns the connection to the pool, after a complete answer that keeps the connection open, or unused.
     func giveBack() {
         owner = nil
-        // One that has been closed in the meantime would swallow the next request.
+        // A connection that was closed in the meantime would lose the next request.
         guard state.givenBack() else { return }
         if gate.openForAll() == .resume { context?.setAutoRead(true) }
         pool.giveBack(self, at: Clock.now)
@@ -62,7 +63,7 @@ final class UpstreamConnection: ChannelInboundHandler {
         context?.close(mode: .all, promise: nil)
     }
 
-    /// Bytes have come that belong to nobody.
+    /// Bytes have arrived without a request.
     func closeUnasked() {
         pool.forget(self)
         context?.close(promise: nil)
@@ -74,7 +75,7 @@ final class UpstreamConnection: ChannelInboundHandler {
 
     func flush() { context?.flush() }
 
-    /// Writes and flushes in one go.
+    /// Writes and flushes together.
     func send(_ buffer: ByteBuffer) { context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
 
     func setReading(_ isOn: Bool, _ reason: ReadingGate.Reasons) {
@@ -126,9 +127,9 @@ final class UpstreamConnection: ChannelInboundHandler {
 
     // MARK: The answer
 
-    /// What the next bytes are.
+    /// The meaning of the next bytes.
     enum Received {
-        /// A part of a head.
+        /// A head is still incomplete.
         case needMore
         /// A 1xx; the final answer follows.
         case interim(ByteBuffer)
@@ -137,7 +138,7 @@ final class UpstreamConnection: ChannelInboundHandler {
         case malformed(String)
     }
 
-    /// Takes the next part of an answer from `bytes`. Heads are read into `head`.
+    /// Reads the next part of an answer from `bytes`. Heads are parsed into `head`.
     func read(_ bytes: inout ByteBuffer) -> Received {
         if isHeadRead {
             defer { bytes = ByteBuffer() }

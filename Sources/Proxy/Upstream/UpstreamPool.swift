@@ -9,10 +9,10 @@ final class UpstreamPool {
     private var state: UpstreamPoolState<UpstreamConnection>
     private let loop: any EventLoop
     private let dialer: any UpstreamDialer
-    /// The one of the host's addresses that worked last.
+    /// The address of the host that worked last.
     private var lastAddress: SocketAddress?
     private var isRetired = false
-    /// Connections opened since start, for the metric connects per request.
+    /// Connections opened since start, for the metric of connects per request.
     private(set) var dialled = 0
 
     init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, dialer: any UpstreamDialer) {
@@ -23,7 +23,7 @@ final class UpstreamPool {
         self.dialer = dialer
     }
 
-    /// A kept connection, if one is idle.
+    /// A kept connection; nil when none is idle.
     func leaseKept(at now: Moment) -> UpstreamConnection? { state.lease(at: now) }
 
     /// Opens a new connection; `completion` runs on this loop.
@@ -47,7 +47,7 @@ final class UpstreamPool {
     private static let socketOptions =
         SocketOptions.watchful + [(.init(level: .socket, name: .so_rcvbuf), SocketOptions.upstreamReceiveBuffer)]
 
-    /// Takes a connection back after a whole answer.
+    /// Takes a connection back after a complete answer.
     func giveBack(_ connection: UpstreamConnection, at now: Moment) {
         if isRetired || !state.giveBack(connection, at: now) { connection.close() }
     }
@@ -58,25 +58,25 @@ final class UpstreamPool {
         for connection in state.expired(at: now) { connection.close() }
     }
 
-    /// Its server is no longer configured so: nothing is kept any more.
+    /// The server's configuration has changed or was removed: connections are no longer kept.
     func retire() {
         isRetired = true
         for connection in state.removeAll() { connection.close() }
     }
 }
 
-/// What every head to or from one backend has in it, written once.
+/// The parts of heads that are the same for every request to one backend or answer from it, built once.
 struct BackendLines {
-    /// In requests, behind the target.
+    /// For requests, after the target.
     let host: [UInt8]
-    /// The configured fields of requests; often none.
+    /// The configured request fields; often empty.
     let added: [UInt8]
-    /// The client's fields that make way for them.
+    /// The client's fields that are replaced by the configured fields.
     let replaced: FieldFilter
-    /// In answers.
+    /// For answers.
     let server: [UInt8]
 
-    /// Fields in which clients name themselves to engines, in lower case: OpenAI's, Anthropic's, Azure's and Google's, and a web page's.
+    /// Credential fields of clients, in lower case: those of OpenAI, Anthropic, Azure and Google, and a web page's cookies.
     private static let credentials = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
 
     init(_ endpoint: BackendEndpoint) {
@@ -87,7 +87,7 @@ struct BackendLines {
             added += "\(header.name): \(header.value.exposed)\r\n"
             replaced.insert(header.name)
         }
-        // A server with a credential of its own gets none of the client's, in whichever field.
+        // A server with its own credential receives none of the client's credentials, in any field.
         if endpoint.authorization != nil
             || endpoint.extraHeaders.contains(where: { Self.credentials.contains($0.name.lowercased()) })
         {

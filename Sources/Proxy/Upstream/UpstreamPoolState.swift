@@ -1,15 +1,17 @@
 package import Routing
 
-/// One loop's idle connections to one backend: who is lent next, and who has to go. A value; the pool carries it out.
+/// One loop's idle connections to one backend: which one is leased next, and which ones are closed. A value type; the pool
+/// carries out its decisions.
 ///
-/// llama-server spends a thread on every open connection and closes idle ones after 5 s, so ours go after 4 s.
+/// llama-server uses a thread for every open connection and closes idle connections after 5 s, so the balancer closes them
+/// after 4 s.
 package struct UpstreamPoolState<Connection: AnyObject> {
     private struct Idle {
         let connection: Connection
         let since: Moment
     }
 
-    /// Newest last: the most recently used one is the likeliest to live.
+    /// Newest last: the most recently used connection is the most likely to be open.
     private var idle: [Idle] = []
     private let idleLimit: Int
     private let idleTime: Interval
@@ -21,23 +23,23 @@ package struct UpstreamPoolState<Connection: AnyObject> {
 
     package var idleCount: Int { idle.count }
 
-    /// A kept connection to use now, if there is one that is not too old.
+    /// The kept connection to use now; nil when there is none that is recent enough.
     package mutating func lease(at now: Moment) -> Connection? {
         guard let last = idle.last, last.since + idleTime > now else { return nil }
         return idle.removeLast().connection
     }
 
-    /// A connection has done its work. False: close it.
+    /// The connection is no longer in use. False: close it.
     package mutating func giveBack(_ connection: Connection, at now: Moment) -> Bool {
         guard idle.count < idleLimit else { return false }
         idle.append(Idle(connection: connection, since: now))
         return true
     }
 
-    /// The peer closed it, or it spoke unasked.
+    /// The peer closed the connection, or sent data without a request.
     package mutating func remove(_ connection: Connection) { idle.removeAll { $0.connection === connection } }
 
-    /// Those that have been idle too long; to be closed.
+    /// Connections that have been idle too long. The caller closes them.
     package mutating func expired(at now: Moment) -> [Connection] {
         guard let first = idle.first, first.since + idleTime <= now else { return [] }
         let old = idle.prefix { $0.since + idleTime <= now }
@@ -45,7 +47,7 @@ package struct UpstreamPoolState<Connection: AnyObject> {
         return old.map(\.connection)
     }
 
-    /// All of them; to be closed.
+    /// All connections. The caller closes them.
     package mutating func removeAll() -> [Connection] {
         defer { idle.removeAll() }
         return idle.map(\.connection)

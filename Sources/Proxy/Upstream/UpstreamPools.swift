@@ -20,9 +20,9 @@ struct UpstreamPools {
     /// Connections opened since start.
     var dialled: Int { pools.values.reduce(retiredDials) { $0 + $1.dialled } }
 
-    /// Pools of servers that stay as they are go on.
+    /// Replaces the endpoints. Pools of unchanged servers are kept.
     ///
-    /// - Returns: the pools that are needed no more; the caller retires them.
+    /// - Returns: the pools that are no longer needed; the caller retires them.
     mutating func replace(_ endpoints: [BackendEndpoint], idleLimit: Int) -> [UpstreamPool] {
         var old = pools
         pools = [:]

@@ -1,7 +1,7 @@
 /// A binary heap: the least element is first.
 ///
-/// An element that is no longer wanted need not be found: its owner drops it when it comes to the front, and compacts the
-/// queue when more than half of what is in it is unwanted. So adding and removing cost the logarithm of the length.
+/// An element that is no longer wanted stays in the queue. Its owner removes it when it reaches the front, and compacts the
+/// queue when more than half of the elements are unwanted. Adding and removing therefore cost the logarithm of the length.
 struct PriorityQueue<Element: Comparable & Sendable>: Sendable {
     private(set) var elements: [Element] = []
 
@@ -27,7 +27,7 @@ struct PriorityQueue<Element: Comparable & Sendable>: Sendable {
         return first
     }
 
-    /// Drops unwanted elements from the front, and all of them when they are most of it.
+    /// Removes unwanted elements from the front. When most elements are unwanted, removes all of them.
     ///
     /// - Parameter wanted: how many elements are wanted.
     mutating func clean(wanted: Int, isWanted: (Element) -> Bool) {

@@ -1,12 +1,12 @@
-/// Who waits, in which order, until when.
+/// The waiting requests, their order and their deadlines.
 ///
-/// The order is by rounds. A client's first waiting request joins the round being served, its second the next one, and so on;
-/// within a round it is first come, first served. So a client with ten requests does not stand in front of everybody
-/// else's one, and clients that ask again as soon as they are served do not keep its second one waiting for ever
-/// (start-time fair queueing with equal costs).
+/// Requests are served in rounds. A client's first waiting request joins the current round, its second request the next
+/// round, and so on. Within a round, requests are served in order of arrival. A client with ten waiting requests therefore
+/// does not block the single request of another client, and clients that send a new request as soon as they are served do not
+/// delay a client's second request for ever (start-time fair queueing with equal costs).
 ///
-/// Requests that are eligible for the same servers are in one lane: when the first of a lane finds no place, none of those
-/// behind it does.
+/// Requests that are eligible for the same servers form a lane. When no server can take the first request of a lane, no
+/// server can take the requests behind it.
 struct WaitingLine: Sendable {
     struct Entry: Sendable {
         let request: PendingRequest
@@ -52,7 +52,7 @@ struct WaitingLine: Sendable {
     }
 
     private struct Client: Sendable {
-        /// The round of the last one that waits; with nobody waiting, of the last one served.
+        /// The round of the client's last waiting request. When none waits, the round of the last request that was served.
         var lastRound: Int
         var servedRound: Int?
         var waiting = 0
@@ -63,24 +63,24 @@ struct WaitingLine: Sendable {
     private var lanes: [Lane: LaneQueue] = [:]
     private var order = PriorityQueue<Turn>()
     private var deadlines = PriorityQueue<Deadline>()
-    /// The round of the first in the line: newcomers join it.
+    /// The round of the first request in the line. New requests join this round.
     private var currentRound = 0
     private var nextSequence = 0
-    /// The clients that have somebody waiting, or were served in the current round or ahead of it.
+    /// Clients with a waiting request, and clients that were served in the current round or a later one.
     private var clients: [String: Client] = [:]
-    /// Clients that are remembered in addition to those that wait. As long as new clients keep arriving a round does not end;
-    /// beyond this number, clients that were served may take another turn in it.
+    /// The number of clients remembered in addition to those that wait. A round does not end while new clients keep arriving.
+    /// Above this number, clients that were already served may take another turn in the same round.
     private static let rememberedServed = 1_000
 
     var count: Int { entries.count }
 
-    /// How many clients are remembered, for their rounds.
+    /// The number of clients whose rounds are remembered.
     var rememberedClients: Int { clients.count }
 
     /// The number of elements in all queues, including those of requests that have left.
     var queuedElements: Int { order.count + deadlines.count + lanes.values.reduce(0) { $0 + $1.turns.count } }
 
-    /// The first deadline among those who wait.
+    /// The earliest deadline of a waiting request.
     var nextDeadline: Moment? { deadlines.first?.at }
 
     subscript(ticket: Ticket) -> Entry? { entries[ticket] }
@@ -88,14 +88,14 @@ struct WaitingLine: Sendable {
     /// All entries in serving order. Sorted on each call; for pages and tests.
     var inOrder: [Entry] { entries.values.sorted { $0.turn < $1.turn } }
 
-    /// How many are in front of that request; nil when it does not wait.
+    /// The number of requests in front of the given request; nil when it does not wait.
     func ahead(of ticket: Ticket) -> Int? {
         entries[ticket].map { entry in entries.values.count { $0.turn < entry.turn } }
     }
 
     // MARK: Coming and going
 
-    /// Joins the line at its fair place.
+    /// Adds a request at its fair position.
     mutating func add(_ request: PendingRequest, deadline: Moment) {
         let name = request.traits.client
         var client = clients[name] ?? Client(lastRound: currentRound - 1)
@@ -113,14 +113,14 @@ struct WaitingLine: Sendable {
         lanes[entry.lane]?.count += 1
     }
 
-    /// Leaves the line without being served. Nil when it does not wait.
+    /// Removes a request that was not served. Nil when it does not wait.
     mutating func remove(_ ticket: Ticket) -> Entry? { remove(ticket, isServed: false) }
 
-    /// Leaves the line because it is served now.
+    /// Removes a request that is now served.
     mutating func serve(_ ticket: Ticket) -> Entry? {
         let entry = remove(ticket, isServed: true)
-        // The round of the first in the line, not of the request just served: that may be a later one, when those in front
-        // wait for another server.
+        // The new round is that of the first request in the line. The request just served may belong to a later round, when
+        // the requests in front of it wait for other servers.
         if let first = order.first, first.round > currentRound {
             currentRound = first.round
             clients = clients.filter { $0.value.waiting > 0 || $0.value.lastRound >= currentRound }
@@ -128,7 +128,7 @@ struct WaitingLine: Sendable {
         return entry
     }
 
-    /// Takes out everybody whose deadline has come, the earliest deadline first.
+    /// Removes all requests whose deadline has passed, the earliest deadline first.
     mutating func removeExpired(at now: Moment) -> [Entry] {
         var expired: [Entry] = []
         while let first = deadlines.first, first.at <= now, let entry = remove(first.turn.ticket) { expired.append(entry) }
@@ -137,10 +137,10 @@ struct WaitingLine: Sendable {
 
     // MARK: Lanes
 
-    /// The first of each lane, in reverse serving order.
+    /// The first request of each lane, in reverse serving order.
     var heads: [Turn] { lanes.values.compactMap(\.turns.first).sorted(by: >) }
 
-    /// The first of a lane; nil when it is empty.
+    /// The first request of a lane; nil when the lane is empty.
     func head(of lane: Lane) -> Turn? { lanes[lane]?.turns.first }
 
     private mutating func remove(_ ticket: Ticket, isServed: Bool) -> Entry? {

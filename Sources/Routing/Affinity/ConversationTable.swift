@@ -1,10 +1,11 @@
-/// Which backend has the resumable stream of a conversation (llama-server's `X-Conversation-Id`). No other one can continue it.
+/// The backend that holds the resumable stream of each conversation (llama-server's `X-Conversation-Id`). No other backend
+/// can continue the stream.
 struct ConversationTable: Sendable {
-    /// Beyond this number the oldest are evicted.
+    /// Above this number, the oldest conversations are evicted.
     private static let limit = 10_000
 
     private var backends: [String: BackendID] = [:]
-    /// In the order of their first use, in a ring.
+    /// In order of first use, in a ring.
     private var names: [String] = []
     private var oldest = 0
 

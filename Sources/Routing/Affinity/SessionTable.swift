@@ -1,8 +1,8 @@
-/// Which server and instance a (client, model) used last, and until when that counts.
+/// The server and instance that each (client, model) used last, and when that was.
 ///
-/// An instance has as many holders as the caller says that it has room for: one for each prompt cache. Entries are kept in the
-/// order of their last use (a list linked through an array), so that expiring and evicting the oldest cost nothing extra. The
-/// holders of one instance are a second list through the same array; it is as short as the instance has caches.
+/// The caller says how many sessions an instance can hold: one for each prompt cache. Entries are kept in order of last use
+/// (a list linked through an array), so expiring and evicting the oldest entry cost nothing extra. The sessions of one
+/// instance form a second list through the same array. That list is at most as long as the number of the instance's caches.
 struct SessionTable: Sendable {
     struct Key: Hashable, Sendable {
         var client: String
@@ -25,16 +25,16 @@ struct SessionTable: Sendable {
         var place: Place
         var address: String
         var updatedAt: Moment
-        /// Requests of this session that have begun and not ended.
+        /// Requests of this session that are in flight.
         fileprivate(set) var running = 0
-        /// Distinguishes this session from earlier ones with the same index. 0: the index is free.
+        /// Distinguishes this session from earlier sessions with the same index. 0: the index is free.
         fileprivate var serial: Int
         fileprivate var older: Int
         fileprivate var newer: Int
         fileprivate var nextHolder: Int
     }
 
-    /// Where a session is kept. The session may be gone by the time the handle is used: `ended` looks.
+    /// A reference to a session. The session may no longer exist when the handle is used; `ended` checks for that.
     struct Handle: Sendable {
         fileprivate var index: Int
         fileprivate var serial: Int
@@ -54,37 +54,38 @@ struct SessionTable: Sendable {
 
     var count: Int { indexOfKey.count }
 
-    /// Sessions on that server, all its instances together.
+    /// The number of sessions on a server, over all its instances.
     func count(on backend: BackendID) -> Int { countOfBackend[backend] ?? 0 }
 
-    /// How many sessions are on that instance, and when the one that would have to leave first was last used.
+    /// The number of sessions on an instance, and when the session that would be evicted first was last used.
     func holders(of place: Place) -> (count: Int, longestUnused: Moment?) {
         let (count, victim) = firstToLeave(place)
         return (count, victim.map { entries[$0].updatedAt })
     }
 
-    /// The client's session, unless its last use was longer than `ttl` ago.
+    /// The client's session, unless it was last used more than `ttl` ago.
     func handle(of key: Key, ttl: Interval, at now: Moment) -> Handle? {
         guard let index = indexOfKey[key], entries[index].updatedAt + ttl > now else { return nil }
         return Handle(index: index, serial: entries[index].serial)
     }
 
-    /// The place that it holds. The handle must be fresh from `handle` or `record`.
+    /// The place of the session. The handle must come directly from `handle` or `record`.
     func place(in handle: Handle) -> Place { entries[handle.index].place }
 
     // MARK: Requests
 
-    /// Another request of a session that was just found begins.
+    /// Another request begins in a session that was just found.
     mutating func began(_ handle: Handle, now: Moment) {
         entries[handle.index].running += 1
         touch(handle.index, now)
     }
 
-    /// A request begins: the client holds that place from now on.
+    /// A request begins. From now on the client has its session at that place.
     ///
     /// - Parameters:
-    ///   - capacity: at most this many hold the place. The longest unused leaves; those with a running request leave last.
-    ///   - limit: at most this many sessions in all; the longest unused leave.
+    ///   - capacity: the most sessions at that place. The session that was unused longest is evicted first; sessions with a
+    ///     request in flight are evicted last.
+    ///   - limit: the most sessions in total. The sessions that were unused longest are evicted.
     @discardableResult
     mutating func record(
         _ key: Key, at place: Place, capacity: Int, address: String, now: Moment, limit: Int
@@ -94,10 +95,10 @@ struct SessionTable: Sendable {
         return Handle(index: index, serial: entries[index].serial)
     }
 
-    /// A request ends, and its session's time starts anew. Nothing happens when the client has moved on; an entry that expired
-    /// or was evicted meanwhile is made again if there is room.
+    /// A request ends, and the time to live of its session starts again. Does nothing when the client's session has moved to
+    /// another place. A session that expired or was evicted in the meantime is created again if there is room.
     ///
-    /// - Parameter handle: the session when the request began.
+    /// - Parameter handle: the session at the time when the request began.
     mutating func ended(
         _ key: Key, at place: Place, _ handle: Handle, capacity: Int, address: String, now: Moment, limit: Int
     ) {
@@ -112,14 +113,14 @@ struct SessionTable: Sendable {
         }
     }
 
-    /// A request leaves without having been answered there. This does not count as a use.
+    /// A request leaves the server without an answer. This does not count as a use.
     mutating func left(_ handle: Handle) {
         if entries[handle.index].serial == handle.serial { entries[handle.index].running -= 1 }
     }
 
     // MARK: Forgetting
 
-    /// Drops what has not been used for `ttl`; at most `limit` of them, so that the work is bounded.
+    /// Drops sessions that were not used for `ttl`, at most `limit` of them, so that the work is bounded.
     mutating func expire(ttl: Interval, at now: Moment, limit: Int = .max) {
         var dropped = 0
         while dropped < limit, oldest != Self.none, entries[oldest].updatedAt + ttl <= now {
@@ -128,7 +129,7 @@ struct SessionTable: Sendable {
         }
     }
 
-    /// Drops everything that points at that server.
+    /// Drops all sessions on a server.
     mutating func forget(_ backend: BackendID) {
         guard countOfBackend[backend] != nil else { return }
         for index in indexOfKey.values.filter({ entries[$0].place.backend == backend }) { remove(index) }
@@ -178,7 +179,7 @@ struct SessionTable: Sendable {
         return index
     }
 
-    /// Evicts holders until one more fits.
+    /// Evicts sessions until there is room for another one.
     private mutating func makeRoom(at place: Place, capacity: Int) {
         while true {
             let (count, victim) = firstToLeave(place)
@@ -187,7 +188,8 @@ struct SessionTable: Sendable {
         }
     }
 
-    /// How many hold that place, and whose turn it is to leave: one without a running request, and of those the longest unused.
+    /// The number of sessions at a place, and the session to evict next: the longest unused of those without a request in
+    /// flight, else the longest unused of all.
     private func firstToLeave(_ place: Place) -> (count: Int, victim: Int?) {
         guard let first = firstHolder[place] else { return (0, nil) }
         var (count, victim, index) = (1, first, entries[first].nextHolder)

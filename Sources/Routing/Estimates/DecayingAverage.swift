@@ -1,4 +1,5 @@
-/// A decaying average: a sample's weight halves after `halfLife` newer units of weight.
+/// A decaying average. A new sample of weight w multiplies the weight of all earlier samples by halfLife / (halfLife + w), so
+/// a single sample of weight `halfLife` halves it.
 struct DecayingAverage: Sendable, Equatable {
     private var weightedSum = 0.0
     private var weight = 0.0

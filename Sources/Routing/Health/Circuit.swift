@@ -1,21 +1,21 @@
-/// Keeps work away from a server that fails the requests for a model although its probes are fine. A server that fails at
-/// once is always idle, and would otherwise attract all the load.
+/// Keeps requests away from a server that fails the requests for a model although its probes succeed. A server that fails
+/// immediately is always idle, and would otherwise attract all the load.
 ///
 /// closed ─ several failures in a row ─▶ open ─ its pause is over, one request goes there ─▶ trying ─ it is answered ─▶ closed
 ///                                        ▲                                                    │
 ///                                        └───────────── it fails: twice the pause ────────────┘
 package struct Circuit: Sendable, Equatable {
     enum State: Equatable, Sendable {
-        /// Takes requests. Entered at start, and when a trial was answered. `failures` counts failures in a row.
+        /// Takes requests. Entered at start, and when a trial succeeds. `failures` counts failures in a row.
         case closed(failures: Int)
-        /// Takes no requests until that moment. Left by the first request after it, which becomes the trial.
+        /// Takes no requests until that moment. Left when the next request after that moment becomes the trial.
         case open(until: Moment, pause: Interval)
-        /// One request is there to find out. Left when it is answered, fails, or is given up.
+        /// One request, the trial, is in flight. Left when it is answered, fails, or is abandoned.
         case trying(Ticket, pause: Interval)
     }
 
     private(set) var state = State.closed(failures: 0)
-    /// Since when every request has failed; nil while the last one went well.
+    /// When the current series of failures began; nil while the last request succeeded.
     private(set) var failingSince: Moment?
     /// A description of the last failure.
     package private(set) var lastFailure = ""
@@ -36,7 +36,7 @@ package struct Circuit: Sendable, Equatable {
         if case .open(let until, _) = state { until } else { nil }
     }
 
-    /// Whether a request may go there now.
+    /// Whether the server may take a request now.
     func admits(at now: Moment) -> Bool {
         switch state {
         case .closed: true
@@ -45,14 +45,14 @@ package struct Circuit: Sendable, Equatable {
         }
     }
 
-    /// A request goes there. True when it is the trial.
+    /// A request starts on the server. True when it is the trial.
     mutating func began(_ ticket: Ticket, at now: Moment) -> Bool {
         guard case .open(let until, let pause) = state, until <= now else { return false }
         state = .trying(ticket, pause: pause)
         return true
     }
 
-    /// A request failed there. True when the circuit opens, or opens again.
+    /// A request failed on the server. True when the circuit opens, or opens again.
     mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
         lastFailure = reason
         if failingSince == nil { failingSince = now }
@@ -66,14 +66,14 @@ package struct Circuit: Sendable, Equatable {
             pause = policy.circuitPause
         case .trying(ticket, let last):
             pause = min(Interval(nanoseconds: last.nanoseconds &* 2), policy.longestCircuitPause)
-        // One that was sent before the circuit opened.
+        // The request was sent before the circuit opened.
         case .open, .trying: return false
         }
         state = .open(until: now + pause, pause: pause)
         return true
     }
 
-    /// A request was answered there. True when that closes the circuit.
+    /// The server answered a request. True when the answer closes the circuit.
     mutating func succeeded(_ ticket: Ticket) -> Bool {
         switch state {
         case .closed:
@@ -87,7 +87,7 @@ package struct Circuit: Sendable, Equatable {
         }
     }
 
-    /// A request ended there without showing whether the server works: the next one may try.
+    /// A request ended without showing whether the server works. The next request may become the trial.
     mutating func abandoned(_ ticket: Ticket, at now: Moment) {
         guard case .trying(ticket, let pause) = state else { return }
         state = .open(until: now, pause: pause)

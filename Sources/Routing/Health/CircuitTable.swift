@@ -1,14 +1,15 @@
-/// One backend's circuits, one for each model: a server that swaps models may fail with one of them and be fine with the others.
-/// Only models that have failed lately are in here.
+/// The circuits of one backend, one for each model. A server that swaps models may fail with one model and work with the
+/// others. Only models that failed recently have an entry.
 struct CircuitTable: Sendable, Equatable {
-    /// Further models share the circuit of requests that name none: model names come from clients, and memory must stay bounded.
+    /// Above this number, further models share the circuit of requests without a model. Model names come from clients, so the
+    /// number must be bounded.
     private static let limit = 32
 
     private var circuits: [String: Circuit] = [:]
 
     init() {}
 
-    /// The circuit that a request for that model meets.
+    /// The circuit for requests for that model.
     subscript(model: String?) -> Circuit {
         get { circuits.isEmpty ? Circuit() : circuits[key(model)] ?? Circuit() }
         set {
@@ -17,32 +18,32 @@ struct CircuitTable: Sendable, Equatable {
         }
     }
 
-    // Used by every request. When nothing has failed lately, there is nothing to look up.
+    // The following four functions run for every request. The table is usually empty, and then nothing is looked up.
 
-    /// Whether a request for that model may go there now.
+    /// Whether the server may take a request for that model now.
     func admits(_ model: String?, at now: Moment) -> Bool { circuits.isEmpty || self[model].admits(at: now) }
 
-    /// A request for that model goes there. True when it is the trial.
+    /// A request for that model starts on the server. True when it is the trial.
     mutating func began(_ ticket: Ticket, _ model: String?, at now: Moment) -> Bool {
         !circuits.isEmpty && self[model].began(ticket, at: now)
     }
 
-    /// It was answered. True when that closes the circuit.
+    /// The server answered the request. True when the answer closes the circuit.
     mutating func succeeded(_ ticket: Ticket, _ model: String?) -> Bool {
         !circuits.isEmpty && self[model].succeeded(ticket)
     }
 
-    /// It ended without showing whether the server works.
+    /// The request ended without showing whether the server works.
     mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
         if !circuits.isEmpty { self[model].abandoned(ticket, at: now) }
     }
 
-    /// The models (empty: none named) whose circuit is not closed, by name.
+    /// The models whose circuit is not closed, sorted by name. Empty name: requests without a model.
     var notClosed: [(model: String, circuit: Circuit)] {
         circuits.filter { !$0.value.isClosed }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// When the next pause ends. Pauses that have ended already do not count.
+    /// When the next pause ends. Pauses that have already ended do not count.
     func nextTrial(after now: Moment) -> Moment? {
         circuits.values.lazy.compactMap(\.opensForTrialAt).filter { $0 > now }.min()
     }

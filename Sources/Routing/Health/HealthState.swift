@@ -1,12 +1,14 @@
-/// Whether a server is alive and whether its machine is busy, as learnt from probes and from real traffic.
+/// Whether a server is up and whether its machine is busy, according to probes and real traffic.
 package struct HealthState: Sendable, Equatable {
     package enum Phase: Sendable, Equatable {
-        /// No probe has come back yet. Entered at start; left by the first probe. Gets work, but behind idle servers.
+        /// No probe has returned yet. Entered at start; left with the first probe. Gets requests, but only after idle
+        /// servers.
         case unknown
         case up
-        /// One sign of failure. Still gets work; left by the next probe either way.
+        /// A request or a probe failed. Still gets requests. Left with the next successful probe, or when enough probes in a
+        /// row have failed.
         case suspect(reason: String)
-        /// Gets no work. Left by the first probe that succeeds.
+        /// Gets no requests. Left with the first successful probe.
         case down(reason: String)
     }
 
@@ -14,7 +16,7 @@ package struct HealthState: Sendable, Equatable {
     private(set) var lastReport: BackendReport?
     private(set) var lastReportAt: Moment?
     private var consecutiveFailures = 0
-    /// The newest sample is the lowest bit; set when busy.
+    /// One bit for each sample, set when busy. The newest sample is the lowest bit.
     private var busySamples: UInt64 = 0
     private var sampleCount = 0
 
@@ -24,7 +26,8 @@ package struct HealthState: Sendable, Equatable {
         if case .down = phase { true } else { false }
     }
 
-    /// Busy when any of the last `window` samples was, or when none has come yet (the original's safe side).
+    /// True when any of the last `window` samples was busy, or when there is no sample yet (the safe assumption, as in the
+    /// original).
     func isBusy(window: Int) -> Bool {
         guard sampleCount > 0 else { return true }
         let mask = window >= 64 ? UInt64.max : (UInt64(1) << UInt64(max(1, window))) - 1
@@ -40,7 +43,7 @@ package struct HealthState: Sendable, Equatable {
         sampleCount = min(sampleCount + 1, 64)
     }
 
-    /// True when this failure is the one that takes the server down.
+    /// True when this failure takes the server down.
     mutating func probeFailed(reason: String, failuresUntilDown: Int) -> Bool {
         consecutiveFailures += 1
         let wasDown = isDown
@@ -49,7 +52,7 @@ package struct HealthState: Sendable, Equatable {
         return isDown && !wasDown
     }
 
-    /// Real traffic failed. True when the server should be probed at once.
+    /// A request failed. True when the server should be probed at once.
     mutating func trafficFailed(reason: String) -> Bool {
         switch phase {
         case .unknown, .up:

@@ -1,22 +1,23 @@
-/// Keeps retries from making an outage worse: over the last ten seconds no more of them than a share of the requests, and a
-/// few that are always free (so that two users with two servers lose nothing).
+/// Keeps retries from making an outage worse. Over the last ten seconds, retries may be at most a share of the requests, plus
+/// a small number that is always allowed (so that two users with two servers lose nothing).
 ///
-/// What was in flight on a server when it first failed is moved without asking this budget: such work was sent in good
-/// faith, and once. The budget is for requests that are sent to servers known to fail.
+/// Requests that were in flight on a server when it first failed are moved without using this budget: the server was not
+/// known to fail when they were sent, and they are moved only once. The budget is for requests sent to servers that are known
+/// to fail.
 struct RetryBudget: Sendable {
-    /// One element for each second; `newestSecond` says which second the newest one is.
+    /// One element for each second. `newestSecond` is the second of the newest element.
     private var requests = InlineArray<10, Int>(repeating: 0)
     private var retries = InlineArray<10, Int>(repeating: 0)
     private var newestSecond: Int64 = 0
 
     init() {}
 
-    /// A request that has not been tried before.
+    /// A request arrives that has not been tried before.
     mutating func requestArrived(at now: Moment) {
         requests[slot(at: now)] += 1
     }
 
-    /// Takes one retry out of the budget; false when it is used up.
+    /// Takes one retry from the budget; false when the budget is used up.
     mutating func spend(policy: RoutingPolicy, at now: Moment) -> Bool {
         let slot = slot(at: now)
         var (asked, retried) = (0, 0)

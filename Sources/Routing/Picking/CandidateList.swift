@@ -1,24 +1,24 @@
-/// The servers that may run what a request asks for, in the order in which they are considered. Remembered for each model.
+/// The servers that may run a request, in the order in which they are considered. Cached for each model.
 struct CandidateList: Sendable {
     struct Candidate: Sendable {
         /// Index into the router's backends.
         var index: Int
         /// The server's name.
         var server: String
-        /// Names to ask for: the model itself first. Empty when no model is named.
+        /// Model names to request: the model itself first. Empty when the request names no model.
         var instances: [String]
     }
 
     var candidates: [Candidate]
-    /// Nobody knows the model: it goes to the fallback server under its own name.
+    /// No server is known to have the model: the request goes to the fallback server under the model's own name.
     var isFallback = false
-    /// How one of them is chosen.
+    /// The rule that chooses one of the candidates.
     var rule = PickingRule.sticky
 
     /// Index into the router's backends.
     func backend(of choice: Choice) -> Int { candidates[choice.position].index }
 
-    /// The name to ask for; nil when no model is named.
+    /// The model name to request; nil when the request names no model.
     func instance(of choice: Choice) -> String? {
         choice.instance.map { candidates[choice.position].instances[$0] }
     }
@@ -29,7 +29,7 @@ extension Router {
         .init(index: index, server: backends[index].server.name, instances: instances)
     }
 
-    /// Finds the servers for a request; nil when there is none.
+    /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
         switch traits.destination {
         case .model(let model):
@@ -65,11 +65,12 @@ extension Router {
             if backends[index].models == nil { return candidate(index, [model]) }
             return backends[index].instances(of: model).map { candidate(index, $0) }
         }
-        // No server lists it. Some engines serve one model under any name, so the pattern is trusted.
+        // No server lists the model. Some engines serve one model under any name, so the route's servers are used anyway.
         return CandidateList(candidates: listing.isEmpty ? indices.map { candidate($0, [model]) } : listing, rule: route.rule)
     }
 
-    /// Without routes: the servers that list the model; failing that, those alive that have not told yet.
+    /// Without routes: the servers that list the model. If no server lists it, the servers that are not down and have not
+    /// sent a list yet.
     private func discover(_ model: String) -> CandidateList? {
         let present = backends.indices.filter { !backends[$0].isRemoved }
         let listing = present.compactMap { index in

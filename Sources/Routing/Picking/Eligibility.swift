@@ -1,9 +1,9 @@
-/// Why a backend may not take a request. Where there are several reasons, the first in this order of checks counts.
+/// Why a backend may not take a request. When several reasons apply, the first one in the order of the checks is used.
 enum Ineligibility: Sendable, Equatable {
     case failedThisRequest
     case down
     case draining
-    /// It failed several requests in a row, and is left alone for a while.
+    /// The backend failed several requests in a row and gets no requests during a pause.
     case failing
     case full
 }
@@ -11,7 +11,7 @@ enum Ineligibility: Sendable, Equatable {
 extension Router {
     /// Nil when the backend may take the request now.
     ///
-    /// Takes an index, as the functions below do: copying a whole backend costs more than the check itself.
+    /// Takes an index, like the functions below: copying a whole backend costs more than the check itself.
     func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
         if !request.history.failed.isEmpty, request.history.failed.contains(backends[index].server.id) {
             return .failedThisRequest

@@ -1,6 +1,6 @@
-/// Why a request was placed where it was, in codes and numbers. `ExplanationText.swift` puts it into words when somebody asks.
+/// Why a server was chosen for a request, as codes and numbers. `ExplanationText.swift` converts it to text on demand.
 struct Explanation: Sendable {
-    /// Only this many servers are explained: with hundreds of them, the explanation would cost more than the decision.
+    /// Only this many servers are explained. With hundreds of servers, the explanation would cost more than the decision.
     static let explainedServers = 16
 
     var list: CandidateList
@@ -10,12 +10,12 @@ struct Explanation: Sendable {
     var findings: [Finding] = []
 }
 
-/// What was found out about one candidate.
+/// The result for one candidate.
 struct Finding: Sendable {
     enum Code: Sendable {
         case chosen(Choice.Reason)
         case ineligible(Ineligibility)
-        /// The client's session is elsewhere.
+        /// The client's session is on another server.
         case noSession
         /// Eligible, but another server was more suitable.
         case passedOver
@@ -24,7 +24,8 @@ struct Finding: Sendable {
     var code: Code
     var inFlight: Int
     var limit: Int?
-    /// Sessions held there, all models together. Nil where the client's own session decided: they were not counted then.
+    /// Sessions on the server, over all models. Nil when the client's own session decided, because sessions are not counted
+    /// then.
     var sessions: Int?
 }
 
@@ -35,7 +36,7 @@ extension Router {
             sessions: countsSessions ? sessions.count(on: backends[index].id) : nil)
     }
 
-    /// Why this one, and why not the others.
+    /// Why this server was chosen, and why the others were not.
     func explanation(of choice: Choice, among list: CandidateList, for request: PendingRequest, at now: Moment) -> Explanation {
         var explanation = Explanation(list: list, choice: choice)
         guard list.candidates.count > 1 else { return explanation }

@@ -1,4 +1,4 @@
-// Explanations in words, for whoever asks.
+// Explanations as text, for the admin API.
 
 extension Explanation {
     var candidates: [DecisionRecord.Candidate] {

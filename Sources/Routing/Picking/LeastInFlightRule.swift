@@ -1,4 +1,5 @@
-// The plain rule of other load balancers: the server with the fewest requests in flight, in configured order where that is equal.
+// The usual rule of load balancers: the server with the fewest requests in flight; among equal servers, the first in
+// configured order.
 
 extension Router {
     /// The choice among the eligible candidates; nil when none is eligible.

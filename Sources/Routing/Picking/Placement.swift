@@ -1,54 +1,56 @@
 // ★ START HERE to change how a backend is picked.
 //
-// A placement is: the candidates in order → those that are eligible now → the rule's choice among them.
-// A new rule is a file beside `StickyRule.swift`, a case in `PickingRule` and one in `placement(of:)`. No key chooses one so far.
+// A placement takes the candidates in order, keeps those that are eligible now, and lets the rule choose one of them.
+// To add a rule, add a file beside `StickyRule.swift`, a case in `PickingRule` and a case in `placement(of:)`. No
+// configuration key selects a rule yet.
 
-/// How the choice among eligible backends is made. A rule chooses whenever somebody is eligible.
+/// How one of the eligible backends is chosen. A rule must choose one whenever a backend is eligible.
 package enum PickingRule: String, Sendable, CaseIterable, Codable {
-    /// The client's own server first; then idle servers, and of these the one that holds the fewest sessions.
+    /// The client's own server first, then idle servers; among idle servers, the one that holds the fewest sessions.
     case sticky
-    /// The server with the fewest requests in flight; no client has one of its own.
+    /// The server with the fewest requests in flight. Clients have no server of their own.
     case leastInFlight = "least-in-flight"
 }
 
 /// Where a request may run now, and why.
 enum Placement: Sendable {
     case run(Choice, Explanation)
-    /// Somebody could take it, but not now.
+    /// A server could take the request, but not now.
     case wait(Explanation)
-    /// Nobody is up. `lastResort` is the first candidate in order that has room and has not failed this request.
+    /// No server is up. `lastResort` is the first candidate in order that has room and has not failed this request.
     case nobody(lastResort: Choice?, Explanation)
 }
 
-/// One of a list's candidates, and one of its instances. Places in the list, not names: a choice is copied more often than it is read.
+/// A candidate of a list and one of its instances. It stores indices, not names, because a choice is copied more often than
+/// it is read.
 struct Choice: Sendable {
-    /// Which candidate.
+    /// Index of the candidate.
     var position: Int
-    /// Which of its instances; nil when no model is named.
+    /// Index of the candidate's instance; nil when the request names no model.
     var instance: Int?
     var reason: Reason
-    /// The client's session there, if that is why.
+    /// The client's session on this server, if the session is the reason.
     var session: SessionTable.Handle?
     /// How many sessions the instance can hold.
     var capacity = 1
 
     enum Reason: Sendable {
-        /// It holds the client's session.
+        /// The server holds the client's session.
         case sticky
         case idleInstance
         case idleServer
         case busyInstance
         case busyServer
         case fewestInFlight
-        /// The request names it.
+        /// The request names the server.
         case onlyServer
-        /// Nobody is up, and it is tried once all the same.
+        /// No server is up; this one is tried once anyway.
         case lastResort
     }
 }
 
 extension Router {
-    /// Chooses a backend for the request. Changes nothing.
+    /// Chooses a backend for the request. Does not change the router's state.
     ///
     /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
     func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
@@ -65,7 +67,7 @@ extension Router {
         return placementOfNobody(request, list, now)
     }
 
-    /// No candidate is eligible: is it worth waiting for one?
+    /// No candidate is eligible: decides whether the request should wait.
     private func placementOfNobody(_ request: PendingRequest, _ list: CandidateList, _ now: Moment) -> Placement {
         var someoneIsUp = false
         var lastResort: Choice?
@@ -79,7 +81,7 @@ extension Router {
             if findings.count < Explanation.explainedServers { findings.append(finding(.ineligible(reason), index)) }
             switch reason {
             case .full, .draining: someoneIsUp = true
-            // A trial ends soon. A pause may be long, so the client is told when it ends.
+            // A trial ends soon, so waiting is worthwhile. A pause may be long, so the client is told when it ends.
             case .failing: someoneIsUp = someoneIsUp || backends[index].circuits[request.traits.model].isTrying
             case .down:
                 let hasRoom = !request.traits.counts || !backends[index].isFull

@@ -1,16 +1,17 @@
-// The original's rule, corrected: a client stays with the server that has its prompt cached. Any other client goes to an idle
-// server with a free instance, else to a busier one, and among equally good ones to the one that holds the fewest sessions.
+// The original's rule, corrected. A client stays with the server that has its prompt cached. Any other client goes to an idle
+// server with a free instance, otherwise to a busier server. Among equal servers, it goes to the one that holds the fewest
+// sessions.
 
 extension Router {
-    /// Whether the request makes its client a holder of the instance that it runs on.
+    /// Whether the request gives its client a session on the instance that it runs on.
     func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
         list.rule == .sticky && traits.counts && !list.isFallback && traits.model != nil
     }
 
     /// The choice among the eligible candidates; nil when none is eligible.
     ///
-    /// Looks no further than it has to: with hundreds of servers, a client that has one, or finds an empty one first, does not
-    /// pay for the others.
+    /// Stops as early as possible: with hundreds of servers, a client that has a session, or whose first candidate is empty,
+    /// does not pay for examining the others.
     func stickyChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
         if let held = heldChoice(among: list, for: request, at: now) { return held }
         let takesPlace = takesPlace(request.traits, among: list)
@@ -56,10 +57,10 @@ extension Router {
             offer.instance = instance
             offer.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
             offer.isFree = offer.inFlightOnInstance < offer.capacity
-            // Looking up the holders of an instance is the expensive part.
+            // Looking up the sessions of an instance is the expensive part.
             if instances == 1, let best, !offer.mayBeBetter(than: best) { return nil }
-            // With no sessions on the server there are none on the instance; a single instance with fewer than it can hold has
-            // room.
+            // A server without sessions has no sessions on any instance. A single instance that holds fewer sessions than its
+            // capacity has room.
             if takesPlace, offer.held >= (instances == 1 ? offer.capacity : 1) {
                 let name = list.candidates[position].instances[instance]
                 let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
@@ -72,12 +73,12 @@ extension Router {
     }
 }
 
-/// What a server, with the best of its instances, has to offer to a client without a session.
+/// What a server, with its best instance, offers to a client without a session.
 private struct Offer {
-    /// Which candidate, and which of its instances.
+    /// Index of the candidate, and of its instance.
     var position: Int
     var instance: Int?
-    /// The machine has work of its own or of others.
+    /// The server's machine is busy (`HealthState.isBusy`).
     var isBusy: Bool
     /// Fewer requests run on the instance than it has slots.
     var isFree = false
@@ -91,7 +92,7 @@ private struct Offer {
     /// How many sessions the instance can hold.
     var capacity: Int
 
-    /// Compares servers. Among equal ones the first in configured order wins.
+    /// Compares servers. Among equal servers, the first in configured order wins.
     func isBetter(than other: Offer) -> Bool {
         if let verdict = decided(against: other) { return verdict }
         return (held, inFlight) < (other.held, other.inFlight)
@@ -103,7 +104,8 @@ private struct Offer {
         return (heldOnInstance, inFlightOnInstance) < (other.heldOnInstance, other.inFlightOnInstance)
     }
 
-    /// Idle before busy, free before in use, room before eviction, and then whoever is unused longest leaves. Nil: all the same.
+    /// Idle before busy, free before in use, room before eviction, then the one whose session to evict was unused longer.
+    /// Nil: equal.
     private func decided(against other: Offer) -> Bool? {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
@@ -115,7 +117,7 @@ private struct Offer {
         }
     }
 
-    /// Whether this one may be better, before it is known whether a session would have to leave.
+    /// Whether this server may be better, before it is known whether a session would be evicted.
     func mayBeBetter(than other: Offer) -> Bool {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
