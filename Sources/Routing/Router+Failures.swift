@@ -25,7 +25,8 @@ extension Router {
             else {
                 self.running[ticket]?.hasFailed = true
                 effects.append(.keepAnswer(ticket))
-                return
+                // If this was a trial, requests that waited for its result may have nothing left to wait for.
+                return serveWaiting(now, &effects)
             }
             leave(running, index)
             grant(request, choice, explanation, now, &effects)

@@ -43,6 +43,18 @@ struct CircuitTests {
         #expect(effects.grant(of: next)?.serverName == "A")
     }
 
+    @Test("those who waited for a trial are told at once when its answer is a failure that is passed on")
+    func trialAnswersFailure() {
+        var scene = scene(failures: 5, servers: [("A", nil)])
+        scene.pass(.seconds(1))
+        let (trial, _) = scene.ask(client: "trial")
+        let (waiting, waits) = scene.ask(client: "other")
+        #expect(waits.refusal(of: waiting) == nil)
+        let effects = scene.fail(trial, .answered(status: 503))
+        #expect(effects.contains(.keepAnswer(trial)))
+        #expect(effects.refusal(of: waiting)?.kind == "noServerAvailable")
+    }
+
     @Test("is tested by one request at a time, and taken back when that is answered")
     func trial() {
         var scene = scene(failures: 5)
