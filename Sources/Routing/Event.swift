@@ -12,7 +12,8 @@ package enum Event: Sendable, Codable {
     case stalled(Ticket)
 
     case probed(BackendID, BackendReport)
-    case probeFailed(BackendID, reason: String)
+    /// `engineListens`: only the program on the server's `health-port` failed, while the engine accepts connections.
+    case probeFailed(BackendID, reason: String, engineListens: Bool = false)
     /// The server's model list, in its order.
     case modelsListed(BackendID, [String])
 

@@ -20,16 +20,18 @@ extension Router {
     }
 
     mutating func probeFailed(
-        _ id: BackendID, _ reason: String, _ now: Moment, _ effects: inout [Effect]
+        _ id: BackendID, _ reason: String, _ engineListens: Bool, _ now: Moment, _ effects: inout [Effect]
     ) {
         guard let index = indexOfBackend[id] else { return }
-        let isNewlyDown = backends[index].health.probeFailed(
-            reason: reason, failuresUntilDown: fleet.policy.failuresUntilDown)
-        guard isNewlyDown else { return }
+        let change = backends[index].health.probeFailed(
+            reason: reason, engineListens: engineListens, failuresUntilDown: fleet.policy.failuresUntilDown)
+        if change.contains(.engineLost) {
+            // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
+            let lost = running.filter { $0.value.backend == id }.map(\.key)
+            for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
+        }
+        guard change.contains(.takenDown) else { return }
         candidatesByModel.removeAll()
-        // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
-        let lost = running.filter { $0.value.backend == id }.map(\.key)
-        for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
         // Requests that could only run on this server no longer have a reason to wait.
         serveWaiting(now, &effects)
     }

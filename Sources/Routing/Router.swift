@@ -39,7 +39,7 @@ package struct Router: Sendable {
         case .answerBegan(let ticket): answerBegan(ticket, now, &effects)
         case .stalled(let ticket): stalled(ticket, &effects)
         case .probed(let id, let report): probed(id, report, now, &effects)
-        case .probeFailed(let id, let reason): probeFailed(id, reason, now, &effects)
+        case .probeFailed(let id, let reason, let engineListens): probeFailed(id, reason, engineListens, now, &effects)
         case .modelsListed(let id, let models):
             guard let index = indexOfBackend[id], backends[index].models != models else { return }
             backends[index].models = models

@@ -193,19 +193,23 @@ import Wire
         }
     }
 
-    @Test("with the original's protocol the machine's load counts, and the engine has to listen")
+    @Test("with the original's protocol the machine's load counts; slots and models come from the engine, which has to answer")
     func llmhealth() async throws {
         try await withEngines(
             Behaviour {
                 $0.kind = .openai; $0.gpuBusy = true
-            }, Behaviour { $0.models = ["m"] }
+            },
+            Behaviour {
+                $0.models = ["m"]; $0.slots = 3
+            }
         ) { engines in
             var server = engines[1].monitored(1, name: "A")
             server.llmhealth = engines[0].target
             let fleet = try TestFleet([server])
             fleet.watch()
-            try await fleet.server("A", is: "up and busy, with its models") {
+            try await fleet.server("A", is: "up and busy, with its models and slots") {
                 $0.isUp && $0.lastReport?.isBusy == true && $0.lastReport?.gpuUtilisation != nil && $0.models == ["m"]
+                    && $0.limit == 3
             }
             try await engines[0].update { $0.gpuBusy = false }
             try await fleet.server("A", is: "idle once no busy sample is left in the window") { !$0.isBusy }
@@ -227,7 +231,8 @@ import Wire
             server.llmhealth = engines[0].target
             let fleet = try TestFleet([server])
             fleet.watch()
-            try await fleet.server("A", is: "down") { $0.isDown }
+            let seen = try await fleet.server("A", is: "down") { $0.isDown }
+            #expect(seen.reason?.hasPrefix("health-port \(engines[0].target.address.port): ") == true)
             fleet.monitor.stop()
         }
     }

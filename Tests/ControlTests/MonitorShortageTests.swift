@@ -50,7 +50,7 @@ import Testing
     @Test("is not confused with a server that refuses")
     func refused() {
         let (_, events) = events(failing: IOError(errnoCode: ECONNREFUSED, reason: "connect"), seconds: 5)
-        let reasons = events.compactMap { if case .probeFailed(Self.id, let reason) = $0 { reason } else { nil } }
+        let reasons = events.compactMap { if case .probeFailed(Self.id, let reason, _) = $0 { reason } else { nil } }
         #expect(reasons.count >= 3 && Set(reasons) == ["connection refused"])
     }
 }

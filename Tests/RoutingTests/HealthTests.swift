@@ -12,18 +12,37 @@ struct HealthTests {
         var health = HealthState()
         #expect(health.phase == .unknown)
         let first = health.probeFailed(reason: "x", failuresUntilDown: 2)
-        #expect(!first)
+        #expect(first.isEmpty)
         #expect(health.phase == .suspect(reason: "x"))
         let second = health.probeFailed(reason: "y", failuresUntilDown: 2)
-        #expect(second)
+        #expect(second == [.takenDown, .engineLost])
         #expect(health.phase == .down(reason: "y"))
         let third = health.probeFailed(reason: "z", failuresUntilDown: 2)
-        #expect(!third, "it was down before")
+        #expect(third.isEmpty, "it was down before")
         #expect(health.phase == .down(reason: "z"))
         health.probed(idle, at: .zero)
         #expect(health.phase == .up)
         let again = health.probeFailed(reason: "x", failuresUntilDown: 2)
-        #expect(!again, "failures are counted from the last success")
+        #expect(again.isEmpty, "failures are counted from the last success")
+    }
+
+    @Test("while the engine listens a server is taken down without being lost; it is lost when the engine fails as often")
+    func engineListens() {
+        var health = HealthState()
+        for expected in [[], .takenDown, []] as [HealthState.Change] {
+            let change = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2)
+            #expect(change == expected)
+        }
+        let first = health.probeFailed(reason: "engine", failuresUntilDown: 2)
+        #expect(first.isEmpty && health.phase == .down(reason: "engine"))
+        let listensAgain = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2)
+        #expect(listensAgain.isEmpty)
+        for expected in [[], .engineLost, []] as [HealthState.Change] {
+            let change = health.probeFailed(reason: "engine", failuresUntilDown: 2)
+            #expect(change == expected)
+        }
+        health.probed(idle, at: .zero)
+        #expect(health.phase == .up)
     }
 
     @Test("failing traffic makes a server suspect, never takes it down or brings it back")
@@ -66,6 +85,17 @@ struct HealthTests {
         #expect(scene.probeFails(1).isEmpty)
         #expect(scene.probeFails(1) == tickets.map { .serverLost($0) })
         #expect(scene.probeFails(1).isEmpty)
+    }
+
+    @Test("while only the program on the health port fails, a server gets no new work, and what runs there goes on")
+    func healthPortFails() {
+        var scene = Scene()
+        let (running, _) = scene.ask(client: "1")
+        #expect(scene.probeFails(1, times: 3, engineListens: true).isEmpty)
+        let (next, effects) = scene.ask(client: "2")
+        #expect(effects.grant(of: next)?.serverName == "B")
+        #expect(scene.probeFails(1).isEmpty)
+        #expect(scene.probeFails(1) == [.serverLost(running)], "now its engine is dead, too")
     }
 
     @Test("work on a lost server that has sent nothing moves, and does not blame the server again")

@@ -64,9 +64,11 @@ struct Scene {
             .probed(Scene.id(server), BackendReport(isBusy: isBusy, slots: slots.map { .init(total: $0, busy: 0) })))
     }
 
-    mutating func probeFails(_ server: Int, times: Int = 1) -> [Effect] {
+    mutating func probeFails(_ server: Int, times: Int = 1, engineListens: Bool = false) -> [Effect] {
         var effects: [Effect] = []
-        for _ in 0..<times { effects += happens(.probeFailed(Scene.id(server), reason: "no answer")) }
+        for _ in 0..<times {
+            effects += happens(.probeFailed(Scene.id(server), reason: "no answer", engineListens: engineListens))
+        }
         return effects
     }
 

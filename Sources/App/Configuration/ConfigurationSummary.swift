@@ -44,9 +44,7 @@ extension Configuration {
         if let name = server.tls.serverName { notes.append("as \(name)") }
         if let identity = server.tls.identity { notes.append("shows \(identity.certificates.path)") }
         if !server.tls.verifies { notes.append("takes any certificate") }
-        // With `/llmhealth`, the balancer does not ask for slots.
-        let unlimited = server.llmhealthURL == nil ? "as many requests as slots" : "any number of requests"
-        let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? unlimited
+        let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? "as many requests as slots"
         return [
             server.name, server.baseURL.description, "kind \(server.kind?.rawValue ?? "auto")", limit,
             notes.joined(separator: ", "),

@@ -24,6 +24,11 @@ package struct MonitoredServer: Sendable, Equatable {
     }
 }
 
+/// The program on the health port did not answer properly, while the engine listens.
+private struct HealthPortFailure: Error, CustomStringConvertible {
+    var description: String
+}
+
 /// Probes one server while it is configured. Runs on one event loop and never waits for another server.
 final class ServerMonitor {
     /// How often to request the model list of an engine that has a cheaper health check.
@@ -108,7 +113,8 @@ final class ServerMonitor {
             // The server may come back with another configuration. Until it has reported its slots, the old number is better
             // than no limit.
             slotsAreStale = true
-            report(.probeFailed(server.id, reason: String(describing: error)))
+            let engineListens = error is HealthPortFailure
+            report(.probeFailed(server.id, reason: String(describing: error), engineListens: engineListens))
             delay = consecutiveFailures == 1 ? min(timing.interval, Self.confirmDelay) : timing.interval
         }
         let elapsed = Int64(Clock.now.nanoseconds - startedAt.nanoseconds)
@@ -122,17 +128,27 @@ final class ServerMonitor {
     // MARK: Health probes
 
     private func probe(timeout: Duration) -> EventLoopFuture<BackendReport> {
-        if let llmhealth = server.llmhealth { return probeLLMHealth(llmhealth, timeout) }
-        switch kind {
-        case .llamaServer: return probeLlamaServer(timeout)
-        case nil, .ollama, .vllm, .sglang, .openai: return probeModelList(timeout)
+        guard let llmhealth = server.llmhealth else { return probeEngine(timeout) }
+        let load = load(from: llmhealth, timeout)
+        return probeEngine(timeout).flatMap { engine in
+            load.map { load in BackendReport(isBusy: load.isBusy, gpuUtilisation: load.gpuUtilisation, slots: engine.slots) }
         }
     }
 
-    /// Requests the original's health protocol, and checks whether the engine beside it accepts connections.
-    private func probeLLMHealth(_ llmhealth: ProbeTarget, _ timeout: Duration) -> EventLoopFuture<BackendReport> {
-        let listens = client.connect(to: server.engine, timeout: timeout, on: loop)
-        return client.get("/llmhealth", from: llmhealth, timeout: timeout, on: loop).flatMapThrowing { response in
+    private func probeEngine(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
+        switch kind {
+        case .llamaServer: return probeLlamaServer(timeout)
+        case nil, .ollama, .vllm, .sglang, .openai:
+            if server.llmhealth == nil { return probeModelList(timeout) }
+            // The health port reports that the machine works; the engine only has to accept connections. Its models are requested
+            // in addition.
+            return client.connect(to: server.engine, timeout: timeout, on: loop).map { BackendReport(isBusy: false) }
+        }
+    }
+
+    /// The machine's load by the original's health protocol. Fails with `HealthPortFailure`.
+    private func load(from llmhealth: ProbeTarget, _ timeout: Duration) -> EventLoopFuture<BackendReport> {
+        client.get("/llmhealth", from: llmhealth, timeout: timeout, on: loop).flatMapThrowing { response in
             guard response.status == 200 else {
                 throw ProbeClient.Failure(description: "/llmhealth answered \(response.status)")
             }
@@ -140,7 +156,10 @@ final class ServerMonitor {
                 throw ProbeClient.Failure(description: "/llmhealth answered neither JSON with a status nor idle or busy")
             }
             return report
-        }.and(listens).map(\.0)
+        }.flatMapErrorThrowing { error in
+            if let failure = error as? ProbeClient.Failure, failure.isShortage { throw failure }
+            throw HealthPortFailure(description: "health-port \(llmhealth.address.port): \(error)")
+        }
     }
 
     /// Requests `/health` every time. Requests the slots rarely, and not while this balancer's requests are in flight or have
@@ -234,7 +253,7 @@ final class ServerMonitor {
             if let found, found != kind {
                 kind = found
                 // Get the slots at once, not with the next scheduled probe.
-                if found == .llamaServer, server.llmhealth == nil {
+                if found == .llamaServer {
                     modelsAskedAt = Clock.now
                     let bound = NIOLoopBound(self, eventLoop: loop)
                     loop.execute { bound.value.probeNow() }

@@ -8,14 +8,28 @@ package struct HealthState: Sendable, Equatable {
         /// A request or a probe failed. Still gets requests. Left with the next successful probe, or when enough probes in a
         /// row have failed.
         case suspect(reason: String)
-        /// Gets no requests. Left with the first successful probe.
+        /// Gets no new requests. Left with the first successful probe.
         case down(reason: String)
+    }
+
+    /// What a failed probe changes.
+    package struct Change: OptionSet, Sendable {
+        package let rawValue: Int
+
+        package init(rawValue: Int) { self.rawValue = rawValue }
+
+        /// The server gets no new requests from now on.
+        package static let takenDown = Change(rawValue: 1)
+        /// The engine is dead: requests that run there are lost.
+        package static let engineLost = Change(rawValue: 2)
     }
 
     private(set) var phase = Phase.unknown
     private(set) var lastReport: BackendReport?
     private(set) var lastReportAt: Moment?
     private var consecutiveFailures = 0
+    /// Failures in a row in which the engine did not listen either.
+    private var engineFailures = 0
     /// One bit for each sample, set when busy. The newest sample is the lowest bit.
     private var busySamples: UInt64 = 0
     private var sampleCount = 0
@@ -37,19 +51,24 @@ package struct HealthState: Sendable, Equatable {
     mutating func probed(_ report: BackendReport, at now: Moment) {
         phase = .up
         consecutiveFailures = 0
+        engineFailures = 0
         lastReport = report
         lastReportAt = now
         busySamples = busySamples << 1 | (report.isBusy ? 1 : 0)
         sampleCount = min(sampleCount + 1, 64)
     }
 
-    /// True when this failure takes the server down.
-    mutating func probeFailed(reason: String, failuresUntilDown: Int) -> Bool {
+    /// `engineListens`: the engine accepts connections, so requests that run there may go on.
+    mutating func probeFailed(reason: String, engineListens: Bool = false, failuresUntilDown: Int) -> Change {
+        let (wasDown, wasLost) = (isDown, engineFailures >= failuresUntilDown)
         consecutiveFailures += 1
-        let wasDown = isDown
+        engineFailures = engineListens ? 0 : engineFailures + 1
         let isDown = wasDown || consecutiveFailures >= failuresUntilDown
         phase = isDown ? .down(reason: reason) : .suspect(reason: reason)
-        return isDown && !wasDown
+        var change = Change()
+        if isDown, !wasDown { change.insert(.takenDown) }
+        if engineFailures >= failuresUntilDown, !wasLost { change.insert(.engineLost) }
+        return change
     }
 
     /// A request failed. True when the server should be probed at once.

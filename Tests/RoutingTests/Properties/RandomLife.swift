@@ -62,7 +62,9 @@ struct RandomLife {
         case 610..<650: if let ticket = pick(world.running + world.waiting) { happens(.requestCancelled(ticket)) }
         case 650..<760: if let ticket = pick(world.running) { happens(.attemptFailed(ticket, randomFailure(ticket))) }
         case 760..<860: if let id = anyServer() { happens(.probed(id, randomReport())) }
-        case 860..<930: if let id = anyServer() { happens(.probeFailed(id, reason: "no answer")) }
+        case 860..<930:
+            guard let id = anyServer() else { break }
+            happens(.probeFailed(id, reason: "no answer", engineListens: random.below(3) == 0))
         case 930..<950: if let id = anyServer() { happens(.modelsListed(id, randomList())) }
         case 950..<965: if let id = anyServer() { happens(.drain(id)) }
         case 965..<985: if let id = anyServer() { happens(.undrain(id)) }

@@ -8,7 +8,7 @@ struct RecordingTests {
     @Test("has the same effects when it is replayed, also after it was written to a file", arguments: 1...5)
     func replays(seed: UInt64) throws {
         var life = RandomLife(seed: seed)
-        life.live(events: 1_000)
+        life.live(events: 1_200)
         life.end()
         let bytes = try JSONEncoder().encode(life.recording)
         let read = try JSONDecoder().decode(Recording.self, from: bytes)

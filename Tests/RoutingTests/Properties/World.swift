@@ -7,6 +7,8 @@ struct World {
         var requestMax: Int?
         var slots: Int?
         var failures = 0
+        /// Failures in a row in which the engine did not listen either.
+        var engineFailures = 0
         var isDown = false
         var isDraining = false
         var isRemoved = false
@@ -23,6 +25,8 @@ struct World {
     /// Failures in a row; from a number of them on, nobody may come before `until`, and then one at a time.
     struct Circuit {
         var failures = 0
+        /// Failures in a row in which the engine did not listen either.
+        var engineFailures = 0
         var until: Moment?
         var pause = Interval.seconds(0)
         var trial: Ticket?
@@ -103,12 +107,14 @@ struct World {
             }
         case .probed(let id, let report):
             servers[id]?.failures = 0
+            servers[id]?.engineFailures = 0
             if servers[id]?.isDown == true { servers[id]?.circuits = [:] }
             servers[id]?.isDown = false
             servers[id]?.slots = report.slots.map(\.total)
             mostSlots[id] = max(mostSlots[id] ?? 1, report.slots?.total ?? 1)
-        case .probeFailed(let id, _):
+        case .probeFailed(let id, _, let engineListens):
             servers[id]?.failures += 1
+            if engineListens { servers[id]?.engineFailures = 0 } else { servers[id]?.engineFailures += 1 }
             if let failures = servers[id]?.failures, failures >= fleet.policy.failuresUntilDown {
                 servers[id]?.isDown = true
             }
@@ -184,6 +190,9 @@ struct World {
                     break
                 }
                 expect(servers[id]?.isDown == true, "serverLost for \(ticket), but \(id) is not down")
+                expect(
+                    servers[id]?.engineFailures == fleet.policy.failuresUntilDown,
+                    "serverLost for \(ticket), but the engine of \(id) listens, or was lost before")
             case .probeNow: break
             case .wakeMe(let moment): wakes.append(moment)
             }
