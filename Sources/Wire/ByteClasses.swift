@@ -21,3 +21,8 @@ extension UInt8 {
     /// White space between the tokens of a JSON document.
     var isJSONSpace: Bool { self == 0x20 || self == 0x0A || self == 0x0D || self == 0x09 }
 }
+
+extension RawSpan {
+    /// The first byte that is not JSON's white space; nil when there is none.
+    package var firstVisibleByte: UInt8? { withBytes { bytes in bytes.first { !$0.isJSONSpace } } }
+}

@@ -90,6 +90,32 @@ struct RoutesTests {
     }
 
     @Test(
+        "a model may be named by the target",
+        arguments: [
+            ("GET", "/v1/models/m", "m"), ("DELETE", "/v1/models/m/", "m"), ("GET", "/v1/models/org/m%3A7b?x=1", "org/m:7b"),
+            ("GET", "/props?model=m", "m"), ("POST", "/x?a=b&model=gpt-oss%3A20b", "gpt-oss:20b"),
+            ("GET", "/v1/realtime?model=m&x", "m"), ("GET", "/props", nil), ("GET", "/props?model=", nil),
+            ("GET", "/props?mymodel=m", nil), ("POST", "/v1/models/m", nil), ("GET", "/v1/models/", nil), ("GET", "/model=m", nil),
+        ])
+    func namedModel(method: String, target: String, model: String?) {
+        #expect(Routes.namedModel(method: method, target: target) == model)
+    }
+
+    @Test("unknown requests that name a model compute, unless their last word says that they do not")
+    func computes() {
+        for path in ["/v1/score", "/classify", "/v2/rerank", "/generate", "/v1/chat/completions/batch", "/x", "/", "/load/x"] {
+            #expect(Routes.computes(method: "POST", path: path), "\(path)")
+            #expect(!Routes.computes(method: "GET", path: path), "\(path)")
+        }
+        for path in [
+            "/v1/responses/input_tokens", "/v1/completions/render", "/models/load", "/models/unload", "/api/pull", "/props",
+        ] {
+            #expect(!Routes.computes(method: "POST", path: path), "\(path)")
+        }
+        #expect(Routes.computes(method: "GET", path: "/v1/realtime"), "a tunnel")
+    }
+
+    @Test(
         "/upstream/NAME/rest names the server and where the rest begins",
         arguments: [
             ("/upstream/PC1/slots", "PC1", "/slots"), ("/upstream/PC1/", "PC1", "/"), ("/upstream/PC1", "PC1", ""),

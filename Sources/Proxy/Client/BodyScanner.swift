@@ -7,12 +7,18 @@ struct BodyScanner {
         /// The body is not scanned: it is compressed, or its path does not define a format.
         case unread
         case json
+        /// Scanned if it looks like a JSON object. It may be anything else, or malformed.
+        case perhapsJSON
         case form(boundary: String)
     }
 
     private enum Reader {
         case none
         case json
+        /// No byte that shows the format has come.
+        case undecided
+        /// It looks like JSON, but need not be.
+        case perhapsJSON
         case form(MultipartScanner)
     }
 
@@ -27,6 +33,7 @@ struct BodyScanner {
         case .json:
             reader = .json
             json.reset()
+        case .perhapsJSON: reader = .undecided
         case .form(let boundary): reader = .form(MultipartScanner(boundary: boundary))
         }
     }
@@ -34,7 +41,13 @@ struct BodyScanner {
     mutating func feed(_ bytes: RawSpan) {
         switch reader {
         case .none: break
-        case .json: json.feed(bytes)
+        case .json, .perhapsJSON: json.feed(bytes)
+        case .undecided:
+            guard let first = bytes.firstVisibleByte else { break }
+            guard first == UInt8(ascii: "{") else { return reader = .none }
+            reader = .perhapsJSON
+            json.reset()
+            json.feed(bytes)
         case .form(var form):
             // Removed from `reader` while it changes: a second reference would cause a copy.
             reader = .none
@@ -47,20 +60,31 @@ struct BodyScanner {
         if case .form = reader { true } else { false }
     }
 
+    /// More of the body may show which model it names.
+    var isLooking: Bool {
+        switch reader {
+        case .none: false
+        case .json, .undecided, .form: true
+        case .perhapsJSON: !json.hasFailed
+        }
+    }
+
     /// The facts found so far; nil unless the model is known and nothing was malformed.
     var factsSoFar: RequestFacts? {
         switch reader {
         case .json where !json.hasFailed && json.facts.model != nil: json.facts
+        case .perhapsJSON where !json.hasFailed && json.facts.model != nil: json.facts
         case .form(let form) where !form.hasFailed && form.facts.model != nil: form.facts
-        case .none, .json, .form: nil
+        case .none, .json, .undecided, .perhapsJSON, .form: nil
         }
     }
 
     /// The body is complete. Nil when it was not scanned.
     mutating func finish() throws(RequestScanProblem) -> RequestFacts? {
         switch reader {
-        case .none: nil
+        case .none, .undecided: nil
         case .json: try json.finish()
+        case .perhapsJSON: try? json.finish()
         case .form(var form): try form.finish()
         }
     }

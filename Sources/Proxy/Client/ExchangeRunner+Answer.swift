@@ -118,7 +118,7 @@ extension ExchangeRunner {
             dropUpstream()
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
         }
-        if request.line.kind.isModel {
+        if record.traits?.counts == true {
             let span = bytes.readableBytesSpan
             piece.content.forEach { tail.append(span, $0) }
         }

@@ -92,7 +92,8 @@ extension ExchangeRunner {
             guard let type = value(of: .contentType) else { return .unread }
             if let boundary = MultipartScanner.boundary(contentType: type) { return .form(boundary: boundary) }
             return type.lowercased().hasPrefix("application/json") ? .json : .unread
-        case .own, .upstream, .passed: return .unread
+        case .passed: return .perhapsJSON
+        case .own, .upstream: return .unread
         }
     }
 
@@ -148,7 +149,9 @@ extension ExchangeRunner {
     private func destinationSoFar() -> (RequestTraits.Destination, counts: Bool)? {
         switch request.line.kind {
         case .own: return nil
-        case .passed: return (.fallback, false)
+        case .passed:
+            if request.line.namedModel == nil, takeFactsSoFar() == nil, scanner.isLooking { return nil }
+            return passedDestination()
         case .upstream(let name, _): return (.server(name), true)
         case .model(let counts, _) where head.present.contains(.contentEncoding): return (.fallback, counts)
         case .model(let counts, let isChat):
@@ -173,7 +176,10 @@ extension ExchangeRunner {
         case .own: answerHere()
         case .upstream(let name, _): submit(.server(name), counts: true)
         case .passed:
-            submit(Routes.resumedConversation(request.line.target).map { .conversation($0) } ?? .fallback, counts: false)
+            // A body that is not JSON is the engine's business.
+            request.facts = (try? scanner.finish()) ?? RequestFacts()
+            let (destination, counts) = passedDestination()
+            submit(destination, counts: counts)
         case .model(let counts, let isChat):
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             if isChat { applyModelRules() }
@@ -182,6 +188,15 @@ extension ExchangeRunner {
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
         }
+    }
+
+    /// Where a request goes whose path is not known: to the server that has its stream, or that has the model it names, wherever
+    /// it names one.
+    private func passedDestination() -> (RequestTraits.Destination, counts: Bool) {
+        let line = request.line
+        if let conversation = Routes.resumedConversation(line.target) { return (.conversation(conversation), false) }
+        guard let model = line.namedModel ?? request.facts.model else { return (.fallback, false) }
+        return (.model(model), Routes.computes(method: line.method, path: line.path))
     }
 
     func malformed(_ problem: RequestScanProblem) -> ErrorReply {

@@ -12,6 +12,8 @@ final class RequestLine: Sendable {
     let dialect: APIDialect
     /// The target without its query and without trailing slashes.
     let path: String
+    /// The model that the target names; the body may name one as well.
+    let namedModel: String?
 
     init(bytes: ByteBuffer, method: String, target: String) {
         self.bytes = bytes
@@ -20,6 +22,7 @@ final class RequestLine: Sendable {
         kind = Routes.kind(method: method, target: target)
         dialect = Routes.dialect(target: target)
         path = Routes.path(of: target)
+        namedModel = kind == .passed ? Routes.namedModel(method: method, target: target) : nil
     }
 
     /// Before the first request.

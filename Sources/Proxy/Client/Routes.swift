@@ -10,13 +10,9 @@ package enum RouteKind: Equatable, Sendable {
     case model(counts: Bool, isChat: Bool)
     /// Routed by the model in a multipart form.
     case multipart
-    /// All other requests: sent to the fallback server at once.
+    /// All other requests: routed by the model that their target or their JSON body names, else sent to the fallback server at
+    /// once.
     case passed
-
-    /// Whether the request is routed by the model that its JSON body names.
-    var isModel: Bool {
-        if case .model = self { true } else { false }
-    }
 }
 
 /// The paths that the balancer knows.
@@ -61,14 +57,40 @@ package enum Routes {
         }
     }
 
+    /// The model that the target of a request names, if any: `?model=…`, or `GET /v1/models/ID`.
+    package static func namedModel(method: String, target: String) -> String? {
+        let path = path(of: target)
+        if method == "GET" || method == "DELETE", path.hasPrefix("/v1/models/") {
+            return percentDecoded(path.dropFirst("/v1/models/".count))
+        }
+        let model = queryValue("model", of: target) ?? ""
+        return model.isEmpty ? nil : model
+    }
+
+    /// Whether a request that is none of the known ones makes an engine compute if it names a model.
+    package static func computes(method: String, path: String) -> Bool {
+        guard method == "POST" else { return path.hasSuffix("/realtime") }
+        return !lightRequests.contains(String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]))
+    }
+
+    /// The last part of paths below which engines answer at once.
+    private static let lightRequests: Set<String> = [
+        "tokenize", "detokenize", "apply-template", "count_tokens", "input_tokens", "render", "show", "props", "load", "unload",
+        "pull", "push", "copy", "create", "lookup",
+    ]
+
+    private static func queryValue(_ name: String, of target: String) -> String? {
+        let query = target.drop { $0 != "?" }.dropFirst()
+        let parameter = query.split(separator: "&").first { $0.hasPrefix(name + "=") }
+        return parameter.map { percentDecoded($0.dropFirst(name.count + 1)) }
+    }
+
     /// The conversation whose stream is resumed: `/v1/stream?conv_id=ID`, `/v1/stream/ID` (llama-server).
     package static func resumedConversation(_ target: String) -> String? {
         let path = path(of: target)
         guard path == "/v1/stream" || path.hasPrefix("/v1/stream/") else { return nil }
         if path.hasPrefix("/v1/stream/") { return percentDecoded(path.dropFirst("/v1/stream/".count)) }
-        let query = target.drop { $0 != "?" }.dropFirst()
-        let parameter = query.split(separator: "&").first { $0.hasPrefix("conv_id=") }
-        return parameter.map { percentDecoded($0.dropFirst("conv_id=".count)) }
+        return queryValue("conv_id", of: target)
     }
 
     private static func upstream(_ target: String) -> RouteKind {
