@@ -95,7 +95,8 @@ struct RoutesTests {
             ("GET", "/v1/models/m", "m"), ("DELETE", "/v1/models/m/", "m"), ("GET", "/v1/models/org/m%3A7b?x=1", "org/m:7b"),
             ("GET", "/props?model=m", "m"), ("POST", "/x?a=b&model=gpt-oss%3A20b", "gpt-oss:20b"),
             ("GET", "/v1/realtime?model=m&x", "m"), ("GET", "/props", nil), ("GET", "/props?model=", nil),
-            ("GET", "/props?mymodel=m", nil), ("POST", "/v1/models/m", nil), ("GET", "/v1/models/", nil), ("GET", "/model=m", nil),
+            ("GET", "/props?mymodel=m", nil), ("POST", "/v1/models/m", nil), ("GET", "/v1/models/", nil),
+            ("GET", "/model=m", nil),
         ])
     func namedModel(method: String, target: String, model: String?) {
         #expect(Routes.namedModel(method: method, target: target) == model)

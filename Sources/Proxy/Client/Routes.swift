@@ -70,7 +70,7 @@ package enum Routes {
     /// Whether a request that is none of the known ones makes an engine compute if it names a model.
     package static func computes(method: String, path: String) -> Bool {
         guard method == "POST" else { return path.hasSuffix("/realtime") }
-        return !lightRequests.contains(String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]))
+        return !lightRequests.contains(path.split(separator: "/").last.map(String.init) ?? "")
     }
 
     /// The last part of paths below which engines answer at once.
