@@ -12,6 +12,8 @@ package enum FieldName: UInt8, Sendable {
     case forwardedOther
     /// The browser's statement about the page that sends the request (Fetch Metadata).
     case fetchSite
+    // Preflight requests of browsers
+    case requestedMethod, requestedHeaders
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
@@ -85,6 +87,10 @@ package enum FieldName: UInt8, Sendable {
         case 24:
             if isName(bytes, "x-claude-code-session-id") { return .claudeCodeSessionID }
             if isName(bytes, "x-original-forwarded-for") { return .forwardedOther }
+        case 29:
+            if isName(bytes, "access-control-request-method") { return .requestedMethod }
+        case 30:
+            if isName(bytes, "access-control-request-headers") { return .requestedHeaders }
         default: break
         }
         let prefix: StaticString = "x-forwarded-"

@@ -268,6 +268,7 @@ struct FieldNameTests {
             ("Session_ID", .codexSessionID), ("X-Balancer-Queued-Ms", .balancerQueued), ("Authorization", .authorization),
             ("Proxy-Authorization", .proxyAuthorization), ("x-claude-code-session-id", .claudeCodeSessionID),
             ("X-Forwarded-For", .forwardedFor), ("X-FORWARDED-port", .forwardedOther), ("x-forwarded-x", .forwardedOther),
+            ("Access-Control-Request-Method", .requestedMethod), ("access-control-request-headers", .requestedHeaders),
             ("CF-Connecting-IP", .forwardedOther), ("X-Original-Forwarded-For", .forwardedOther),
         ] as [(String, FieldName)])
     func known(name: String, expected: FieldName) {

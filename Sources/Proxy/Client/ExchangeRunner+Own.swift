@@ -27,6 +27,31 @@ extension ExchangeRunner {
         }
     }
 
+    /// Answers a browser's question whether a page of another origin may send a request (a CORS preflight); false if this is none.
+    func answersPreflight() -> Bool {
+        let line = request.line
+        guard line.method == "OPTIONS", let origin = value(of: .origin), let method = value(of: .requestedMethod) else { return false }
+        // What counts is the request that would follow.
+        guard CrossOrigin.isAllowed(Routes.kind(method: method, target: line.target), path: line.path) else {
+            refuse(.init(status: 403, code: "forbidden", message: "A page of another site may not use \(line.path)."))
+            return true
+        }
+        exchange.localAnswerBegan()
+        let fields = CrossOrigin.fields(for: origin, method: method, headers: value(of: .requestedHeaders))
+        stream.sendHead(OwnHead(status: 204, fields: fields, body: .none))
+        stream.end()
+        finishExchange()
+        return true
+    }
+
+    /// Fields that let a page of another origin read an answer of the balancer, where it may.
+    var crossOriginFields: [(name: String, value: String)] {
+        guard let origin = value(of: .origin), !origin.isEmpty, request.line.method != "OPTIONS",
+            CrossOrigin.isAllowed(request.line.kind, path: request.line.path)
+        else { return [] }
+        return CrossOrigin.fields(for: origin)
+    }
+
     func answeredHere(_ number: Int, _ result: Result<LocalResponse, any Error>) {
         guard number == requestNumber, exchange.state == .answering else { return }
         switch result {
@@ -46,7 +71,7 @@ extension ExchangeRunner {
         let hasBody = response.status != 204
         stream.sendHead(
             OwnHead(
-                status: response.status, contentType: response.contentType, fields: response.headers,
+                status: response.status, contentType: response.contentType, fields: response.headers + crossOriginFields,
                 body: hasBody ? .length(response.body.count) : .none))
         if hasBody, request.line.method != "HEAD" { stream.send(response.body) }
         stream.end()

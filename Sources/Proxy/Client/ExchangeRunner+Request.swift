@@ -21,6 +21,7 @@ extension ExchangeRunner {
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
         if let reply = refusalAtHead() { return refuse(reply) }
+        if !hasBody, answersPreflight() { return }
         scanner.begin(bodyFormat)
         guard hasBody else { return bodyComplete() }
         if case .length(let length) = head.framing {

@@ -65,6 +65,6 @@ extension ExchangeRunner {
                 status: 200, contentType: "text/event-stream",
                 fields: [
                     ("Cache-Control", "no-cache"), ("X-Request-Id", record.requestID), ("X-Accel-Buffering", "no"),
-                ], body: .open))
+                ] + crossOriginFields, body: .open))
     }
 }

@@ -1,0 +1,28 @@
+/// Answers to pages of other origins (CORS, Fetch standard section 3.3). As with llama-server, a page of any origin may use the API.
+///
+/// Pages of other origins must not read who uses this balancer, and must not control it. Therefore the snapshot, the statistics, the
+/// metrics, the dashboard, `/admin/` and `/upstream/` never name another origin.
+package enum CrossOrigin {
+    /// Whether pages of other origins may read the balancer's own answers to such a request.
+    package static func isAllowed(_ kind: RouteKind, path: String) -> Bool {
+        switch kind {
+        case .own: path == "/v1/models" || path == "/health"
+        case .upstream: false
+        case .model, .multipart, .passed: true
+        }
+    }
+
+    /// The fields that allow a page of that origin to read an answer.
+    static func fields(for origin: String) -> [(name: String, value: String)] {
+        [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+    }
+
+    /// The same for the answer to a preflight request. Everything that the page asks for is allowed. A list would be shorter for some
+    /// browsers than for others, because `*` does not include `Authorization`.
+    static func fields(for origin: String, method: String, headers: String?) -> [(name: String, value: String)] {
+        fields(for: origin) + [
+            ("Access-Control-Allow-Methods", method), ("Access-Control-Allow-Headers", headers ?? "*"),
+            ("Access-Control-Max-Age", "600"),
+        ]
+    }
+}
