@@ -30,7 +30,9 @@ extension ExchangeRunner {
     /// Answers a browser's question whether a page of another origin may send a request (a CORS preflight); false if this is none.
     func answersPreflight() -> Bool {
         let line = request.line
-        guard line.method == "OPTIONS", let origin = value(of: .origin), let method = value(of: .requestedMethod) else { return false }
+        guard line.method == "OPTIONS", let origin = value(of: .origin), let method = value(of: .requestedMethod) else {
+            return false
+        }
         // What counts is the request that would follow.
         guard CrossOrigin.isAllowed(Routes.kind(method: method, target: line.target), path: line.path) else {
             refuse(.init(status: 403, code: "forbidden", message: "A page of another site may not use \(line.path)."))
