@@ -132,7 +132,7 @@ extension ProxySettings {
     /// Limited by the available descriptors.
     fileprivate func within(_ budget: DescriptorBudget, loops: Int) -> ProxySettings {
         var settings = self
-        settings.limits.idleUpstream = min(limits.idleUpstream, budget.idleUpstream / max(1, loops * endpoints.count))
+        settings.limits.idleUpstream = min(limits.idleUpstream, budget.idleUpstream / max(1, loops))
         settings.limits.detachedStreams = min(limits.detachedStreams, budget.detached / max(1, loops))
         return settings
     }

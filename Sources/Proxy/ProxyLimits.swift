@@ -9,7 +9,7 @@ extension ProxySettings {
         package var retryBody = 32 << 20
         /// Bytes; a longer request head is refused with 431.
         package var header = 64 << 10
-        /// Connections to one server that one loop keeps for reuse.
+        /// Idle connections that one loop keeps for reuse, to all servers together.
         package var idleUpstream = 4096
         /// Streams that may continue in one loop after their clients have disconnected. Above this number, a stream ends with
         /// its client.

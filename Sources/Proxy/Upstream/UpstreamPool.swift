@@ -6,7 +6,9 @@ import Wire
 final class UpstreamPool {
     let endpoint: BackendEndpoint
     let lines: BackendLines
-    private var state: UpstreamPoolState<UpstreamConnection>
+    private var state = UpstreamPoolState<UpstreamConnection>()
+    /// Shared with the loop's other pools.
+    private let room: IdleRoom
     private let loop: any EventLoop
     private let dialer: any UpstreamDialer
     /// The address of the host that worked last.
@@ -15,8 +17,8 @@ final class UpstreamPool {
     /// Connections opened since start, for the metric of connects per request.
     private(set) var dialled = 0
 
-    init(endpoint: BackendEndpoint, idleLimit: Int, loop: any EventLoop, dialer: any UpstreamDialer) {
-        state = UpstreamPoolState(idleLimit: idleLimit)
+    init(endpoint: BackendEndpoint, room: IdleRoom, loop: any EventLoop, dialer: any UpstreamDialer) {
+        self.room = room
         self.endpoint = endpoint
         lines = BackendLines(endpoint)
         self.loop = loop
@@ -24,7 +26,14 @@ final class UpstreamPool {
     }
 
     /// A kept connection; nil when none is idle.
-    func leaseKept(at now: Moment) -> UpstreamConnection? { state.lease(at: now) }
+    func leaseKept(at now: Moment) -> UpstreamConnection? { change { $0.lease(at: now) } }
+
+    /// Changes the kept connections, and keeps count of them for all pools.
+    private func change<Result>(_ body: (inout UpstreamPoolState<UpstreamConnection>) -> Result) -> Result {
+        let before = state.idleCount
+        defer { room.taken += state.idleCount - before }
+        return body(&state)
+    }
 
     /// Opens a new connection; `completion` runs on this loop.
     func dial(timeout: Interval, completion: @escaping (Result<UpstreamConnection, any Error>) -> Void) {
@@ -49,20 +58,29 @@ final class UpstreamPool {
 
     /// Takes a connection back after a complete answer.
     func giveBack(_ connection: UpstreamConnection, at now: Moment) {
-        if isRetired || !state.giveBack(connection, at: now) { connection.close() }
+        if isRetired || room.isFull || !change({ $0.giveBack(connection, at: now) }) { connection.close() }
     }
 
-    func forget(_ connection: UpstreamConnection) { state.remove(connection) }
+    func forget(_ connection: UpstreamConnection) { change { $0.remove(connection) } }
 
     func closeExpired(at now: Moment) {
-        for connection in state.expired(at: now) { connection.close() }
+        for connection in change({ $0.expired(at: now) }) { connection.close() }
     }
 
     /// The server's configuration has changed or was removed: connections are no longer kept.
     func retire() {
         isRetired = true
-        for connection in state.removeAll() { connection.close() }
+        for connection in change({ $0.removeAll() }) { connection.close() }
     }
+}
+
+/// How many idle connections one loop keeps, to all its servers together. A share for each server would be too small for the busy
+/// one among many: a loop with 512 servers kept six connections to each, and dialled for every request beyond them.
+final class IdleRoom {
+    var limit = Int.max
+    fileprivate(set) var taken = 0
+
+    var isFull: Bool { taken >= limit }
 }
 
 /// The parts of heads that are the same for every request to one backend or answer from it, built once.

@@ -7,6 +7,7 @@ struct UpstreamPools {
     private let dialer: any UpstreamDialer
     private var pools: [BackendID: UpstreamPool] = [:]
     private var retiredDials = 0
+    private let room = IdleRoom()
 
     init(loop: any EventLoop, dialer: any UpstreamDialer) {
         self.loop = loop
@@ -24,6 +25,7 @@ struct UpstreamPools {
     ///
     /// - Returns: the pools that are no longer needed; the caller retires them.
     mutating func replace(_ endpoints: [BackendEndpoint], idleLimit: Int) -> [UpstreamPool] {
+        room.limit = idleLimit
         var old = pools
         pools = [:]
         for endpoint in endpoints {
@@ -31,7 +33,7 @@ struct UpstreamPools {
                 pools[endpoint.id] = known
                 old[endpoint.id] = nil
             } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, idleLimit: idleLimit, loop: loop, dialer: dialer)
+                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, room: room, loop: loop, dialer: dialer)
             }
         }
         for pool in old.values { retiredDials += pool.dialled }
