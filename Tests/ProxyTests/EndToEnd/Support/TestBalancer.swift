@@ -128,9 +128,18 @@ struct Setup: Sendable {
     /// Nil: none.
     var fallback: String? = "A"
     var policy = RoutingPolicy()
-    var settings = ProxySettings()
+    var settings = Setup.patientSettings
     var maxConnections = 1000
     var names = TestNames()
+
+    /// Hundreds of tests run at once. On a busy machine seconds may pass between two steps of one of them, and it is not the
+    /// client's or the engine's fault.
+    private static var patientSettings: ProxySettings {
+        var settings = ProxySettings()
+        settings.timeouts.head = .seconds(60)
+        settings.timeouts.connect = .seconds(30)
+        return settings
+    }
 
     init(_ configure: (inout Setup) -> Void = { _ in }) {
         settings.localAccess.names.insert("balancer.example")
