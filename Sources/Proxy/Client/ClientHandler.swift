@@ -67,6 +67,8 @@ final class ClientHandler: ChannelInboundHandler {
     // MARK: NIO's callbacks
 
     func handlerAdded(context: ChannelHandlerContext) {
+        // How long clients of different loops have been idle is compared.
+        loop.readClock()
         self.context = context
         runner.stream = self
         loop.clients.connected[ObjectIdentifier(self)] = self

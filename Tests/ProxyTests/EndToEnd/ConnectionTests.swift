@@ -148,7 +148,13 @@ struct ConnectionTests {
     @Test("a connection on which nothing has come yet makes room as well")
     func silentOnesMakeRoom() async throws {
         try await withBalancer(Setup { $0.maxConnections = 2 }) { balancer in
-            let silent = [try await balancer.connect(), try await balancer.connect()]
+            var silent: [RawClient] = []
+            for number in 1...2 {
+                silent.append(try await balancer.connect())
+                // Which loop is first to see its client is chance.
+                try await wait(
+                    for: "its place", { try await balancer.counters().clientConnections }, where: { $0 == number })
+            }
             #expect(try await balancer.ask(chat()).status == 200)
             #expect(try await silent[0].ended() == .closed)
             await silent[1].close()
