@@ -31,11 +31,16 @@ struct Assembly {
             case .noServer: nil
             }
         fleet = Fleet(
-            servers: servers.map { .init(id: $0.id, name: $0.settings.name, requestMax: $0.settings.requestMax) },
+            servers: servers.map {
+                .init(
+                    id: $0.id, name: $0.settings.name, requestMax: $0.settings.requestMax, hasInstances: $0.settings.hasInstances)
+            },
             routes: configuration.models.map { patterns in
                 patterns.map { .init(pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { idByName[$0] }) }
             },
             fallback: fallback, policy: policy)
+        fleet.defaultModel = configuration.defaultModel
+        fleet.aliases = Dictionary(configuration.aliases.map { ($0.name, $0.models) }) { first, _ in first }
 
         settings = ProxySettings()
         settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id, $0.transport) }
@@ -55,7 +60,9 @@ struct Assembly {
         settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: known.hostName))
 
         monitored = servers.map { Self.monitored($0.settings, $0.id, $0.transport) }
-        timing = .init(interval: configuration.health.interval, timeout: configuration.health.timeout)
+        timing = .init(
+            interval: configuration.health.interval, timeout: configuration.health.timeout,
+            busyTimeout: configuration.health.busyTimeout)
 
         board = ConfigurationBoard.Contents()
         board.file = file
@@ -68,6 +75,7 @@ struct Assembly {
                 requestMax: server.settings.requestMax)
         }
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
+        board.aliases = configuration.aliases.map(\.name)
     }
 
     /// State that is kept when the configuration changes.
@@ -94,7 +102,7 @@ struct Assembly {
         let keepsConnectionAfterStream =
             switch server.kind {
             case nil, .llamaServer: false
-            case .ollama, .vllm, .sglang, .openai: true
+            case .ollama, .vllm, .sglang, .lmStudio, .llamaSwap, .openai: true
             }
         return BackendEndpoint(
             id: id, name: server.name, host: server.baseURL.host, port: server.baseURL.port,
@@ -112,7 +120,8 @@ struct Assembly {
         if let key = server.apiKey { headers.append(.init(name: "Authorization", value: "Bearer \(key.exposed)")) }
         return MonitoredServer(
             id: id, name: server.name, engine: target(server.baseURL, transport, headers: headers),
-            llmhealth: server.llmhealthURL.map { target($0, transport, headers: []) }, kind: server.kind)
+            llmhealth: server.llmhealthURL.map { target($0, transport, headers: []) }, kind: server.kind,
+            hasInstances: server.hasInstances)
     }
 
     private static func target(_ url: BaseURL, _ transport: Transport, headers: [HeaderField]) -> ProbeTarget {

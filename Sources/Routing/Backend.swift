@@ -4,7 +4,7 @@ struct Backend: Sendable {
     var health = HealthState()
     var circuits = CircuitTable()
     /// The server's own model list; nil until the server has sent it.
-    var models: [String]?
+    var models: ModelList?
     /// Requests in flight that count towards the limit, for all models.
     private(set) var inFlight = 0
     /// The same number for each requested model name. Names without requests are absent.
@@ -83,40 +83,11 @@ struct Backend: Sendable {
         }
     }
 
-    /// The instances of a model on this server: the model itself, then `-2`, `-3` … without gaps. Nil when the model is not
-    /// listed.
-    ///
-    /// `name:latest` is the same as `name` (Ollama). A reasoning suffix is removed when the name with the suffix is not
-    /// listed.
-    func instances(of model: String) -> [String]? {
-        guard let models else { return nil }
-        func isListed(_ name: String) -> Bool {
-            models.contains(name) || models.contains(name + ":latest")
-                || name.hasSuffix(":latest") && models.contains(String(name.dropLast(":latest".count)))
-        }
-        guard let base = isListed(model) ? model : ModelName.withoutReasoningSuffix(model), isListed(base) else {
-            return nil
-        }
-        var instances = [base]
-        while isListed("\(base)-\(instances.count + 1)") { instances.append("\(base)-\(instances.count + 1)") }
-        return instances
-    }
-}
-
-/// Conventions for model names.
-package enum ModelName {
-    /// The name without a trailing `-low`, `-medium` or `-high`; nil when it has none.
-    static func withoutReasoningSuffix(_ model: String) -> String? {
-        for suffix in ["-low", "-medium", "-high"] where model.hasSuffix(suffix) && model.utf8.count > suffix.utf8.count {
-            return String(model.dropLast(suffix.count))
-        }
-        return nil
-    }
-
-    /// `model-2`, `model-3` …: an instance, left out of merged model lists.
-    package static func isNumberedInstance(_ model: String) -> Bool {
-        guard let dash = model.utf8.lastIndex(of: UInt8(ascii: "-")), dash != model.utf8.startIndex else { return false }
-        let digits = model.utf8[model.utf8.index(after: dash)...]
-        return !digits.isEmpty && digits.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+    /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further
+    /// instances.
+    func instances(of model: String) -> ModelList.Instances? {
+        guard var found = models?.instances(of: model) else { return nil }
+        if !server.hasInstances { found.names.removeLast(found.names.count - 1) }
+        return found
     }
 }

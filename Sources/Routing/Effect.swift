@@ -34,6 +34,8 @@ package struct Grant: Sendable, Equatable {
     package var waitedMilliseconds: Double?
     /// This request tests whether the server works again: `answerBegan` must be sent as soon as its answer begins.
     package var isTrial = false
+    /// The engine goes on with a stream whose client has left (`BackendReport.resumesStreams`).
+    package var resumesStreams = false
 }
 
 /// Why a request is not run.

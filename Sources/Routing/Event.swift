@@ -15,7 +15,7 @@ package enum Event: Sendable, Codable {
     /// `engineListens`: only the program on the server's `health-port` failed, while the engine accepts connections.
     case probeFailed(BackendID, reason: String, engineListens: Bool = false)
     /// The server's model list, in its order.
-    case modelsListed(BackendID, [String])
+    case modelsListed(BackendID, [ListedModel])
 
     case fleetChanged(Fleet)
     /// The server gets no new requests; requests in flight continue to their end.
@@ -98,6 +98,11 @@ package struct BackendReport: Sendable, Equatable, Codable {
     package var gpuUtilisation: Double?
     /// The engine's slots; nil when the server does not report them.
     package var slots: Slots?
+    /// What is wrong with a server that works otherwise, for display.
+    package var warning: String?
+    /// The engine goes on with a stream whose client has left, and the client can resume it (llama-server's
+    /// `X-Conversation-Id`).
+    package var resumesStreams: Bool
 
     package struct Slots: Sendable, Equatable, Codable {
         package var total: Int
@@ -109,9 +114,13 @@ package struct BackendReport: Sendable, Equatable, Codable {
         }
     }
 
-    package init(isBusy: Bool, gpuUtilisation: Double? = nil, slots: Slots? = nil) {
+    package init(
+        isBusy: Bool, gpuUtilisation: Double? = nil, slots: Slots? = nil, warning: String? = nil, resumesStreams: Bool = false
+    ) {
         self.isBusy = isBusy
         self.gpuUtilisation = gpuUtilisation
         self.slots = slots
+        self.warning = warning
+        self.resumesStreams = resumesStreams
     }
 }

@@ -15,11 +15,14 @@ package struct Fleet: Sendable, Equatable, Codable {
         /// The most requests in flight, over all models. Nil: as many as the engine has slots, or no limit when the slots are
         /// unknown.
         package var requestMax: Int?
+        /// `m-2`, `m-3` … beside `m` are instances of it.
+        package var hasInstances = true
 
-        package init(id: BackendID, name: String, requestMax: Int? = nil) {
+        package init(id: BackendID, name: String, requestMax: Int? = nil, hasInstances: Bool = true) {
             self.id = id
             self.name = name
             self.requestMax = requestMax
+            self.hasInstances = hasInstances
         }
     }
 
@@ -39,7 +42,13 @@ package struct Fleet: Sendable, Equatable, Codable {
     package var servers: [Server]
     /// In order. Nil: every server is eligible for the models that it lists.
     package var routes: [Route]?
+    /// Takes requests that no other rule can place. When it is down or draining, the other servers follow in order. Nil: such
+    /// requests are refused.
     package var fallback: BackendID?
+    /// The model of requests that name none.
+    package var defaultModel: String?
+    /// The configuration's own names for models: each stands for the first of its models that a server can run.
+    package var aliases: [String: [String]] = [:]
     package var policy: RoutingPolicy
     /// For requests without a route.
     package var rule = PickingRule.sticky

@@ -62,7 +62,7 @@ extension Router {
                     lastReport: backend.health.lastReport, lastReportAt: backend.health.lastReportAt,
                     inFlight: backend.inFlight, inFlightByInstance: backend.inFlightByInstance,
                     passing: backend.passing, requestMax: backend.server.requestMax, limit: backend.limit,
-                    models: backend.models, isDraining: backend.isDraining, isRemoved: backend.isRemoved,
+                    models: backend.models?.names, isDraining: backend.isDraining, isRemoved: backend.isRemoved,
                     prefillTokensPerSecond: backend.prefillSpeed.value,
                     decodeTokensPerSecond: backend.decodeSpeed.value)
             },

@@ -28,6 +28,8 @@ struct RunningRequest: Sendable {
     /// The client's session recorded at the start of the request. `capacity` is the number of sessions that the instance can
     /// hold.
     var session: SessionTable.Handle?
+    /// The model of that session.
+    var sessionModel: String?
     var capacity: Int
     /// The attempt has already failed (a 503 that is forwarded to the client), so its end does not count as a success.
     var hasFailed = false

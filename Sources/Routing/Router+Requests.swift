@@ -59,7 +59,8 @@ extension Router {
         let id = backends[index].id
         let isTrial = backends[index].circuits.began(ticket, traits.model, at: now)
         backends[index].started(instance: instance, counts: traits.counts)
-        let session = takesPlace(traits, among: explanation.list) ? beginSession(traits, choice, at: id, instance, now) : nil
+        let sessionModel = takesPlace(traits, among: explanation.list) ? explanation.list.model : nil
+        let session = beginSession(traits, sessionModel, choice, at: id, instance, now)
         let waited = request.waitingSince.map { now.milliseconds(since: $0) }
         request.waitingSince = nil
         request.history.attempts += 1
@@ -68,12 +69,13 @@ extension Router {
             .grant(
                 ticket,
                 Grant(
-                    backend: id, serverName: backends[index].server.name, model: instance == traits.model ? nil : instance,
-                    attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial)))
+                    backend: id, serverName: backends[index].server.name, model: explanation.list.replacement(of: choice),
+                    attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
+                    resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false)))
         note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
         running[ticket] = RunningRequest(
             request: request, backend: id, instance: instance, grantedAt: now, isLastResort: choice.reason == .lastResort,
-            session: session, capacity: choice.capacity)
+            session: session, sessionModel: sessionModel, capacity: choice.capacity)
     }
 
     mutating func refuse(
@@ -106,9 +108,9 @@ extension Router {
     // MARK: Sessions
 
     private mutating func beginSession(
-        _ traits: RequestTraits, _ choice: Choice, at backend: BackendID, _ instance: String?, _ now: Moment
+        _ traits: RequestTraits, _ model: String?, _ choice: Choice, at backend: BackendID, _ instance: String?, _ now: Moment
     ) -> SessionTable.Handle? {
-        guard let model = traits.model, let instance else { return nil }
+        guard let model, let instance, choice.reason != .overflow else { return nil }
         if let known = choice.session {
             sessions.began(known, now: now)
             return known
@@ -120,7 +122,7 @@ extension Router {
 
     /// A session's time to live starts at the end of its last request, however long the request took.
     private mutating func endSession(of request: RunningRequest, at now: Moment) {
-        guard let session = request.session, let model = request.traits.model, let instance = request.instance else { return }
+        guard let session = request.session, let model = request.sessionModel, let instance = request.instance else { return }
         sessions.ended(
             .init(client: request.traits.client, model: model), at: .init(backend: request.backend, instance: instance),
             session, capacity: request.capacity, address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)

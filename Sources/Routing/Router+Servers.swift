@@ -13,7 +13,7 @@ extension Router {
         }
         backends[index].health.probed(report, at: now)
         if wasDown {
-            candidatesByModel.removeAll()
+            forgetCandidates()
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
@@ -31,7 +31,7 @@ extension Router {
             for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
         }
         guard change.contains(.takenDown) else { return }
-        candidatesByModel.removeAll()
+        forgetCandidates()
         // Requests that could only run on this server no longer have a reason to wait.
         serveWaiting(now, &effects)
     }
@@ -60,6 +60,6 @@ extension Router {
         }
         indexOfBackend = Dictionary(
             backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-        candidatesByModel.removeAll()
+        forgetCandidates()
     }
 }

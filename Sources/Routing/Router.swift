@@ -12,8 +12,11 @@ package struct Router: Sendable {
     var fleetNumber = 0
     var backends: [Backend] = []
     var indexOfBackend: [BackendID: Int] = [:]
-    /// Cached results of `candidates(for:)` for models. Cleared whenever they could change.
+    /// Cached results of `candidates(for:)` for models, for requests without a model, and for models that
+    /// nobody has. Cleared whenever they could change.
     var candidatesByModel: [String: CandidateList?] = [:]
+    var unnamedCandidates: CandidateList??
+    var unknownCandidates: CandidateList??
     var running: [Ticket: RunningRequest] = [:]
     var line = WaitingLine()
     var sessions = SessionTable()
@@ -41,13 +44,16 @@ package struct Router: Sendable {
         case .probed(let id, let report): probed(id, report, now, &effects)
         case .probeFailed(let id, let reason, let engineListens): probeFailed(id, reason, engineListens, now, &effects)
         case .modelsListed(let id, let models):
-            guard let index = indexOfBackend[id], backends[index].models != models else { return }
-            backends[index].models = models
-            candidatesByModel.removeAll()
+            guard let index = indexOfBackend[id], backends[index].models?.models != models else { return }
+            backends[index].models = ModelList(models)
+            forgetCandidates()
             serveWaiting(now, &effects)
         case .fleetChanged(let fleet): changeFleet(fleet, now, &effects)
         case .drain(let id):
-            if let index = indexOfBackend[id] { backends[index].isDraining = true }
+            guard let index = indexOfBackend[id] else { return }
+            backends[index].isDraining = true
+            // Requests that waited for this server may go to the next one in the fallback order.
+            serveWaiting(now, &effects)
         case .undrain(let id):
             guard let index = indexOfBackend[id] else { return }
             backends[index].isDraining = false

@@ -20,19 +20,21 @@ import Wire
             let server = try await fleet.server("A", is: "up with 3 slots and its models") {
                 $0.isUp && $0.limit == 3 && $0.models == ["m", "m-2"]
             }
-            #expect(server.lastReport == BackendReport(isBusy: false, slots: .init(total: 3, busy: 0)))
+            #expect(server.lastReport == BackendReport(isBusy: false, slots: .init(total: 3, busy: 0), resumesStreams: true))
             #expect(fleet.monitor.catalog.kind(of: server.id) == .llamaServer)
-            #expect(fleet.monitor.catalog.merged(leavingOut: [])["data"]?.arrayValue?.map { $0["id"] } == ["m"])
+            #expect(fleet.monitor.catalog.models(leavingOut: []).openAI["data"]?.arrayValue?.map { $0["id"] } == ["m"])
             fleet.monitor.stop()
         }
     }
 
     @Test(
-        "finds out other engines by their model lists, and asks them nothing else",
+        "finds out other engines by their model lists, and asks them only what they are made for",
         arguments: [
-            (Behaviour.Kind.ollama, EngineKind.ollama), (.openai, .vllm),
+            (Behaviour.Kind.ollama, EngineKind.ollama, ["/v1/models", "/api/version", "/api/tags", "/api/ps"]),
+            (.openai, .vllm, ["/v1/models", "/health"]),
         ])
-    func findsOthers(kind: Behaviour.Kind, expected: EngineKind) async throws {
+    func findsOthers(kind: Behaviour.Kind, expected: EngineKind, paths: [String]) async throws {
+        let asked = Set(paths)
         try await withEngines(
             Behaviour {
                 $0.kind = kind; $0.models = ["m"]
@@ -41,9 +43,9 @@ import Wire
             let fleet = try TestFleet([engines[0].monitored(1, name: "A")])
             fleet.watch()
             try await fleet.server("A", is: "up with its model") { $0.isUp && $0.models == ["m"] }
-            try await engines[0].observations(within: .seconds(20)) { $0.requests.count >= 5 }
+            try await engines[0].observations(within: .seconds(20)) { Set($0.requests.map(\.target)).isSuperset(of: asked) }
             #expect(fleet.monitor.catalog.kind(of: BackendID(rawValue: 1)) == expected)
-            #expect(Set(engines[0].observations.requests.map(\.target)) == ["/v1/models"])
+            #expect(Set(engines[0].observations.requests.map(\.target)) == asked)
             fleet.monitor.stop()
         }
     }
@@ -249,7 +251,7 @@ import Wire
             try await fleet.server("B", is: "up with its model") { $0.isUp && $0.models != nil }
             fleet.monitor.watch([stays], timing: timing)
             #expect(engines[0].observations.requests.count == 1, "its probe goes on")
-            #expect(fleet.monitor.catalog.merged(leavingOut: [])["data"] == [])
+            #expect(fleet.monitor.catalog.models(leavingOut: []).openAI["data"] == [])
             fleet.monitor.stop()
         }
     }

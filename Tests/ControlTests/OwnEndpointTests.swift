@@ -111,7 +111,7 @@ import Wire
         }
     }
 
-    @Test("/v1/models is the merged list of the servers that are up")
+    @Test("/v1/models, /models, /api/tags and /api/ps are merged lists of the servers that are up")
     func models() async throws {
         let (a, b) = (Behaviour { $0.models = ["x", "m", "m-2"] }, Behaviour { $0.models = ["m", "b"] })
         try await withBalancer(a, b) { balancer in
@@ -122,6 +122,10 @@ import Wire
             let first = try #require(try await balancer.get("/v1/models/").json["data"]?[0])
             #expect(first["owned_by"] == "llamacpp")
             #expect(first["meta"]?["n_ctx"] != nil)
+            #expect(try await balancer.get("/models").body == balancer.get("/v1/models").body)
+            let tags = try await balancer.get("/api/tags").json["models"]?.arrayValue
+            #expect(tags?.map { $0["name"] } == ["b", "m", "x"])
+            #expect(try await balancer.get("/api/ps").json["models"] == [], "nobody says that a model is loaded")
             try await balancer.engines[0].stop()
             try await balancer.fleet.server("A", is: "down") { $0.isDown }
             #expect(try await ids() == ["b", "m"])

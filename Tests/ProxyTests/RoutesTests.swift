@@ -80,7 +80,7 @@ struct RoutesTests {
         "all other requests go to the fallback server",
         arguments: [
             ("GET", "/"), ("GET", "/v1/chat/completions"), ("PUT", "/v1/completions"), ("POST", "/"), ("GET", "/props"),
-            ("GET", "/slots"), ("GET", "/api/tags"), ("GET", "/v1/models/m"), ("POST", "/v1/chat/completionsX"),
+            ("GET", "/slots"), ("POST", "/api/tags"), ("GET", "/v1/models/m"), ("POST", "/v1/chat/completionsX"),
             ("POST", "/V1/chat/completions"), ("POST", "/x/v1/chat/completions"), ("OPTIONS", "/v1/chat/completions"),
             ("OPTIONS", "*"), ("POST", "/api/pull"), ("DELETE", "/api/delete"), ("GET", "/healthz"), ("GET", "/upstreams"),
             ("POST", "/v1"),

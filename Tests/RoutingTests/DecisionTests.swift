@@ -66,7 +66,7 @@ struct DecisionTests {
 
     @Test("tell refusals")
     func refusals() throws {
-        var scene = Scene([("A", 1)])
+        var scene = Scene([("A", 1)], models: ["m", "n"])
         _ = scene.ask("nobody has it", requestID: "id")
         let decision = try #require(scene.router.decisions(requestID: "id").first)
         guard case .refused(.modelNotFound("nobody has it")) = decision.verdict else {

@@ -15,16 +15,6 @@ struct ModelNameTests {
     }
 
     @Test(
-        "a numbered instance ends in a dash and digits",
-        arguments: [
-            ("m-2", true), ("m-10", true), ("gpt-oss-20b", false), ("m-", false), ("-2", false), ("m2", false), ("", false),
-            ("a-2-b", false), ("a-b-2", true), ("m-٢", false),
-        ])
-    func numberedInstance(model: String, expected: Bool) {
-        #expect(ModelName.isNumberedInstance(model) == expected)
-    }
-
-    @Test(
         "instances have no gaps, `:latest` is the name itself, and an exact name beats its suffix",
         arguments: [
             ("m", ["m", "m-2", "m-3"], ["m", "m-2", "m-3"]),
@@ -35,14 +25,58 @@ struct ModelNameTests {
             ("m-low", ["m", "m-low", "m-low-2"], ["m-low", "m-low-2"]),
             ("m-yellow", ["m"], nil),
             ("m", ["m:latest", "m-2:latest"], ["m", "m-2"]),
+            ("m:latest", ["m", "m-2"], ["m", "m-2"]),
             ("m-high", ["m:latest"], ["m"]),
             ("m-2", ["m", "m-2"], ["m-2"]),
         ] as [(String, [String], [String]?)])
     func instances(model: String, listed: [String], expected: [String]?) {
-        var backend = Backend(server: .init(id: Scene.id(1), name: "A"))
-        #expect(backend.instances(of: model) == nil)
-        backend.models = listed
-        #expect(backend.instances(of: model) == expected)
+        let found = ModelList(listed.map { ListedModel($0) }).instances(of: model)
+        #expect(found?.names == expected)
+        #expect(
+            found?.renamesFirst ?? false
+                == (found != nil && model.hasSuffix("low") && !listed.contains(model) || model == "m-high"))
+    }
+
+    @Test(
+        "a name that ends in digits is an instance only beside its base, and without gaps",
+        arguments: [
+            (["Qwen3-4B-Instruct-2507", "DeepSeek-R1-0528", "phi-4"], ["Qwen3-4B-Instruct-2507", "DeepSeek-R1-0528", "phi-4"]),
+            (["m", "m-2", "m-3"], ["m"]),
+            (["m", "m-3"], ["m", "m-3"]),
+            (["phi", "phi-4"], ["phi", "phi-4"]),
+            (["m:latest", "m-2:latest"], ["m:latest"]),
+        ])
+    func withoutInstances(listed: [String], expected: [String]) {
+        #expect(ModelList(listed.map { ListedModel($0) }).withoutInstances.map(\.name) == expected)
+    }
+
+    @Test(
+        "a model whose size, parameters or family differ is no instance",
+        arguments: [
+            (ModelTraits(parameters: "2B"), ModelTraits(parameters: "9B"), false),
+            (ModelTraits(family: "gemma"), ModelTraits(family: "gemma2"), false),
+            (ModelTraits(quantization: "Q4_K_M"), ModelTraits(quantization: "Q8_0"), false),
+            (ModelTraits(bytes: 1_000_000), ModelTraits(bytes: 1_020_000), false),
+            (ModelTraits(bytes: 1_000_000), ModelTraits(bytes: 1_000_300), true),
+            (ModelTraits(parameters: "2B", family: "gemma"), ModelTraits(parameters: "2B"), true),
+            (ModelTraits(), ModelTraits(parameters: "9B", bytes: 5), true),
+        ])
+    func differingTraits(one: ModelTraits, two: ModelTraits, areInstances: Bool) {
+        let list = ModelList([ListedModel("gemma", traits: one), ListedModel("gemma-2", traits: two)])
+        #expect(list.instances(of: "gemma")?.names == (areInstances ? ["gemma", "gemma-2"] : ["gemma"]))
+        #expect(list.withoutInstances.map(\.name) == (areInstances ? ["gemma"] : ["gemma", "gemma-2"]))
+    }
+
+    @Test("an alias is the model itself, with its instances; another model's own name beats an alias")
+    func aliases() {
+        let list = ModelList([
+            ListedModel("m", aliases: ["gpt-big", "n"]), ListedModel("m-2", aliases: ["spare"]), ListedModel("n"),
+        ])
+        #expect(list.instances(of: "gpt-big") == .init(names: ["m", "m-2"]))
+        #expect(list.name(of: "gpt-big") == "m")
+        #expect(list.instances(of: "n")?.names == ["n"])
+        #expect(list.instances(of: "spare")?.names == ["m-2"])
+        #expect(list.name(of: "other") == nil)
     }
 
     @Test("a request with a reasoning suffix asks the engine for the base name")

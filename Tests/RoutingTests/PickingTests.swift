@@ -194,6 +194,7 @@ struct PickingTests {
     @Test("sends what no pattern matches, and what names no model, to the fallback server under its own name")
     func fallback() {
         var scene = Scene([("A", 1), ("B", 2)], routes: [("m", [1])], fallback: 2)
+        _ = scene.list(2, ["z"])
         let (unknown, one) = scene.ask("unknown")
         #expect(one.grant(of: unknown)?.serverName == "B")
         #expect(one.grant(of: unknown)?.model == nil)
@@ -204,7 +205,7 @@ struct PickingTests {
 
     @Test("refuses what has neither server nor fallback")
     func notFound() {
-        var scene = Scene([("A", 1)], routes: [("m", [1])])
+        var scene = Scene([("A", 1)], routes: [("m", [1])], models: ["m", "n"])
         let (unknown, one) = scene.ask("unknown")
         #expect(one.refusal(of: unknown) == .modelNotFound("unknown"))
         let (unnamed, two) = scene.ask(.fallback)

@@ -66,7 +66,7 @@ struct RouteTests {
     @Test("have rules of their own")
     func rules() {
         var router = Router()
-        var fleet = Scene.fleet([("A", nil), ("B", nil)], routes: [("stays.*", [1, 2]), ("moves.*", [1, 2])])
+        var fleet = Scene.fleet([("A", 9), ("B", 9)], routes: [("stays.*", [1, 2]), ("moves.*", [1, 2])])
         fleet.routes?[1].rule = .leastInFlight
         _ = router.handle(.fleetChanged(fleet), at: .zero)
         func ask(_ model: String, client: String, _ number: UInt64) -> String? {
@@ -90,7 +90,7 @@ struct RouteTests {
         var fleet = Scene.fleet([("A", nil)], routes: nil)
         fleet.rule = .leastInFlight
         _ = router.handle(.fleetChanged(fleet), at: .zero)
-        _ = router.handle(.modelsListed(Scene.id(1), ["m", "m-2"]), at: .zero)
+        _ = router.handle(.modelsListed(Scene.id(1), ["m", "m-2"].map { ListedModel($0) }), at: .zero)
         let models = (1...4 as ClosedRange<UInt64>).map { number in
             let ticket = Ticket(owner: 0, sequence: number)
             let traits = RequestTraits(destination: .model("m"), client: "me")

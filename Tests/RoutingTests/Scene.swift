@@ -73,7 +73,7 @@ struct Scene {
     }
 
     mutating func list(_ server: Int, _ models: [String]) -> [Effect] {
-        happens(.modelsListed(Scene.id(server), models))
+        happens(.modelsListed(Scene.id(server), models.map { ListedModel($0) }))
     }
 
     /// That server as the snapshot shows it.

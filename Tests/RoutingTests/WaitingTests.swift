@@ -106,6 +106,7 @@ struct WaitingTests {
     @Test("one that asks for no model does not hold up another one for another server")
     func noModelNamed() {
         var scene = Scene([("A", 1), ("B", 1)], fallback: 1)
+        _ = scene.list(2, ["m", "n"])
         let conversation = RequestTraits(destination: .model("m"), client: "0", conversation: "talk")
         _ = scene.happens(.drain(Scene.id(1)))
         let begun = Ticket(owner: 0, sequence: 1000)
@@ -154,16 +155,31 @@ struct WaitingTests {
         #expect(scene.finish(onB).granted == [failing])
     }
 
-    @Test("one that needs no slot is not held up behind one that does")
-    func passingBehindCounting() {
-        var scene = Scene([("A", 1)])
-        _ = scene.ask(client: "0")
-        _ = scene.happens(.drain(Scene.id(1)))
+    @Test("one that needs no slot does not wait: not behind one that does, nor for a server that drains or fails")
+    func lightOnesDoNotWait() {
+        var policy = RoutingPolicy()
+        policy.failuresUntilOpen = 1
+        var scene = Scene([("A", 1)], policy: policy)
+        let (first, _) = scene.ask(client: "0")
         let (counting, _) = scene.ask(client: "1")
-        let (passing, _) = scene.ask(client: "2", counts: false)
-        let effects = scene.happens(.undrain(Scene.id(1)))
-        #expect(effects.granted == [passing])
+        let (passing, effects) = scene.ask(client: "2", counts: false)
+        #expect(effects.grant(of: passing)?.serverName == "A")
         #expect(scene.router.requests().first?.ticket == counting)
+        _ = scene.happens(.drain(Scene.id(1)))
+        let (whileDraining, second) = scene.ask(client: "2", counts: false)
+        #expect(second.grant(of: whileDraining)?.serverName == "A")
+        _ = scene.happens(.undrain(Scene.id(1)))
+        _ = scene.happens(.finished(first, Outcome(.broken("reset"))))
+        let (whileFailing, third) = scene.ask(client: "2", counts: false)
+        #expect(third.grant(of: whileFailing)?.serverName == "A")
+    }
+
+    @Test("one that needs no slot takes a server that is fit before one that drains")
+    func lightOnesPreferTheFit() {
+        var scene = Scene([("A", 1), ("B", 1)])
+        _ = scene.happens(.drain(Scene.id(1)))
+        let (light, effects) = scene.ask(counts: false)
+        #expect(effects.grant(of: light)?.serverName == "B")
     }
 
     @Test("is refused with 429 when the line is full, also when nobody may wait at all", arguments: [0, 2])

@@ -19,6 +19,13 @@ package struct Configuration: Equatable, Sendable {
     /// `fallback_server`: the server for requests that are not routed by model.
     package var fallback = Fallback.firstServer
 
+    /// `default-model`: the model of requests that name none. Nil: such requests are balanced only when all servers have the same
+    /// single model.
+    package var defaultModel: String?
+
+    /// `aliases`: names of the user's own for models, in file order.
+    package var aliases: [Alias] = []
+
     /// `sticky`: how long a client stays where its prompt is cached.
     package var sticky = Sticky()
 
@@ -89,6 +96,18 @@ extension Configuration {
         }
     }
 
+    /// One line of `aliases`.
+    package struct Alias: Equatable, Sendable {
+        package var name: String
+        /// At least one; the first that a server can run is used.
+        package var models: [String]
+
+        package init(name: String, models: [String]) {
+            self.name = name
+            self.models = models
+        }
+    }
+
     /// The server for requests that are not routed by model, and for models that no pattern or server knows.
     package enum Fallback: Equatable, Sendable {
         /// The key is left out: the first server of the file.
@@ -143,6 +162,10 @@ extension Configuration {
 
         /// How many of the latest samples count. A longer window makes the balancer slower to believe that a server is idle.
         package var window = RoutingPolicy().busyWindow
+
+        /// How long an engine that never answered a probe while it computed may be silent while it computes. A longer time makes
+        /// the balancer slower to notice that such an engine is frozen.
+        package var busyTimeout = Duration.seconds(600)
 
         package init() {}
     }

@@ -23,6 +23,8 @@ struct ConfigurationDecoder {
         result.listen = listen(fields["listen"])
         result.models = models(fields["models"], servers: names)
         result.fallback = fallback(fields, servers: names)
+        result.defaultModel = modelName(fields["default-model"])
+        result.aliases = aliases(fields["aliases"])
         result.sticky = sticky(fields["sticky"])
         result.queue = queue(fields["queue"])
         result.timeouts = timeouts(fields["timeouts"])
@@ -117,6 +119,7 @@ extension ConfigurationDecoder {
         result.interval = duration(fields["interval"], atLeast: Self.shortest) ?? result.interval
         result.timeout = duration(fields["timeout"], atLeast: Self.shortest) ?? result.timeout
         result.window = integer(fields["window"], in: 1...64) ?? result.window
+        result.busyTimeout = duration(fields["busy-timeout"], atLeast: Self.shortest) ?? result.busyTimeout
         return result
     }
 

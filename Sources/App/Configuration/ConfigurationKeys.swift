@@ -13,7 +13,7 @@ struct ConfigurationKeys: Sendable {
             "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
             "model-rules",
-            "$schema",
+            "default-model", "aliases", "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
     static let listen = ConfigurationKeys(
@@ -21,13 +21,13 @@ struct ConfigurationKeys: Sendable {
         planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
     static let server = ConfigurationKeys(
         place: "servers.NAME",
-        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls"])
+        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls", "instances"])
     static let tls = ConfigurationKeys(
         place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
     static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])
     static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait"])
     static let timeouts = ConfigurationKeys(place: "timeouts", names: ["connect", "first-byte", "between-bytes"])
-    static let health = ConfigurationKeys(place: "health", names: ["interval", "timeout", "window"])
+    static let health = ConfigurationKeys(place: "health", names: ["interval", "timeout", "window", "busy-timeout"])
     static let limits = ConfigurationKeys(place: "limits", names: ["body", "header", "connections", "retry-body"])
     static let modelRule = ConfigurationKeys(place: "model-rules[]", names: ["match", "strip-suffix", "set"])
     static let modelRuleMatch = ConfigurationKeys(

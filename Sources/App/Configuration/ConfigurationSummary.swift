@@ -13,6 +13,11 @@ extension Configuration {
         } else {
             blocks.append("models: whatever a server lists, on the servers that list it")
         }
+        if !aliases.isEmpty {
+            let rows = aliases.map { [$0.name, "-> " + $0.models.joined(separator: ", else ")] }
+            blocks.append(Self.block("aliases", rows))
+        }
+        if let defaultModel { blocks.append("requests without a model: \(defaultModel)") }
         blocks.append("everything else: \(fallbackText)")
         blocks.append(Self.block(Self.count(modelRules.count, "model rule") + rulesOrigin, modelRules.map(Self.row)))
         let changed = zip(values, Configuration(servers: []).values).filter { $0.text != $1.text }
@@ -44,6 +49,7 @@ extension Configuration {
         if let name = server.tls.serverName { notes.append("as \(name)") }
         if let identity = server.tls.identity { notes.append("shows \(identity.certificates.path)") }
         if !server.tls.verifies { notes.append("takes any certificate") }
+        if !server.hasInstances { notes.append("numbered models are models of their own") }
         let limit = server.requestMax.map { "at most \(count($0, "request"))" } ?? "as many requests as slots"
         return [
             server.name, server.baseURL.description, "kind \(server.kind?.rawValue ?? "auto")", limit,
@@ -81,6 +87,7 @@ extension Configuration {
             ("health.interval", Quantities.text(health.interval)),
             ("health.timeout", Quantities.text(health.timeout)),
             ("health.window", "\(health.window)"),
+            ("health.busy-timeout", Quantities.text(health.busyTimeout)),
             ("keep-alive-comments", Self.textOrOff(keepAliveComments)),
             ("limits.body", Quantities.text(bytes: limits.body)),
             ("limits.header", Quantities.text(bytes: limits.header)),

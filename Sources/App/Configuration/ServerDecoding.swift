@@ -26,6 +26,7 @@ extension ConfigurationDecoder {
         let requestMax = integer(fields["request-max"], in: 0...1_000_000)
         let apiKey = apiKey(fields["api-key"])
         let headers = headers(fields["headers"], withAPIKey: apiKey != nil)
+        let hasInstances = hasInstances(fields["instances"])
         let tls = tls(fields["tls"], for: baseURL, at: fields["url"] ?? fields["addr"])
         guard let baseURL else { return nil }
 
@@ -38,6 +39,7 @@ extension ConfigurationDecoder {
         result.requestMax = requestMax == 0 ? nil : requestMax
         result.apiKey = apiKey
         result.headers = headers
+        result.hasInstances = hasInstances
         result.tls = tls
         return result
     }
@@ -112,6 +114,15 @@ extension ConfigurationDecoder {
         return nil
     }
 
+    private mutating func hasInstances(_ field: Field?) -> Bool {
+        if field.map(isFalse) == true { return false }
+        guard let field, let text = text(field) else { return true }
+        if text != "auto", text != "off" {
+            report(field, "unknown value", hint: Suggestion.hint(for: text, among: ["auto", "off"]))
+        }
+        return text != "off"
+    }
+
     // MARK: Credentials: reports about them never show their values
 
     private mutating func apiKey(_ field: Field?) -> Secret? {
@@ -167,6 +178,34 @@ extension ConfigurationDecoder {
     private func isHeaderValue(_ value: String) -> Bool {
         let isPrintable = value.utf8.allSatisfy { $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7F) }
         return isPrintable && value.first?.isWhitespace != true && value.last?.isWhitespace != true
+    }
+}
+
+// MARK: - Keys that name models
+
+extension ConfigurationDecoder {
+    mutating func modelName(_ field: Field?) -> String? {
+        guard let field, let name = text(field) else { return nil }
+        if name.isEmpty { report(field, "is empty", hint: "write a model's name, or leave the key out") }
+        return name
+    }
+
+    /// A model, or a list of models in order of preference, for each name.
+    mutating func aliases(_ field: Field?) -> [Configuration.Alias] {
+        let members = members(field)
+        let names = Set(members.map(\.name))
+        return members.map { member in
+            let items = oneOrMore(member)
+            if items.isEmpty { report(member, "names no model") }
+            let models = items.compactMap { item -> String? in
+                guard let model = modelName(item) else { return nil }
+                if names.contains(model) {
+                    report(item, "\"\(model)\" is an alias itself", hint: "name models that servers list")
+                }
+                return model
+            }
+            return Configuration.Alias(name: member.name, models: models)
+        }
     }
 }
 

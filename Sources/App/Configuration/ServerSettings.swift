@@ -26,6 +26,9 @@ package struct ServerSettings: Equatable, Sendable {
     /// itself.
     package var headers: [HeaderField] = []
 
+    /// `instances`: `m-2`, `m-3` … beside `m` are instances of it (`auto`), or models of their own (`off`).
+    package var hasInstances = true
+
     /// `tls`: which certificates to trust and which certificate to present; without effect for `http`.
     package var tls = TLSSettings()
 

@@ -49,7 +49,9 @@ package final class AdminRoutes: LocalEndpoints {
         case "/llmhealth": return .now(.json(sources.load.json))
         case "/llmhealth-snapshot": return .now(.json(snapshot()))
         case "/access-log-stats": return .now(.json(sources.activity.statistics(names: names)))
-        case "/v1/models": return .now(.json(models()))
+        case "/v1/models", "/models": return .now(.json(models().openAI))
+        case "/api/tags": return .now(.json(models().ollamaTags))
+        case "/api/ps": return .now(.json(models().ollamaRunning))
         case "/health": return .now(health())
         case "/metrics": return metrics()
         case "/favicon.ico": return .now(LocalResponse(status: 204, contentType: nil))
@@ -67,11 +69,13 @@ package final class AdminRoutes: LocalEndpoints {
     }
 
     /// Omits servers that are known to be down, so that every listed model can be used.
-    private func models() -> JSON {
+    private func models() -> MergedModels {
         let down = sources.router.snapshot(sessionLimit: 0).servers.filter { server in
             if case .down = server.phase { true } else { false }
         }
-        return sources.catalog.merged(leavingOut: Set(down.map(\.id)))
+        var merged = sources.catalog.models(leavingOut: Set(down.map(\.id)))
+        merged.add(aliases: sources.configuration.current.aliases)
+        return merged
     }
 
     private func health() -> LocalResponse {

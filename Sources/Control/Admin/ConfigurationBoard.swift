@@ -34,6 +34,8 @@ package final class ConfigurationBoard: Sendable {
     package struct Contents: Sendable, Equatable {
         package var servers: [Server] = []
         package var patterns: [Pattern] = []
+        /// The configuration's own names for models.
+        package var aliases: [String] = []
         /// Nil when there is no file (URLs on the command line).
         package var file: String?
         /// Milliseconds since 1970.

@@ -66,6 +66,7 @@ struct SnapshotDocument {
                 "suspect", "failed several requests in a row\(model), the last one: \(failing.circuit.lastFailure)"
             )
         }
+        if state != "down", reason == nil { reason = server.lastReport?.warning }
         let status = state == "down" ? "invalid" : server.isBusy ? "busy" : "idle"
         let healthURL = configured(server.id)?.healthURL ?? ""
         var last = JSON.null

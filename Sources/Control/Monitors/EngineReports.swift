@@ -26,32 +26,142 @@ package enum EngineReports {
         return (json["total_slots"]?.intValue, json["is_sleeping"]?.boolValue ?? false)
     }
 
-    /// One model of a list: its name, and all fields that the engine reports for it.
+    /// One model of a list, with all fields that the engine reports for it.
     package struct Model: Sendable, Equatable {
         package var id: String
+        /// Its entry in `/v1/models`.
         package var entry: JSON
-    }
+        /// Its entry in Ollama's form: in Ollama's `/api/tags`, and in llama-server's `/v1/models` beside `data`.
+        package var description: JSON?
+        /// Its entry in Ollama's `/api/ps`, when it is loaded.
+        package var running: JSON?
+        /// Whether it is in memory, when the engine says so elsewhere than in `entry`.
+        package var residency: ListedModel.Residency?
 
-    /// `/v1/models` (`data[].id`) or Ollama's older `models[].name`. Nil when it is neither.
-    package static func models(_ body: [UInt8]) -> [Model]? {
-        guard let json = try? JSON(parsing: body) else { return nil }
-        guard let list = json["data"]?.arrayValue ?? json["models"]?.arrayValue else { return nil }
-        return list.compactMap { entry in
-            guard let id = entry["id"]?.stringValue ?? entry["name"]?.stringValue, !id.isEmpty else { return nil }
-            return Model(id: id, entry: entry)
+        package init(id: String, entry: JSON, description: JSON? = nil) {
+            self.id = id
+            self.entry = entry
+            self.description = description
+        }
+
+        /// What the router needs to know of it.
+        package var listed: ListedModel {
+            ListedModel(
+                id, aliases: entry["aliases"]?.arrayValue?.compactMap(\.stringValue) ?? [],
+                residency: residency ?? statedResidency, traits: traits)
+        }
+
+        /// llama-server's router mode has `status.value`, LM Studio `state`.
+        private var statedResidency: ListedModel.Residency? {
+            switch entry["status"]?["value"]?.stringValue ?? entry["state"]?.stringValue {
+            case "loaded", "ready": .loaded
+            case "loading", "starting", "sleeping": .loading
+            case "unloaded", "not-loaded", "stopped", "downloading", "failed": .unloaded
+            case nil, .some: nil
+            }
+        }
+
+        /// llama-server has `meta`, Ollama `details` and `size`, LM Studio `arch` and `quantization`.
+        private var traits: ModelTraits {
+            let (meta, details) = (entry["meta"], description?["details"] ?? entry["details"])
+            func text(_ json: JSON?) -> String? { json?.stringValue ?? json?.intValue.map(String.init) }
+            return ModelTraits(
+                parameters: text(meta?["n_params"]) ?? text(details?["parameter_size"]),
+                family: text(details?["family"]) ?? text(entry["arch"]) ?? text(meta?["n_embd"]),
+                quantization: text(details?["quantization_level"]) ?? text(entry["quantization"]),
+                bytes: meta?["size"]?.intValue ?? (description?["size"] ?? entry["size"])?.intValue)
         }
     }
 
-    /// Detects the engine from the `Server` field and the model list. Nil when they do not identify it.
+    /// `/v1/models` (`data[].id`, in llama-server with `models[]` beside it) or Ollama's `models[].name`. Nil when it is
+    /// neither.
+    package static func models(_ body: [UInt8]) -> [Model]? {
+        guard let json = try? JSON(parsing: body) else { return nil }
+        // Ollama without models says `"data": null`.
+        if json["data"] == .null { return [] }
+        let descriptions = json["models"]?.arrayValue ?? []
+        guard let list = json["data"]?.arrayValue else {
+            guard json["models"] != nil else { return nil }
+            return descriptions.compactMap { entry in name(entry).map { Model(id: $0, entry: entry, description: entry) } }
+        }
+        let byName = Dictionary(descriptions.compactMap { entry in name(entry).map { ($0, entry) } }) { first, _ in first }
+        return list.compactMap { entry in
+            name(entry).map { Model(id: $0, entry: entry, description: byName[$0]) }
+        }
+    }
+
+    private static func name(_ entry: JSON) -> String? {
+        let name = entry["id"]?.stringValue ?? entry["name"]?.stringValue ?? entry["model"]?.stringValue
+        return name?.isEmpty == false ? name : nil
+    }
+
+    // MARK: Which engine it is
+
+    /// Detects the engine from the `Server` field and the model list. Nil when there is no model list; `openai` when the list
+    /// does not identify the engine.
     package static func kind(server: String?, models: [Model]?) -> EngineKind? {
         if server?.lowercased().hasPrefix("llama.cpp") == true { return .llamaServer }
-        switch models?.first?.entry["owned_by"]?.stringValue {
+        guard let models else { return nil }
+        switch models.first?.entry["owned_by"]?.stringValue {
         case "llamacpp": return .llamaServer
         case "vllm": return .vllm
         case "sglang": return .sglang
+        case "llama-swap": return .llamaSwap
         case "library": return .ollama
-        case nil: return models == nil ? nil : .openai
-        case .some: return .openai
+        case nil, .some: return .openai
         }
+    }
+
+    /// Something that only one kind of engine shows.
+    struct Sign: Sendable {
+        let kind: EngineKind
+        let path: String
+        let isShown: @Sendable ([UInt8]) -> Bool
+    }
+
+    /// Signs of engines whose model list does not identify them. None of these requests loads a model.
+    static let signs: [Sign] = [
+        // Ollama without models, or with models from elsewhere than its own library.
+        Sign(kind: .ollama, path: "/") { String(decoding: $0.prefix(64), as: UTF8.self).hasPrefix("Ollama is running") },
+        Sign(kind: .lmStudio, path: "/api/v0/models") { body in
+            (try? JSON(parsing: body))?["data"]?.arrayValue?.contains { $0["state"] != nil } == true
+        },
+        Sign(kind: .llamaSwap, path: "/running") { (try? JSON(parsing: $0))?["running"]?.arrayValue != nil },
+    ]
+
+    // MARK: Which models are loaded
+
+    /// Ollama's models with what `/api/tags` and `/api/ps` say of them.
+    static func ollama(_ models: [Model], tags: [UInt8], running: [UInt8]) -> [Model] {
+        let described = Dictionary((self.models(tags) ?? []).map { ($0.id, $0.entry) }) { first, _ in first }
+        guard let loaded = self.models(running) else { return models }
+        let inMemory = Dictionary(loaded.map { ($0.id, $0.entry) }) { first, _ in first }
+        return models.map { model in
+            var model = model
+            model.description = described[model.id]
+            model.running = inMemory[model.id]
+            return model.with(model.running == nil ? .unloaded : .loaded)
+        }
+    }
+
+    /// llama-swap's models with the states of those that run.
+    static func llamaSwap(_ models: [Model], running: [UInt8]) -> [Model] {
+        guard let list = (try? JSON(parsing: running))?["running"]?.arrayValue else { return models }
+        let states = Dictionary(list.map { ($0["model"]?.stringValue, $0["state"]?.stringValue) }) { first, _ in first }
+        return models.map { model in
+            switch states[model.id] {
+            case .some("ready"): model.with(.loaded)
+            case .some("starting"): model.with(.loading)
+            case nil, .some: model.with(.unloaded)
+            }
+        }
+    }
+}
+
+extension EngineReports.Model {
+    func with(_ residency: ListedModel.Residency) -> EngineReports.Model {
+        var copy = self
+        copy.residency = residency
+        return copy
     }
 }

@@ -8,10 +8,13 @@ package final class HealthMonitor: Sendable {
     package struct Timing: Sendable, Equatable {
         package var interval: Duration
         package var timeout: Duration
+        /// How long an engine may be silent while it computes, if it has never answered a probe while it computed.
+        package var busyTimeout: Duration
 
-        package init(interval: Duration, timeout: Duration) {
+        package init(interval: Duration, timeout: Duration, busyTimeout: Duration = .seconds(600)) {
             self.interval = interval
             self.timeout = timeout
+            self.busyTimeout = busyTimeout
         }
     }
 
@@ -54,7 +57,7 @@ package final class HealthMonitor: Sendable {
             return (stopped, started)
         }
         for running in stopped { running.loop.execute { running.monitor.value.stop() } }
-        catalog.keepOnly(Set(servers.map(\.id)), order: servers.map(\.id))
+        catalog.keepOnly(servers)
         for running in started { running.loop.execute { running.monitor.value.probeNow() } }
     }
 

@@ -1,52 +1,61 @@
 package import Routing
 import NIOConcurrencyHelpers
-package import Wire
 
-/// What engines have reported about their models and themselves, for display and for the merged list.
+/// What engines have reported about their models and themselves, for display and for the merged lists.
 package final class ModelCatalog: Sendable {
+    private struct Server {
+        var hasInstances: Bool
+        var kind: EngineKind?
+        var models: [EngineReports.Model] = []
+    }
+
     private struct State {
         var order: [BackendID] = []
-        var models: [BackendID: [EngineReports.Model]] = [:]
-        var kinds: [BackendID: EngineKind] = [:]
+        var servers: [BackendID: Server] = [:]
     }
 
     private let state = NIOLockedValueBox(State())
 
-    package func kind(of id: BackendID) -> EngineKind? { state.withLockedValue { $0.kinds[id] } }
+    package func kind(of id: BackendID) -> EngineKind? { state.withLockedValue { $0.servers[id]?.kind } }
 
     func learned(_ id: BackendID, kind: EngineKind?, models: [EngineReports.Model]?) {
         state.withLockedValue {
-            $0.kinds[id] = kind
-            if let models { $0.models[id] = models }
+            $0.servers[id]?.kind = kind
+            if let models { $0.servers[id]?.models = models }
         }
     }
 
-    func keepOnly(_ present: Set<BackendID>, order: [BackendID]) {
-        state.withLockedValue {
-            $0.order = order
-            $0.models = $0.models.filter { present.contains($0.key) }
-            $0.kinds = $0.kinds.filter { present.contains($0.key) }
+    /// From now on, these are the servers, in this order. What is known about servers that stay is kept.
+    func keepOnly(_ servers: [MonitoredServer]) {
+        state.withLockedValue { state in
+            state.order = servers.map(\.id)
+            let old = state.servers
+            let current = servers.map { server in
+                (
+                    server.id,
+                    Server(hasInstances: server.hasInstances, kind: old[server.id]?.kind, models: old[server.id]?.models ?? [])
+                )
+            }
+            state.servers = Dictionary(current, uniquingKeysWith: { first, _ in first })
         }
     }
 
-    /// Every listed model once, sorted by name, with the fields from the first server that lists it. The servers in
-    /// `leavingOut` and numbered instances (`model-2`) are omitted.
-    package func merged(leavingOut absent: Set<BackendID>) -> JSON {
-        let lists = state.withLockedValue { state in
-            state.order.filter { !absent.contains($0) }.compactMap { state.models[$0] }
+    /// The models of all servers except those in `absent`. A model that several servers list appears once.
+    ///
+    /// Further instances (`model-2`) are left out on servers where they are instances.
+    package func models(leavingOut absent: Set<BackendID>) -> MergedModels {
+        let servers = state.withLockedValue { state in
+            state.order.filter { !absent.contains($0) }.compactMap { state.servers[$0] }
         }
-        var entries: [String: JSON] = [:]
-        for model in lists.joined() where entries[model.id] == nil && !ModelName.isNumberedInstance(model.id) {
-            entries[model.id] = complete(model)
+        var merged = MergedModels()
+        for server in servers {
+            var shown = server.models
+            if server.hasInstances {
+                let names = Set(ModelList(shown.map(\.listed)).withoutInstances.map(\.name))
+                shown.removeAll { !names.contains($0.id) }
+            }
+            for model in shown { merged.add(model) }
         }
-        return ["object": "list", "data": .array(entries.sorted { $0.key < $1.key }.map(\.value))]
-    }
-
-    /// Adds the fields that OpenAI's clients need and the engine omits.
-    private func complete(_ model: EngineReports.Model) -> JSON {
-        guard var members = model.entry.objectValue else { return ["id": .string(model.id), "object": "model"] }
-        if model.entry["id"] == nil { members.insert(.init(name: "id", value: .string(model.id)), at: 0) }
-        if model.entry["object"] == nil { members.append(.init(name: "object", value: "model")) }
-        return .object(members)
+        return merged
     }
 }

@@ -36,9 +36,12 @@ package struct ProbeClient: Sendable {
         package var description: String
         /// This machine is out of descriptors or memory, so the failure does not count against the server.
         let isShortage: Bool
+        /// The server accepted the connection, but did not answer in time.
+        let isSilence: Bool
 
-        init(description: String) {
+        init(description: String, isSilence: Bool = false) {
             self.description = description
+            self.isSilence = isSilence
             isShortage = false
         }
 
@@ -48,6 +51,7 @@ package struct ProbeClient: Sendable {
             } else {
                 description = ConnectProblem.text(error)
                 isShortage = ConnectProblem.isShortage(error)
+                isSilence = false
             }
         }
     }
@@ -81,7 +85,7 @@ package struct ProbeClient: Sendable {
         let promise = loop.makePromise(of: Response.self)
         connect(target.address, limit, loop).flatMapThrowing { channel in
             let timer = loop.scheduleTask(deadline: deadline) {
-                promise.fail(Failure(description: "no answer to \(path) within \(timeout)"))
+                promise.fail(Failure(description: "no answer to \(path) within \(timeout)", isSilence: true))
             }
             promise.futureResult.whenComplete { _ in
                 timer.cancel()

@@ -132,10 +132,8 @@ final class ExchangeRunner {
     }
 
     private var mayGoOn: Bool {
-        guard request.facts.stream == true, record.traits?.conversation != nil, let upstream = attempt.upstream,
-            loop.clients.detached.count < loop.settings.limits.detachedStreams
-        else { return false }
-        return !upstream.pool.endpoint.keepsConnectionAfterStream
+        request.facts.stream == true && record.traits?.conversation != nil && record.grant?.resumesStreams == true
+            && attempt.upstream != nil && loop.clients.detached.count < loop.settings.limits.detachedStreams
     }
 
     /// Closes the connection to the server, so that it stops computing.

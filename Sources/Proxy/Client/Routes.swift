@@ -50,7 +50,7 @@ package enum Routes {
         if path == "/admin" || path.hasPrefix("/admin/") { return true }
         switch path {
         case "/llmhealth", "/llmhealth-snapshot", "/llmhealth-monitor", "/access-log-stats", "/health", "/metrics",
-            "/favicon.ico", "/v1/models":
+            "/favicon.ico", "/v1/models", "/models", "/api/tags", "/api/ps":
             return method == "GET" || method == "HEAD"
         default:
             return path.hasPrefix("/llmhealth-monitor/") && (method == "GET" || method == "HEAD")

@@ -72,6 +72,9 @@ struct SessionTable: Sendable {
     /// The place of the session. The handle must come directly from `handle` or `record`.
     func place(in handle: Handle) -> Place { entries[handle.index].place }
 
+    /// Whether a request of the session is in flight. The handle must come directly from `handle` or `record`.
+    func isRunning(_ handle: Handle) -> Bool { entries[handle.index].running > 0 }
+
     // MARK: Requests
 
     /// Another request begins in a session that was just found.

@@ -5,68 +5,120 @@ struct CandidateList: Sendable {
         var index: Int
         /// The server's name.
         var server: String
-        /// Model names to request: the model itself first. Empty when the request names no model.
+        /// The model's instances: the model itself first. Empty when it is not known which model the request needs.
         var instances: [String]
+        /// The engine does not know the name that the client used, so a request must name the first instance.
+        var renamesFirst = false
+        /// Whether the engine has to load the model before it can answer. `loaded` when the engine does not say.
+        var residency = ListedModel.Residency.loaded
     }
 
     var candidates: [Candidate]
-    /// No server is known to have the model: the request goes to the fallback server under the model's own name.
-    var isFallback = false
-    /// The rule that chooses one of the candidates.
-    var rule = PickingRule.sticky
+    /// Where each group of candidates ends. A group is considered only when no server of the groups before it is usable: the
+    /// fallback order has a group for each server, an alias has a group for each of its models.
+    var groupEnds: [Int]
+    /// The model that a client's session belongs to; nil when it is not known which model runs.
+    var model: String?
+    /// The rule that chooses one of the candidates of a group.
+    var rule: PickingRule
+
+    /// Candidates in one group.
+    init(_ candidates: [Candidate], model: String?, rule: PickingRule) {
+        self.candidates = candidates
+        groupEnds = [candidates.count]
+        self.model = model
+        self.rule = rule
+    }
+
+    /// Adds the candidates of another list as a further group.
+    mutating func append(_ other: CandidateList) {
+        candidates += other.candidates
+        groupEnds.append(candidates.count)
+    }
 
     /// Index into the router's backends.
     func backend(of choice: Choice) -> Int { candidates[choice.position].index }
 
-    /// The model name to request; nil when the request names no model.
+    /// The model that runs; nil when it is not known.
     func instance(of choice: Choice) -> String? {
         choice.instance.map { candidates[choice.position].instances[$0] }
+    }
+
+    /// The model name to request instead of the client's; nil when the client's name is right.
+    func replacement(of choice: Choice) -> String? {
+        guard let instance = choice.instance, instance > 0 || candidates[choice.position].renamesFirst else { return nil }
+        return candidates[choice.position].instances[instance]
     }
 }
 
 extension Router {
-    private func candidate(_ index: Int, _ instances: [String]) -> CandidateList.Candidate {
-        .init(index: index, server: backends[index].server.name, instances: instances)
-    }
-
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
         switch traits.destination {
         case .model(let model):
             if let known = candidatesByModel[model] { return known }
-            let found = resolve(model, traits.match)
+            let found = resolveAlias(model, traits.match) ?? candidatesOfUnknownModel()
             if candidatesByModel.count >= Self.rememberedModels { candidatesByModel.removeAll() }
             candidatesByModel[model] = found
             return found
-        case .fallback: return fallbackAlone(model: nil)
+        case .fallback: return candidatesWithoutModel()
         case .conversation(let name):
             guard let index = conversations.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved else {
-                return fallbackAlone(model: nil)
+                return candidatesWithoutModel()
             }
-            return CandidateList(candidates: [candidate(index, [])], rule: fleet.rule)
+            return CandidateList([candidate(index)], model: nil, rule: fleet.rule)
         case .server(let name):
             guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
-            return CandidateList(candidates: [candidate(index, [])], rule: fleet.rule)
+            return CandidateList([candidate(index)], model: nil, rule: fleet.rule)
         }
     }
 
+    /// To be called whenever the result of `candidates(for:)` may have changed.
+    mutating func forgetCandidates() {
+        candidatesByModel.removeAll()
+        unnamedCandidates = nil
+        unknownCandidates = nil
+    }
+
+    private func candidate(_ index: Int, _ instances: ModelList.Instances? = nil) -> CandidateList.Candidate {
+        .init(
+            index: index, server: backends[index].server.name, instances: instances?.names ?? [],
+            renamesFirst: instances?.renamesFirst ?? false, residency: instances?.residency ?? .loaded)
+    }
+
+    // MARK: Requests that name a model
+
+    /// The servers of a model, or of the models that a configured alias stands for.
+    private func resolveAlias(_ model: String, _ match: RouteMatch?) -> CandidateList? {
+        guard let models = fleet.aliases[model] else { return resolve(model, match) }
+        var found: CandidateList?
+        for target in models {
+            guard var list = resolve(target, nil) else { continue }
+            for position in list.candidates.indices { list.candidates[position].renamesFirst = true }
+            if found == nil { found = list } else { found?.append(list) }
+        }
+        found?.model = model
+        return found
+    }
+
     private func resolve(_ model: String, _ match: RouteMatch?) -> CandidateList? {
-        guard let routes = fleet.routes else { return discover(model) ?? fallbackAlone(model: model) }
+        guard let routes = fleet.routes else { return discover(model) }
         let route: Fleet.Route? =
             if let match, match.fleetNumber == fleetNumber {
                 match.route.flatMap { routes.indices.contains($0) ? routes[$0] : nil }
             } else {
                 routes.first { $0.pattern.matches(model) }
             }
-        guard let route else { return fallbackAlone(model: model) }
+        guard let route else { return nil }
         let indices = route.servers.compactMap { indexOfBackend[$0] }.filter { !backends[$0].isRemoved }
-        guard !indices.isEmpty else { return fallbackAlone(model: model) }
-        let listing = indices.compactMap { index -> CandidateList.Candidate? in
-            if backends[index].models == nil { return candidate(index, [model]) }
-            return backends[index].instances(of: model).map { candidate(index, $0) }
+        guard !indices.isEmpty else { return nil }
+        let listing = indices.compactMap { index in
+            backends[index].models == nil
+                ? candidate(index, .init(names: [model])) : backends[index].instances(of: model).map { candidate(index, $0) }
         }
         // No server lists the model. Some engines serve one model under any name, so the route's servers are used anyway.
-        return CandidateList(candidates: listing.isEmpty ? indices.map { candidate($0, [model]) } : listing, rule: route.rule)
+        let candidates = listing.isEmpty ? indices.map { candidate($0, .init(names: [model])) } : listing
+        return CandidateList(candidates, model: ownName(of: model, on: indices), rule: route.rule)
     }
 
     /// Without routes: the servers that list the model. If no server lists it, the servers that are not down and have not
@@ -76,15 +128,71 @@ extension Router {
         let listing = present.compactMap { index in
             backends[index].instances(of: model).map { candidate(index, $0) }
         }
-        if !listing.isEmpty { return CandidateList(candidates: listing, rule: fleet.rule) }
+        if !listing.isEmpty { return CandidateList(listing, model: ownName(of: model, on: present), rule: fleet.rule) }
         let silent = present.filter { backends[$0].models == nil && !backends[$0].health.isDown }
-        return silent.isEmpty ? nil : CandidateList(candidates: silent.map { candidate($0, [model]) }, rule: fleet.rule)
+        guard !silent.isEmpty else { return nil }
+        return CandidateList(silent.map { candidate($0, .init(names: [model])) }, model: model, rule: fleet.rule)
     }
 
-    private func fallbackAlone(model: String?) -> CandidateList? {
-        guard let fallback = fleet.fallback, let index = indexOfBackend[fallback], !backends[index].isRemoved else {
-            return nil
+    /// One name for a model that has several, so that its clients keep their sessions whichever name they use.
+    private func ownName(of model: String, on indices: [Int]) -> String {
+        for index in indices {
+            if let name = backends[index].models?.name(of: model) { return name }
         }
-        return CandidateList(candidates: [candidate(index, model.map { [$0] } ?? [])], isFallback: true, rule: fleet.rule)
+        return model
+    }
+
+    // MARK: Requests that name no model, or one that nobody has
+
+    private mutating func candidatesWithoutModel() -> CandidateList? {
+        if let known = unnamedCandidates { return known }
+        let found = defaultCandidates() ?? fallbackOrder()
+        unnamedCandidates = .some(found)
+        return found
+    }
+
+    /// One list for all names that nobody knows. They are sent unchanged: engines with a single model ignore the name.
+    ///
+    /// With configured routes, a name that none of them matches is meant for the fallback.
+    private mutating func candidatesOfUnknownModel() -> CandidateList? {
+        if let known = unknownCandidates { return known }
+        let order = fallbackOrder()
+        let found = order == nil || fleet.routes != nil ? order : defaultCandidates() ?? order
+        unknownCandidates = .some(found)
+        return found
+    }
+
+    /// The servers of `default-model`, or of the only model.
+    private func defaultCandidates() -> CandidateList? {
+        guard let model = fleet.defaultModel ?? soleModel, var list = resolveAlias(model, nil) else { return nil }
+        for position in list.candidates.indices {
+            // The request does not name the model, so it cannot name another instance either.
+            list.candidates[position].instances.removeLast(max(0, list.candidates[position].instances.count - 1))
+            list.candidates[position].renamesFirst = false
+        }
+        return list
+    }
+
+    /// The model that every server has, when no server has another one; nil otherwise.
+    private var soleModel: String? {
+        var sole: String?
+        for backend in backends where !backend.isRemoved {
+            guard let models = backend.models, !models.models.isEmpty else { continue }
+            let own = backend.server.hasInstances ? models.withoutInstances : models.models
+            guard own.count == 1, let name = own.first.map({ ModelName.withoutLatest($0.name) }) else { return nil }
+            if let sole, models.name(of: sole) != name { return nil }
+            sole = sole ?? name
+        }
+        return sole
+    }
+
+    /// The fallback server, then the others in configured order.
+    private func fallbackOrder() -> CandidateList? {
+        guard let fallback = fleet.fallback, let first = indexOfBackend[fallback], !backends[first].isRemoved else { return nil }
+        var list = CandidateList([candidate(first)], model: nil, rule: fleet.rule)
+        for index in backends.indices where index != first && !backends[index].isRemoved {
+            list.append(CandidateList([candidate(index)], model: nil, rule: fleet.rule))
+        }
+        return list
     }
 }

@@ -19,6 +19,8 @@ struct Finding: Sendable {
         case noSession
         /// Eligible, but another server was more suitable.
         case passedOver
+        /// Considered only when every server before it is unusable.
+        case laterInOrder
     }
 
     var code: Code

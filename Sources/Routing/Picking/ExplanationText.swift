@@ -21,6 +21,7 @@ extension Finding.Code {
         case .ineligible(let reason): reason.text
         case .noSession: "does not hold this client's session"
         case .passedOver: "busier, holds more sessions, or later in order"
+        case .laterInOrder: "its turn comes when the servers before it are unusable"
         }
     }
 }
@@ -34,6 +35,9 @@ extension Choice.Reason {
         case .busyInstance: "the machine is busy, and the instance is free"
         case .busyServer: "the machine is busy, all instances in use"
         case .fewestInFlight: "the fewest requests are in flight there"
+        case .overflow: "fewer requests in flight than on the server with the client's session"
+        case .firstInOrder: "the first in order, for a light request"
+        case .doesNotWait: "no server is fit, but a light request does not wait"
         case .onlyServer: "named by the request"
         case .lastResort: "nobody is up; tried once all the same"
         }

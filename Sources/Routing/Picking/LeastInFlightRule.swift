@@ -2,10 +2,12 @@
 // configured order.
 
 extension Router {
-    /// The choice among the eligible candidates; nil when none is eligible.
-    func leastInFlightChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
+    /// The choice among the eligible candidates of the group; nil when none is eligible.
+    func leastInFlightChoice(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Choice? {
         var best: (inFlight: Int, position: Int)?
-        for position in list.candidates.indices {
+        for position in group {
             let index = list.candidates[position].index
             guard ineligibility(of: index, for: request, at: now) == nil else { continue }
             let inFlight = backends[index].inFlight

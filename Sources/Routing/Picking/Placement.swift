@@ -1,6 +1,7 @@
 // ★ START HERE to change how a backend is picked.
 //
-// A placement takes the candidates in order, keeps those that are eligible now, and lets the rule choose one of them.
+// A placement takes the groups of candidates in order, keeps the candidates that are eligible now, and lets the rule choose
+// one of them.
 // To add a rule, add a file beside `StickyRule.swift`, a case in `PickingRule` and a case in `placement(of:)`. No
 // configuration key selects a rule yet.
 
@@ -42,6 +43,13 @@ struct Choice: Sendable {
         case busyInstance
         case busyServer
         case fewestInFlight
+        /// The server that holds the client's session is computing for this client, and reports no slots: another one computes
+        /// fewer requests.
+        case overflow
+        /// The request is light; this is the first server that may take it.
+        case firstInOrder
+        /// The server is draining or failing, but the request is light and does not wait.
+        case doesNotWait
         /// The request names the server.
         case onlyServer
         /// No server is up; this one is tried once anyway.
@@ -58,43 +66,76 @@ extension Router {
             let choice = Choice(position: 0, reason: .onlyServer)
             return .run(choice, Explanation(list: list, choice: choice))
         }
-        let choice =
-            switch list.rule {
-            case .sticky: stickyChoice(among: list, for: request, at: now)
-            case .leastInFlight: leastInFlightChoice(among: list, for: request, at: now)
+        var start = 0
+        for end in list.groupEnds {
+            let group = start..<end
+            start = end
+            let choice =
+                switch list.rule {
+                case .sticky: stickyChoice(among: list, group, for: request, at: now)
+                case .leastInFlight: leastInFlightChoice(among: list, group, for: request, at: now)
+                }
+            if let choice { return .run(choice, explanation(of: choice, among: list, for: request, at: now)) }
+            // Worth waiting for, although a server of a later group may be free.
+            if list.groupEnds.count > 1, isWorthWaiting(list, group, for: request, at: now) {
+                return .wait(Explanation(list: list, choice: nil, findings: findings(list, request, now)))
             }
-        if let choice { return .run(choice, explanation(of: choice, among: list, for: request, at: now)) }
+        }
         return placementOfNobody(request, list, now)
+    }
+
+    /// Whether a server of the group will soon take the request: it is full, or its trial is in progress.
+    private func isWorthWaiting(
+        _ list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Bool {
+        guard request.traits.counts else { return false }
+        return group.contains { position in
+            let index = list.candidates[position].index
+            return switch ineligibility(of: index, for: request, at: now) {
+            case .full: true
+            case .failing: backends[index].circuits[request.traits.model].isTrying
+            case nil, .failedThisRequest, .down, .draining: false
+            }
+        }
+    }
+
+    private func findings(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> [Finding] {
+        list.candidates.prefix(Explanation.explainedServers).map { candidate in
+            let reason = ineligibility(of: candidate.index, for: request, at: now)
+            return finding(reason.map { .ineligible($0) } ?? .laterInOrder, candidate.index)
+        }
     }
 
     /// No candidate is eligible: decides whether the request should wait.
     private func placementOfNobody(_ request: PendingRequest, _ list: CandidateList, _ now: Moment) -> Placement {
         var someoneIsUp = false
         var lastResort: Choice?
-        var findings: [Finding] = []
-        findings.reserveCapacity(min(list.candidates.count, Explanation.explainedServers))
         for (position, candidate) in list.candidates.enumerated() {
             let index = candidate.index
             guard let reason = ineligibility(of: index, for: request, at: now) else {
                 preconditionFailure("\(candidate.server) may take the request, but no choice was made")
             }
-            if findings.count < Explanation.explainedServers { findings.append(finding(.ineligible(reason), index)) }
+            var choice = Choice(
+                position: position, instance: candidate.instances.indices.first, reason: .lastResort,
+                capacity: backends[index].sessionsPerInstance(of: candidate.instances.count))
+            if !request.traits.counts, reason == .draining || reason == .failing {
+                guard backends[index].health.isDown else {
+                    choice.reason = .doesNotWait
+                    return .run(choice, explanation(of: choice, among: list, for: request, at: now))
+                }
+                continue
+            }
             switch reason {
             case .full, .draining: someoneIsUp = true
             // A trial ends soon, so waiting is worthwhile. A pause may be long, so the client is told when it ends.
             case .failing: someoneIsUp = someoneIsUp || backends[index].circuits[request.traits.model].isTrying
             case .down:
                 let hasRoom = !request.traits.counts || !backends[index].isFull
-                if lastResort == nil, hasRoom {
-                    let capacity = backends[index].sessionsPerInstance(of: candidate.instances.count)
-                    lastResort = Choice(
-                        position: position, instance: candidate.instances.indices.first, reason: .lastResort,
-                        capacity: capacity)
-                }
+                if lastResort == nil, hasRoom { lastResort = choice }
             case .failedThisRequest: break
             }
         }
-        let explanation = Explanation(list: list, choice: nil, findings: findings)
+        let explanation = Explanation(list: list, choice: nil, findings: findings(list, request, now))
         return someoneIsUp ? .wait(explanation) : .nobody(lastResort: lastResort, explanation)
     }
 }

@@ -5,37 +5,60 @@
 extension Router {
     /// Whether the request gives its client a session on the instance that it runs on.
     func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
-        list.rule == .sticky && traits.counts && !list.isFallback && traits.model != nil
+        list.rule == .sticky && traits.counts && list.model != nil
     }
 
-    /// The choice among the eligible candidates; nil when none is eligible.
+    /// The choice among the eligible candidates of the group; nil when none is eligible.
     ///
     /// Stops as early as possible: with hundreds of servers, a client that has a session, or whose first candidate is empty,
     /// does not pay for examining the others.
-    func stickyChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
-        if let held = heldChoice(among: list, for: request, at: now) { return held }
+    func stickyChoice(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Choice? {
+        if let held = heldChoice(among: list, group, for: request, at: now) {
+            return overflow(from: held, among: list, group, for: request, at: now) ?? held
+        }
+        guard request.traits.counts else { return lightChoice(among: list, group, for: request, at: now) }
         let takesPlace = takesPlace(request.traits, among: list)
         var best: Offer?
-        for position in list.candidates.indices {
+        for position in group {
             guard ineligibility(of: list.candidates[position].index, for: request, at: now) == nil else { continue }
             let offer = offer(of: position, in: list, takesPlace: takesPlace, against: best)
             if let offer, best.map({ offer.isBetter(than: $0) }) ?? true { best = offer }
-            if let best, best.isUnbeatable || !takesPlace && best.isFree && !best.isBusy { break }
+            if let best, best.isUnbeatable || !takesPlace && best.isReady && !best.isBusy && best.inFlight == 0 { break }
         }
         return best.map {
             Choice(position: $0.position, instance: $0.instance, reason: $0.reason, capacity: $0.capacity)
         }
     }
 
+    /// A light request needs no balancing: it goes to the first server that has the model in memory, so that the parts of an
+    /// engine's own page come from one server, and a question about a model does not load it.
+    private func lightChoice(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Choice? {
+        var best: Int?
+        for position in group where ineligibility(of: list.candidates[position].index, for: request, at: now) == nil {
+            let residency = list.candidates[position].residency
+            if best.map({ residency < list.candidates[$0].residency }) ?? true { best = position }
+            if residency == .loaded { break }
+        }
+        return best.map {
+            Choice(position: $0, instance: list.candidates[$0].instances.indices.first, reason: .firstInOrder)
+        }
+    }
+
     /// The server that has the client's session, if it may take the request.
-    private func heldChoice(among list: CandidateList, for request: PendingRequest, at now: Moment) -> Choice? {
-        guard let model = request.traits.model,
+    private func heldChoice(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Choice? {
+        guard let model = list.model,
             let session = sessions.handle(
                 of: .init(client: request.traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
         else { return nil }
         let place = sessions.place(in: session)
         guard let index = indexOfBackend[place.backend],
-            let position = list.candidates.firstIndex(where: { $0.index == index }),
+            let position = group.first(where: { list.candidates[$0].index == index }),
             let instance = list.candidates[position].instances.firstIndex(of: place.instance),
             ineligibility(of: index, for: request, at: now) == nil
         else { return nil }
@@ -43,12 +66,27 @@ extension Router {
         return Choice(position: position, instance: instance, reason: .sticky, session: session, capacity: capacity)
     }
 
+    /// Without known slots, nothing limits how many of a client's parallel requests go to the server that holds its session.
+    /// While one of them runs there, a further one goes to a server that computes fewer. The session does not move.
+    private func overflow(
+        from held: Choice, among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
+    ) -> Choice? {
+        let index = list.backend(of: held)
+        guard backends[index].limit == nil, let session = held.session, sessions.isRunning(session), request.traits.counts,
+            var other = leastInFlightChoice(among: list, group, for: request, at: now),
+            backends[list.backend(of: other)].inFlight < backends[index].inFlight
+        else { return nil }
+        other.reason = .overflow
+        return other
+    }
+
     /// The best instance of an eligible candidate; nil when it cannot be better than `best`.
     private func offer(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Offer?) -> Offer? {
         let index = list.candidates[position].index
         let instances = list.candidates[position].instances.count
         let server = Offer(
-            position: position, isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
+            position: position, residency: list.candidates[position].residency,
+            isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
             held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
             capacity: backends[index].sessionsPerInstance(of: instances))
         var found: Offer?
@@ -78,6 +116,7 @@ private struct Offer {
     /// Index of the candidate, and of its instance.
     var position: Int
     var instance: Int?
+    var residency: ListedModel.Residency
     /// The server's machine is busy (`HealthState.isBusy`).
     var isBusy: Bool
     /// Fewer requests run on the instance than it has slots.
@@ -104,11 +143,12 @@ private struct Offer {
         return (heldOnInstance, inFlightOnInstance) < (other.heldOnInstance, other.inFlightOnInstance)
     }
 
-    /// Idle before busy, free before in use, room before eviction, then the one whose session to evict was unused longer.
-    /// Nil: equal.
+    /// Idle before busy, free before in use, loaded before not loaded, room before eviction, then the one whose session to
+    /// evict was unused longer. Nil: equal.
     private func decided(against other: Offer) -> Bool? {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
+        if residency != other.residency { return residency < other.residency }
         switch (evicted, other.evicted) {
         case (nil, nil): return nil
         case (nil, .some): return true
@@ -121,11 +161,15 @@ private struct Offer {
     func mayBeBetter(than other: Offer) -> Bool {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
+        if residency != other.residency { return residency < other.residency }
         return other.evicted != nil || (held, inFlight) < (other.held, other.inFlight)
     }
 
+    /// The model is in memory, and the instance is free.
+    var isReady: Bool { isFree && residency == .loaded }
+
     /// No other server can be better.
-    var isUnbeatable: Bool { !isBusy && isFree && held == 0 && inFlight == 0 }
+    var isUnbeatable: Bool { isReady && !isBusy && held == 0 && inFlight == 0 }
 
     var reason: Choice.Reason {
         switch (isBusy, isFree) {

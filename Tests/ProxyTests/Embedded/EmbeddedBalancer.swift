@@ -31,8 +31,8 @@ final class EmbeddedBalancer {
                     servers: zip(ids, servers).map { .init(id: $0, name: $1, requestMax: requestMax) }, routes: nil,
                     fallback: ids.first, policy: policy)))
         for id in ids {
-            router.send(.probed(id, BackendReport(isBusy: false)))
-            router.send(.modelsListed(id, ["m"]))
+            router.send(.probed(id, BackendReport(isBusy: false, resumesStreams: true)))
+            router.send(.modelsListed(id, [ListedModel("m")]))
         }
         notes.promise(on: loop)
         let owner = router.addOwner()

@@ -41,7 +41,7 @@ extension RandomProxyLife {
         }
         for id in [0, 1].map({ BackendID(rawValue: $0) }) {
             balancer.router.send(.undrain(id))
-            balancer.router.send(.probed(id, BackendReport(isBusy: false)))
+            balancer.router.send(.probed(id, BackendReport(isBusy: false, resumesStreams: true)))
         }
         for _ in 0..<400 {
             for socket in balancer.sockets { socket.isWritable = true }

@@ -221,7 +221,7 @@ final class RandomProxyLife {
         case 0: balancer.router.send(.drain(id))
         case 1: balancer.router.send(.undrain(id))
         case 2: balancer.router.send(.probeFailed(id, reason: "no answer"))
-        case 3, 4: balancer.router.send(.probed(id, BackendReport(isBusy: random.below(4) == 0)))
+        case 3, 4: balancer.router.send(.probed(id, BackendReport(isBusy: random.below(4) == 0, resumesStreams: true)))
         case 5: balancer.router.send(.clockAdvanced)
         default:
             let requests = balancer.router.requests()

@@ -81,8 +81,8 @@ struct RandomLife {
         nextTicket += 1
         let destination: RequestTraits.Destination =
             switch random.below(20) {
-            case 0: .fallback
-            case 1: .server("server-\(1 + random.below(nextServer))")
+            case 0...2: .fallback
+            case 3: .server("server-\(1 + random.below(nextServer))")
             default: .model(random.pick(Self.models))
             }
         if random.chance(percent: 20) { matcher = ModelMatcher(router.patterns) }
@@ -168,8 +168,11 @@ struct RandomLife {
         return BackendReport(isBusy: random.chance(percent: 30), slots: slots)
     }
 
-    private mutating func randomList() -> [String] {
-        ["m", "m-2", "n"].filter { _ in random.chance(percent: 60) }
+    private mutating func randomList() -> [ListedModel] {
+        let names = random.chance(percent: 50) ? ["m", "m-2"] : ["m", "m-2", "n"]
+        return names.filter { _ in random.chance(percent: 60) }.map {
+            ListedModel($0, residency: random.pick([nil, .loaded, .loading, .unloaded]))
+        }
     }
 
     /// Most servers stay; some go, some come, limits change.

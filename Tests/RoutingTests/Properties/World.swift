@@ -25,8 +25,6 @@ struct World {
     /// Failures in a row; from a number of them on, nobody may come before `until`, and then one at a time.
     struct Circuit {
         var failures = 0
-        /// Failures in a row in which the engine did not listen either.
-        var engineFailures = 0
         var until: Moment?
         var pause = Interval.seconds(0)
         var trial: Ticket?
@@ -118,7 +116,7 @@ struct World {
             if let failures = servers[id]?.failures, failures >= fleet.policy.failuresUntilDown {
                 servers[id]?.isDown = true
             }
-        case .modelsListed(let id, let models): servers[id]?.models = models
+        case .modelsListed(let id, let models): servers[id]?.models = models.map(\.name)
         case .fleetChanged(let new):
             fleet = new
             for id in servers.keys { servers[id]?.isRemoved = true }
@@ -211,16 +209,19 @@ struct World {
         expect(grant.attempt == request.attempts, "attempt \(grant.attempt) of \(ticket) is its \(request.attempts).")
         expect(request.attempts <= fleet.policy.maxAttempts, "\(ticket) is tried \(request.attempts) times")
         guard let server = servers[grant.backend] else { return expect(false, "grant on unknown \(grant.backend)") }
-        let candidates = candidates(for: request)
-        expect(candidates.contains(grant.backend), "\(grant.backend) is not on the route of \(ticket)")
+        let candidates = candidates(for: request).servers
+        let inTurn = inTurn(for: request, at: now)
+        expect(inTurn.contains(grant.backend), "\(grant.backend) is not on the route of \(ticket), or not its turn")
         expect(!request.failed.contains(grant.backend), "\(grant.backend) failed \(ticket) before")
         expect(!server.isRemoved, "grant on removed \(grant.backend)")
         if !request.isForced {
             expect(!request.traits.counts || !server.isFull, "\(ticket) exceeds the limit of \(grant.backend)")
+            // A light request does not wait: it takes a server that is draining or failing when there is no other.
+            let isFit =
+                isUsable(grant.backend, for: request, at: now) && server.circuits[request.traits.model]?.admits(at: now) ?? true
+            let hasChoice = candidates.contains { isUsable($0, for: request, at: now) }
             expect(
-                server.circuits[request.traits.model]?.admits(at: now) ?? true || server.isDown,
-                "\(ticket) is granted the failing \(grant.backend)")
-            expect(!server.isDraining, "\(ticket) is granted the draining \(grant.backend)")
+                isFit || server.isDown || !request.traits.counts && !hasChoice, "\(ticket) is granted the unfit \(grant.backend)")
             let everybodyIsDown = candidates.allSatisfy { id in
                 guard let server = servers[id], !server.isDown, let circuit = server.circuits[request.traits.model] else {
                     return servers[id]?.isDown ?? true
@@ -251,7 +252,7 @@ struct World {
     private mutating func refused(_ ticket: Ticket, _ refusal: Refusal, _ now: Moment) {
         guard let request = requests[ticket] else { return expect(false, "refusal of \(ticket), which has its answer") }
         expect(request.place == .waiting, "\(ticket) is refused while it runs")
-        let candidates = candidates(for: request)
+        let candidates = candidates(for: request).servers
         switch refusal {
         case .modelNotFound, .noSuchServer: expect(candidates.isEmpty, "\(ticket) is told that there is no server")
         case .queueFull(let waiting, _):
@@ -267,25 +268,68 @@ struct World {
 
     // MARK: - Routes
 
-    /// The servers that may take the request, whatever their state.
-    func candidates(for request: Request) -> [BackendID] {
-        let fallback = [fleet.fallback].compactMap { $0 }
+    /// The servers that may take a request, whatever their state.
+    struct Candidates {
+        var servers: [BackendID] = []
+        /// Only the first of them that is usable may take it.
+        var areInOrder = false
+    }
+
+    func candidates(for request: Request) -> Candidates {
         switch request.traits.destination {
-        case .server(let name): return fleet.servers.filter { $0.name == name }.map(\.id)
-        case .fallback, .conversation: return fallback
+        case .server(let name): Candidates(servers: fleet.servers.filter { $0.name == name }.map(\.id))
+        case .fallback, .conversation: withoutModel
         case .model(let model):
-            if let routes = fleet.routes {
-                guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else {
-                    return fallback
-                }
-                let listing = route.servers.filter { servers[$0]?.models?.contains(model) ?? true }
-                return listing.isEmpty ? route.servers : listing
-            }
-            let listing = present.filter { servers[$0]?.models?.contains(model) == true }
-            if !listing.isEmpty { return listing }
-            let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
-            return silent.isEmpty ? fallback : silent
+            servers(of: model) ?? (fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder)
         }
+    }
+
+    private func servers(of model: String) -> Candidates? {
+        if let routes = fleet.routes {
+            guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else { return nil }
+            let listing = route.servers.filter { servers[$0]?.models?.contains(model) ?? true }
+            return Candidates(servers: listing.isEmpty ? route.servers : listing)
+        }
+        let listing = present.filter { servers[$0]?.models?.contains(model) == true }
+        if !listing.isEmpty { return Candidates(servers: listing) }
+        let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
+        return silent.isEmpty ? nil : Candidates(servers: silent)
+    }
+
+    /// The servers of the only model, if there is one.
+    private var withoutModel: Candidates {
+        if let only, let found = servers(of: only) { return found }
+        return fallbackOrder
+    }
+
+    private var fallbackOrder: Candidates {
+        guard let fallback = fleet.fallback else { return Candidates() }
+        return Candidates(servers: [fallback] + present.filter { $0 != fallback }, areInOrder: true)
+    }
+
+    /// The model that is the only one wherever there is one. `m-2` beside `m` is no model of its own.
+    private var only: String? {
+        let lists = present.compactMap { servers[$0]?.models }
+        let models = Set(lists.flatMap { list in list.filter { $0 != "m-2" || !list.contains("m") } })
+        return models.count == 1 ? models.first : nil
+    }
+
+    /// The candidates whose turn it is.
+    private func inTurn(for request: Request, at now: Moment) -> [BackendID] {
+        let candidates = candidates(for: request)
+        guard candidates.areInOrder, let first = candidates.servers.first(where: { isUsable($0, for: request, at: now) }) else {
+            return candidates.servers
+        }
+        return [first]
+    }
+
+    /// Neither down, draining nor failing, and has not failed this request. It may be full, or its trial may be under way, which
+    /// is soon over; but a light request does not wait for that.
+    private func isUsable(_ id: BackendID, for request: Request, at now: Moment) -> Bool {
+        guard let server = servers[id], !request.failed.contains(id) else { return false }
+        let circuit = server.circuits[request.traits.model] ?? Circuit()
+        let answersSoon = circuit.admits(at: now) || circuit.trial != nil && request.traits.counts
+        return !server.isDown && !server.isDraining && !server.isRemoved && answersSoon
     }
 
     // MARK: - Invariants
@@ -315,7 +359,9 @@ struct World {
     private mutating func checkWaiting(_ ticket: Ticket, _ now: Moment) {
         guard let request = requests[ticket] else { return }
         var hasHope = false
-        for id in candidates(for: request) where !request.failed.contains(id) {
+        let inTurn = inTurn(for: request, at: now)
+        expect(request.traits.counts || !inTurn.contains { servers[$0]?.isDraining == true }, "the light \(ticket) waits")
+        for id in inTurn where !request.failed.contains(id) {
             guard let server = servers[id] else { continue }
             let circuit = server.circuits[request.traits.model] ?? Circuit()
             let hasRoom = (!server.isFull || !request.traits.counts) && circuit.admits(at: now)

@@ -234,8 +234,9 @@ private func runBalancer(_ setup: Setup, _ body: (TestBalancer) async throws -> 
     let router = SharedRouter(eventLoops: Array(group.makeIterator()))
     router.send(.fleetChanged(setup.fleet))
     for (index, server) in setup.servers.enumerated() {
-        router.send(.probed(BackendID(rawValue: index), BackendReport(isBusy: false)))
-        if let models = server.models { router.send(.modelsListed(BackendID(rawValue: index), models)) }
+        let report = BackendReport(isBusy: false, resumesStreams: !server.keepsConnectionAfterStream)
+        router.send(.probed(BackendID(rawValue: index), report))
+        if let models = server.models { router.send(.modelsListed(BackendID(rawValue: index), models.map { ListedModel($0) })) }
     }
     let notes = Notes()
     let proxy = try await ProxyServer.start(

@@ -1,0 +1,104 @@
+import NIOCore
+import Proxy
+import Routing
+
+/// Model lists, and what they show about the engine.
+extension ServerMonitor {
+    /// How often to request the model list of an engine that has a cheaper health check.
+    private static let modelListInterval = Interval.seconds(10)
+
+    /// Requests the model list when it is due, in addition to the probes.
+    func refreshModels() {
+        let now = Clock.now
+        let isDue = findings.modelsAskedAt.map { $0 + Self.modelListInterval <= now } ?? true
+        guard isDue, server.llmhealth != nil || findings.kind?.hasHealthCheck == true, !findings.lacksHealthCheck else { return }
+        findings.modelsAskedAt = now
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        get("/v1/models").whenSuccess { bound.value.note($0) }
+    }
+
+    /// Handles an answer to `/v1/models`.
+    func note(_ response: ProbeClient.Response) {
+        guard !isStopped else { return }
+        let models = response.status == 200 ? EngineReports.models(response.body) : nil
+        findings.refusal =
+            response.status == 401 || response.status == 403
+            ? "answers \(response.status) to /v1/models, so its models are unknown; set servers.\(server.name).api-key" : nil
+        detect(server: response.server, models)
+        complete(models)
+    }
+
+    func note(isSleeping: Bool) {
+        guard isSleeping != findings.isSleeping else { return }
+        findings.isSleeping = isSleeping
+        findings.modelsAskedAt = nil
+    }
+
+    private func get(_ path: String) -> EventLoopFuture<ProbeClient.Response> {
+        client.get(path, from: server.engine, timeout: timing.timeout, on: loop)
+    }
+
+    // MARK: Which engine it is
+
+    private func detect(server name: String?, _ models: [EngineReports.Model]?) {
+        guard server.kind == nil else { return }
+        let found = EngineReports.kind(server: name, models: models)
+        if let found, found != .openai { return became(found) }
+        guard models != nil, !findings.hasAskedForSigns else { return }
+        findings.hasAskedForSigns = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        askForSigns(EngineReports.signs[...]).whenSuccess { bound.value.became($0) }
+    }
+
+    /// The kind of the first sign that the engine shows; `openai` when it shows none.
+    private func askForSigns(_ signs: ArraySlice<EngineReports.Sign>) -> EventLoopFuture<EngineKind> {
+        guard let sign = signs.first else { return loop.makeSucceededFuture(.openai) }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        return get(sign.path).flatMap { response in
+            if response.status == 200, sign.isShown(response.body) { return bound.value.loop.makeSucceededFuture(sign.kind) }
+            return bound.value.askForSigns(signs.dropFirst())
+        }
+    }
+
+    private func became(_ kind: EngineKind) {
+        guard kind != findings.kind, !isStopped else { return }
+        findings.kind = kind
+        findings.lacksHealthCheck = false
+        findings.modelsAskedAt = nil
+        // Get the slots and the states of models at once, not with the next scheduled probe.
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.execute { bound.value.probeNow() }
+    }
+
+    // MARK: Which models are loaded
+
+    /// Adds what the engine tells elsewhere about its models, and passes them on.
+    private func complete(_ models: [EngineReports.Model]?) {
+        guard let models else { return publish(nil) }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        switch findings.kind {
+        case .ollama:
+            get("/api/tags").and(get("/api/ps")).whenComplete { result in
+                guard case .success(let (tags, running)) = result else { return bound.value.publish(models) }
+                bound.value.publish(EngineReports.ollama(models, tags: tags.body, running: running.body))
+            }
+        case .lmStudio:
+            get("/api/v0/models").whenComplete { result in
+                bound.value.publish((try? result.get()).flatMap { EngineReports.models($0.body) } ?? models)
+            }
+        case .llamaSwap:
+            get("/running").whenComplete { result in
+                bound.value.publish((try? result.get()).map { EngineReports.llamaSwap(models, running: $0.body) } ?? models)
+            }
+        case .llamaServer where findings.isSleeping:
+            publish(models.map { $0.with(.loading) })
+        case nil, .llamaServer, .vllm, .sglang, .openai: publish(models)
+        }
+    }
+
+    private func publish(_ models: [EngineReports.Model]?) {
+        guard !isStopped else { return }
+        learned(server.id, findings.kind, models)
+        if let models { report(.modelsListed(server.id, models.map(\.listed))) }
+    }
+}

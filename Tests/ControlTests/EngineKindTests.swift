@@ -1,0 +1,200 @@
+import Proxy
+import Routing
+import Testing
+
+@testable import Control
+
+/// What each engine answers, as its documentation or its source shows it.
+private struct Engine: Sendable, CustomTestStringConvertible {
+    var name: String
+    var kind: EngineKind
+    var documents: [String: DocumentServer.Document]
+    var residencies: [String: ListedModel.Residency?]
+
+    var testDescription: String { name }
+
+    init(
+        _ name: String, _ kind: EngineKind, _ residencies: [String: ListedModel.Residency?], server: String? = nil,
+        _ documents: [String: String]
+    ) {
+        self.name = name
+        self.kind = kind
+        self.residencies = residencies
+        self.documents = documents.mapValues { DocumentServer.Document(server: server, body: $0) }
+    }
+
+    static let all: [Engine] = [
+        Engine(
+            "llama-server", .llamaServer, ["m": nil], server: "llama.cpp",
+            [
+                "/v1/models": """
+                {"models":[{"name":"m","model":"m","capabilities":["completion"]}],"object":"list",
+                 "data":[{"id":"m","aliases":["gpt-big"],"object":"model","owned_by":"llamacpp",
+                          "meta":{"n_params":134515008,"size":91735488,"n_embd":576}}]}
+                """,
+                "/health": #"{"status":"ok"}"#, "/props": #"{"total_slots":2}"#,
+            ]),
+        Engine(
+            "llama-server, asleep", .llamaServer, ["m": .loading], server: "llama.cpp",
+            [
+                "/v1/models": #"{"data":[{"id":"m","owned_by":"llamacpp"}]}"#, "/health": "{}",
+                "/props": #"{"total_slots":2,"is_sleeping":true}"#,
+            ]),
+        Engine(
+            "llama-server as a router", .llamaServer, ["a": .loaded, "b": .unloaded, "c": .loading], server: "llama.cpp",
+            [
+                "/v1/models": """
+                {"data":[{"id":"a","owned_by":"llamacpp","status":{"value":"loaded"}},
+                         {"id":"b","status":{"value":"unloaded"}},{"id":"c","status":{"value":"loading"}}]}
+                """,
+                "/health": "{}", "/props": #"{"role":"router"}"#,
+            ]),
+        Engine(
+            "Ollama", .ollama, ["llama3:latest": .loaded, "qwen3:8b": .unloaded],
+            [
+                "/v1/models": #"{"data":[{"id":"llama3:latest","owned_by":"library"},{"id":"qwen3:8b","owned_by":"library"}]}"#,
+                "/api/version": #"{"version":"0.12.0"}"#,
+                "/api/tags": #"{"models":[{"name":"llama3:latest","size":1},{"name":"qwen3:8b","size":2}]}"#,
+                "/api/ps": #"{"models":[{"name":"llama3:latest","size_vram":1}]}"#,
+            ]),
+        Engine(
+            "Ollama with models of a hub", .ollama, ["hf.co/x/y:Q4": .unloaded],
+            [
+                "/": "Ollama is running", "/v1/models": #"{"data":[{"id":"hf.co/x/y:Q4","owned_by":"hf.co"}]}"#,
+                "/api/version": "{}", "/api/tags": #"{"models":[{"name":"hf.co/x/y:Q4"}]}"#, "/api/ps": #"{"models":[]}"#,
+            ]),
+        Engine(
+            "Ollama without models", .ollama, [:],
+            [
+                "/": "Ollama is running", "/v1/models": #"{"object":"list","data":null}"#, "/api/version": "{}",
+                "/api/tags": #"{"models":[]}"#, "/api/ps": #"{"models":[]}"#,
+            ]),
+        Engine(
+            "LM Studio", .lmStudio, ["a": .loaded, "b": .unloaded],
+            [
+                "/v1/models": #"{"data":[{"id":"a","owned_by":"organization_owner"},{"id":"b"}]}"#,
+                "/api/v0/models": """
+                {"object":"list","data":[{"id":"a","type":"llm","arch":"qwen2","state":"loaded"},
+                                         {"id":"b","type":"vlm","arch":"x","state":"not-loaded"}]}
+                """,
+            ]),
+        Engine(
+            "llama-swap", .llamaSwap, ["a": .loaded, "b": .unloaded, "c": .loading],
+            [
+                "/v1/models": #"{"data":[{"id":"a","owned_by":"llama-swap"},{"id":"b"},{"id":"c"}]}"#, "/health": "OK",
+                "/running": #"{"running":[{"model":"a","state":"ready"},{"model":"c","state":"starting"}]}"#,
+            ]),
+        Engine(
+            "llama-swap that does not say who owns its models", .llamaSwap, ["a": .unloaded],
+            ["/v1/models": #"{"data":[{"id":"a"}]}"#, "/health": "OK", "/running": #"{"running":[]}"#]),
+        Engine(
+            "vLLM", .vllm, ["m": nil], server: "uvicorn",
+            ["/v1/models": #"{"data":[{"id":"m","owned_by":"vllm","root":"m"}]}"#, "/health": ""]),
+        Engine(
+            "SGLang", .sglang, ["m": nil], server: "uvicorn",
+            ["/v1/models": #"{"data":[{"id":"m","owned_by":"sglang"}]}"#, "/health": ""]),
+        Engine("LiteLLM", .openai, ["m": nil], ["/v1/models": #"{"data":[{"id":"m","owned_by":"openai"}]}"#]),
+        Engine("an MLX server", .openai, ["m": nil], ["/v1/models": #"{"object":"list","data":[{"id":"m","object":"model"}]}"#]),
+    ]
+}
+
+@Suite("Engines are known by what they answer", .timeLimit(.minutes(2))) struct EngineKindTests {
+    @Test("their kind, their models, and which of these are in memory", arguments: Engine.all)
+    fileprivate func kinds(engine: Engine) async throws {
+        try await withDocuments(engine.documents) { server, fleet in
+            try await fleet.server("A", is: "a \(engine.name)") { found in
+                found.isUp && found.models.map(Set.init) == Set(engine.residencies.keys)
+                    && fleet.monitor.catalog.kind(of: found.id) == engine.kind
+            }
+            let residencies = { () -> [String: ListedModel.Residency?] in
+                let models = fleet.monitor.catalog.models(leavingOut: []).all
+                return Dictionary(models.map { ($0.id, $0.listed.residency) }) { first, _ in first }
+            }
+            try await wait(for: "the states of the models", residencies) { $0 == engine.residencies }
+        }
+    }
+
+    @Test(
+        "and are down when their health check says so, although they list models",
+        arguments: [
+            ("/health", "vllm"), ("/health", "sglang"), ("/health", "llama-swap"), ("/health", "llamacpp"),
+            ("/api/version", "library"),
+        ])
+    func unhealthy(path: String, owner: String) async throws {
+        let list = #"{"data":[{"id":"m","owned_by":"\#(owner)"}]}"#
+        try await withDocuments(["/v1/models": .init(body: list), path: .init(body: "{}")]) { server, fleet in
+            try await fleet.server("A", is: "up") { $0.isUp && $0.models == ["m"] }
+            server.set(path, .init(status: 503))
+            try await fleet.server("A", is: "down") { $0.isDown }
+            server.set(path, .init())
+            try await fleet.server("A", is: "up again") { $0.isUp }
+        }
+    }
+
+    @Test("a server that lacks the health check of its kind is asked for its models instead")
+    func withoutHealthCheck() async throws {
+        let list = DocumentServer.Document(body: #"{"data":[{"id":"m","owned_by":"vllm"}]}"#)
+        try await withDocuments(["/v1/models": list], kind: .vllm) { server, fleet in
+            try await fleet.server("A", is: "up with its model") { $0.isUp && $0.models == ["m"] }
+            try await wait(for: "more probes", { server.asked }) { $0.count { $0 == "/v1/models" } > 5 }
+            #expect(server.asked.count { $0 == "/health" } == 1)
+        }
+    }
+
+    @Test("a server that wants a key says so, and its models are unknown, not none", arguments: [401, 403])
+    func keyMissing(status: Int) async throws {
+        try await withDocuments(["/v1/models": .init(status: status, server: "uvicorn")]) { server, fleet in
+            let found = try await fleet.server("A", is: "up with a warning") { $0.isUp && $0.lastReport?.warning != nil }
+            #expect(found.models == nil)
+            #expect(found.lastReport?.warning?.contains("servers.A.api-key") == true)
+            server.set("/v1/models", .init(body: #"{"data":[{"id":"m"}]}"#))
+            try await fleet.server("A", is: "up without a warning") { $0.models == ["m"] && $0.lastReport?.warning == nil }
+        }
+    }
+
+    @Test("an engine that never answered while it computed is not frozen because it is silent while it computes")
+    func silentWhileComputing() async throws {
+        let list = DocumentServer.Document(body: #"{"data":[{"id":"m"}]}"#)
+        try await withDocuments(["/v1/models": list], timeout: .milliseconds(50)) { server, fleet in
+            try await fleet.server("A", is: "up") { $0.isUp && $0.models == ["m"] }
+            // It stops answering and gets work at the same time.
+            server.set("/v1/models", .init(body: nil))
+            let ticket = Ticket(owner: 0, sequence: 1)
+            fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c")))
+            let before = server.asked.count
+            try await wait(for: "several silent probes", { server.asked.count }) { $0 > before + 5 }
+            #expect(fleet.router.snapshot().servers.map(\.isUp) == [true])
+            fleet.router.send(.finished(ticket, Outcome(.complete)))
+            try await fleet.server("A", is: "down: it is silent without work") { $0.isDown }
+        }
+    }
+
+    @Test("an engine that has answered while it computed is frozen when it is silent")
+    func frozen() async throws {
+        let list = DocumentServer.Document(body: #"{"data":[{"id":"m"}]}"#)
+        try await withDocuments(["/v1/models": list], timeout: .milliseconds(50)) { server, fleet in
+            try await fleet.server("A", is: "up") { $0.isUp && $0.models == ["m"] }
+            let ticket = Ticket(owner: 0, sequence: 1)
+            fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c")))
+            let before = server.asked.count
+            try await wait(for: "probes during the work", { server.asked.count }) { $0 > before + 3 }
+            server.set("/v1/models", .init(body: nil))
+            try await fleet.server("A", is: "down") { $0.isDown }
+        }
+    }
+
+    private func withDocuments(
+        _ documents: [String: DocumentServer.Document], kind: EngineKind? = nil, timeout: Duration = .seconds(60),
+        body: (DocumentServer, TestFleet) async throws -> Void
+    ) async throws {
+        let server = try await DocumentServer(documents)
+        let fleet = try TestFleet(
+            [.init(id: BackendID(rawValue: 1), name: "A", engine: server.target, kind: kind)], timeout: timeout)
+        fleet.watch()
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(server, fleet)) } catch { result = .failure(error) }
+        fleet.monitor.stop()
+        try await server.stop()
+        try result.get()
+    }
+}
