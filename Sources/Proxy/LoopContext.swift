@@ -102,6 +102,7 @@ final class LoopContext {
         case .grant(let ticket, let grant): exchanges[ticket]?.handle(.granted(ticket, grant))
         case .refuse(let ticket, let refusal): exchanges[ticket]?.handle(.refused(ticket, refusal))
         case .keepAnswer(let ticket): exchanges[ticket]?.handle(.failureKept(ticket))
+        case .requeued(let ticket): exchanges[ticket]?.handle(.requeued(ticket))
         case .serverLost(let ticket): exchanges[ticket]?.handle(.serverLost(ticket))
         case .probeNow, .wakeMe: break  // handled by SharedRouter
         }

@@ -170,7 +170,7 @@ package final class SharedRouter: Sendable {
             switch effect {
             case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
             case .wakeMe(let moment): clock?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
-            case .grant, .refuse, .keepAnswer, .serverLost: break  // handled by the owner
+            case .grant, .refuse, .keepAnswer, .requeued, .serverLost: break  // handled by the owner
             }
         }
     }

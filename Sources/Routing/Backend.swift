@@ -3,6 +3,7 @@ struct Backend: Sendable {
     var server: Fleet.Server
     var health = HealthState()
     var circuits = CircuitTable()
+    var throttle = Throttle()
     /// The server's own model list; nil until the server has sent it.
     var models: ModelList?
     /// Requests in flight that count towards the limit, for all models.
@@ -22,14 +23,18 @@ struct Backend: Sendable {
 
     var id: BackendID { server.id }
 
-    /// The most requests in flight: the configured number, but never more than the engine has slots.
+    /// The most requests in flight: the configured number, but never more than the engine has slots, or than it takes before it
+    /// answers 429.
     var limit: Int? {
         let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
-        guard let requestMax = server.requestMax else { return slots }
-        return min(requestMax, slots ?? requestMax)
+        var limit = throttle.limit ?? .max
+        if let slots { limit = min(limit, slots) }
+        if let requestMax = server.requestMax { limit = min(limit, requestMax) }
+        return limit == .max ? nil : limit
     }
 
-    var isFull: Bool {
+    func isFull(at now: Moment) -> Bool {
+        if throttle.until > now { return true }
         guard let limit else { return false }
         return inFlight >= limit
     }

@@ -4,8 +4,10 @@ package enum Effect: Sendable, Equatable {
     /// Run this request on the granted server.
     case grant(Ticket, Grant)
     case refuse(Ticket, Refusal)
-    /// No other server can answer: forward the attempt's own answer (502, 503 or 504).
+    /// No other server can answer: forward the attempt's own answer.
     case keepAnswer(Ticket)
+    /// The attempt's own answer (429) is dropped, and the request waits for a server.
+    case requeued(Ticket)
     /// The probes found the request's server down: report `attemptFailed` if nothing has been sent to the client yet,
     /// otherwise end the answer with a visible error.
     case serverLost(Ticket)
@@ -16,7 +18,9 @@ package enum Effect: Sendable, Equatable {
     /// The request that the effect concerns; nil for effects that concern no request.
     package var ticket: Ticket? {
         switch self {
-        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .serverLost(let ticket): ticket
+        case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .requeued(let ticket),
+            .serverLost(let ticket):
+            ticket
         case .probeNow, .wakeMe: nil
         }
     }

@@ -68,8 +68,9 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
     case connect(String)
     /// The connection broke, or the server sent something that is not HTTP, before anything was sent to the client.
     case beforeAnswer(String)
-    /// The server answered 502, 503 or 504. The answer is kept until the router has decided.
-    case answered(status: Int)
+    /// The server answered with a status that may be worth another attempt (`RetryableStatus`). The answer is held until the
+    /// router has decided. `retryAfter`: `Retry-After` in seconds.
+    case answered(status: Int, retryAfter: Int? = nil)
     /// Any of the above, but the request's body is no longer stored, so the request cannot be sent again.
     case notRepeatable(String)
     /// The server's probes found it down.
@@ -83,9 +84,29 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
         switch self {
         case .connect(let text): "could not connect: \(text)"
         case .beforeAnswer(let text): "broke before its answer: \(text)"
-        case .answered(let status): "answered \(status)"
+        case .answered(let status, _): "answered \(status)"
         case .notRepeatable(let text): "\(text); its body was too long to be kept for another try (limits.retry-body)"
         case .serverLost: "stopped answering its health probes"
+        }
+    }
+}
+
+/// The statuses of an answer after which another attempt may be made.
+package enum RetryableStatus: Sendable {
+    /// 502, 503, 504: the server cannot do its work.
+    case unavailable
+    /// 500, 507, 529: the server failed, perhaps because of the request.
+    case failed
+    /// 429: the server takes no more requests now.
+    case full
+
+    /// Nil for every other status.
+    package init?(_ status: Int) {
+        switch status {
+        case 502, 503, 504: self = .unavailable
+        case 500, 507, 529: self = .failed
+        case 429: self = .full
+        default: return nil
         }
     }
 }

@@ -15,6 +15,16 @@ struct AttemptHistory: Sendable, Equatable {
     /// Servers that failed this request; they are not tried again.
     var failed: [BackendID] = []
     var lastFailure: String?
+    /// How many of the attempts met a server that answered 429.
+    var timesFull = 0
+    /// The server that answered with an error that may be the request's own fault. It counts as the server's fault if another
+    /// server can answer the request.
+    var suspect: Suspect?
+
+    struct Suspect: Sendable, Equatable {
+        var backend: BackendID
+        var failure: String
+    }
 }
 
 /// A request that was granted a server.

@@ -5,6 +5,15 @@ extension Router {
         _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
     ) {
         guard let running = running[ticket], let index = indexOfBackend[running.backend] else { return }
+        if case .answered(let status, let retryAfter) = failure {
+            // Its answer is being forwarded.
+            if running.hasFailed { return keepAnswer(ticket, now, &effects) }
+            switch RetryableStatus(status) {
+            case .full: return answeredFull(running, index, retryAfter: retryAfter, now, &effects)
+            case .failed: return answeredError(running, index, failure.message, now, &effects)
+            case .unavailable, nil: break
+            }
+        }
         var request = running.request
         request.history.failed.append(running.backend)
         request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
@@ -16,17 +25,14 @@ extension Router {
             blame(index, ticket, request.traits.model, failure.message, now, &effects)
         }
         let mayRetry =
-            request.history.attempts < fleet.policy.maxAttempts && failure.isRepeatable
+            mayBeTriedAgain(request) && failure.isRepeatable
             && (isMove(running, failure, index) || retryBudget.spend(policy: fleet.policy, at: now))
 
         if case .answered = failure {
             guard mayRetry, let list = candidates(for: request.traits),
                 case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
             else {
-                self.running[ticket]?.hasFailed = true
-                effects.append(.keepAnswer(ticket))
-                // If this was a trial, requests that waited for its result may have nothing left to wait for.
-                return serveWaiting(now, &effects)
+                return keepAnswer(ticket, now, &effects)
             }
             leave(running, index)
             grant(request, choice, explanation, now, &effects)
@@ -49,8 +55,21 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
+    /// Attempts that met a full server do not count.
+    func mayBeTriedAgain(_ request: PendingRequest) -> Bool {
+        request.history.attempts - request.history.timesFull < fleet.policy.maxAttempts
+    }
+
+    /// The client gets the attempt's own answer.
+    mutating func keepAnswer(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
+        running[ticket]?.hasFailed = true
+        effects.append(.keepAnswer(ticket))
+        // If this was a trial, requests that waited for its result may have nothing left to wait for.
+        serveWaiting(now, &effects)
+    }
+
     /// Removes the request from its server. Afterwards `index` may refer to another server.
-    private mutating func leave(_ request: RunningRequest, _ index: Int) {
+    mutating func leave(_ request: RunningRequest, _ index: Int) {
         running[request.request.ticket] = nil
         if let session = request.session { sessions.left(session) }
         release(request, index)
@@ -64,7 +83,7 @@ extension Router {
     }
 
     /// Counts a failed request against its server.
-    private mutating func blame(
+    mutating func blame(
         _ index: Int, _ ticket: Ticket, _ model: String?, _ reason: String, _ now: Moment, _ effects: inout [Effect]
     ) {
         guard backends[index].circuits[model].failed(ticket, reason: reason, policy: fleet.policy, at: now) else { return }
@@ -79,7 +98,12 @@ extension Router {
         guard !request.hasFailed else { return }
         let model = request.traits.model
         switch ending {
-        case .complete: _ = backends[index].circuits.succeeded(ticket, model)
+        case .complete:
+            _ = backends[index].circuits.succeeded(ticket, model)
+            backends[index].throttle.succeeded()
+            if let suspect = request.request.history.suspect, let index = indexOfBackend[suspect.backend] {
+                blame(index, ticket, model, suspect.failure, now, &effects)
+            }
         case .abandoned: backends[index].circuits.abandoned(ticket, model, at: now)
         case .broken(let reason):
             blame(index, ticket, model, reason, now, &effects)

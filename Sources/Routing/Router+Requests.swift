@@ -18,14 +18,21 @@ extension Router {
                 let refusal = Refusal.queueFull(waiting: line.count, retryAfterSeconds: retryAfterSeconds)
                 return refuse(request, refusal, explanation, now, &effects)
             }
-            note(.waits, on: request, explanation, at: now)
-            // The deadline counts from now: the time of a failed attempt does not count as waiting.
-            let deadline = now + fleet.policy.maxWait
-            request.waitingSince = now
-            line.add(request, deadline: deadline)
-            wake(at: min(deadline, nextTrial(after: now) ?? deadline), &effects)
+            wait(request, explanation, now, &effects)
         case .nobody(let lastResort, let explanation): resort(to: lastResort, request, explanation, now, &effects)
         }
+    }
+
+    /// Adds the request to the waiting line.
+    mutating func wait(
+        _ request: consuming PendingRequest, _ explanation: Explanation, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        note(.waits, on: request, explanation, at: now)
+        // The deadline counts from now: the time of a failed attempt does not count as waiting.
+        let deadline = now + fleet.policy.maxWait
+        request.waitingSince = now
+        line.add(request, deadline: deadline)
+        wake(at: min(deadline, nextChance(after: now) ?? deadline), &effects)
     }
 
     /// No server is up: the first candidate in order is tried once, then the request is refused.

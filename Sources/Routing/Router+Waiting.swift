@@ -37,9 +37,9 @@ extension Router {
             let refusal = Refusal.queueTimeout(waitedSeconds: waited, retryAfterSeconds: retryAfterSeconds)
             refuse(entry.request, refusal, nil, now, &effects)
         }
-        // The pause of a circuit may be over, so a waiting request may become its trial.
+        // The pause of a circuit or of a full server may be over.
         serveWaiting(now, &effects)
-        if let next = line.nextDeadline { wake(at: min(next, nextTrial(after: now) ?? next), &effects) }
+        if let next = line.nextDeadline { wake(at: min(next, nextChance(after: now) ?? next), &effects) }
     }
 
     /// Requests `clockAdvanced`, unless it is already requested for that time or earlier.
@@ -49,8 +49,11 @@ extension Router {
         effects.append(.wakeMe(at: deadline))
     }
 
-    /// When the next pause of a circuit ends, so that a waiting request may become its trial.
-    func nextTrial(after now: Moment) -> Moment? {
-        backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
+    /// When the next pause ends, of a circuit or of a server that answered 429.
+    func nextChance(after now: Moment) -> Moment? {
+        let trial = backends.compactMap { $0.circuits.nextTrial(after: now) }.min()
+        let end = backends.lazy.map(\.throttle.until).filter { $0 > now }.min()
+        guard let trial, let end else { return trial ?? end }
+        return min(trial, end)
     }
 }

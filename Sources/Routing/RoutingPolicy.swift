@@ -20,6 +20,10 @@ package struct RoutingPolicy: Sendable, Equatable, Codable {
     /// Time from opening a circuit to its first trial. Each failed trial doubles it, up to `longestCircuitPause`.
     package var circuitPause = Interval.seconds(1)
     package var longestCircuitPause = Interval.seconds(30)
+    /// How often a request may meet a server that answers 429, until the client gets that answer.
+    package var maxTimesFull = 10
+    /// A server that answers 429 gets no request for the time that it names, up to this one.
+    package var longestThrottle = Interval.seconds(60)
     /// A server is busy when any of this many newest samples was busy.
     package var busyWindow = 5
     /// Failed probes in a row until a server is down. A single failure is not an outage.

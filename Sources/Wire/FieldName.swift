@@ -14,6 +14,7 @@ package enum FieldName: UInt8, Sendable {
     case fetchSite
     // Preflight requests of browsers
     case requestedMethod, requestedHeaders
+    case retryAfter
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
@@ -52,6 +53,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "session-id") { return .codexSessionID }
         case 11:
             if isName(bytes, "x-client-ip") { return .forwardedOther }
+            if isName(bytes, "retry-after") { return .retryAfter }
         case 12:
             if isName(bytes, "content-type") { return .contentType }
             if isName(bytes, "x-request-id") { return .requestID }

@@ -7,7 +7,7 @@ struct ExchangeTests {
     enum Event: CaseIterable, CustomStringConvertible {
         case granted, refused
         case connectedFresh, connectedReused
-        case head200, streamHead, streamHeadWithBytes, head503, head500
+        case head200, streamHead, streamHeadWithBytes, head503, head501
         case firstByteCame, failureKept
         case upstreamLost
         case serverLostSilent, serverLostTalking
@@ -28,7 +28,7 @@ struct ExchangeTests {
             case .streamHead: "\(exchange.answerHead(status: 200, isStream: true, hasBodyBytes: false))"
             case .streamHeadWithBytes: "\(exchange.answerHead(status: 200, isStream: true, hasBodyBytes: true))"
             case .head503: "\(exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true))"
-            case .head500: "\(exchange.answerHead(status: 500, isStream: true, hasBodyBytes: false))"
+            case .head501: "\(exchange.answerHead(status: 501, isStream: true, hasBodyBytes: false))"
             case .firstByteCame: "\(exchange.firstByteCame())"
             case .failureKept: "\(exchange.failureKept())"
             case .upstreamLost: "\(exchange.upstreamLost())"
@@ -53,7 +53,7 @@ struct ExchangeTests {
             case .streamHead: "head of a streamed 200"
             case .streamHeadWithBytes: "head of a streamed 200 with body bytes"
             case .head503: "head of a 503"
-            case .head500: "head of a 500"
+            case .head501: "head of a 501"
             case .firstByteCame: "first byte of a held stream"
             case .failureKept: "failure kept"
             case .upstreamLost: "upstream lost"
@@ -108,8 +108,8 @@ struct ExchangeTests {
         Row(reused, .streamHeadWithBytes, .relaying, "forward"),
         Row(fresh, .head503, .holdingFailure, "holdAndReport"),
         Row(reused, .head503, .holdingFailure, "holdAndReport"),
-        Row(fresh, .head500, .relaying, "forward"),
-        Row(reused, .head500, .relaying, "forward"),
+        Row(fresh, .head501, .relaying, "forward"),
+        Row(reused, .head501, .relaying, "forward"),
         Row(.holdingHead, .firstByteCame, .relaying, "true"),
         Row(.holdingFailure, .failureKept, .relaying, "true"),
         // A failure before the commit point may be tried elsewhere; after it the answer ends visibly.
@@ -198,12 +198,13 @@ struct ExchangeTests {
         }
     }
 
-    @Test("only 502, 503 and 504 are held back for another server", arguments: [200, 204, 301, 400, 404, 429, 500, 501, 505])
+    @Test(
+        "only the statuses that may be worth another attempt are held back", arguments: [200, 204, 301, 400, 404, 501, 505, 508])
     func otherStatuses(status: Int) {
         var exchange = Self.exchange(in: Self.fresh)
         let action = exchange.answerHead(status: status, isStream: false, hasBodyBytes: false)
         #expect(action == .forward)
-        for held in [502, 503, 504] {
+        for held in [429, 500, 502, 503, 504, 507, 529] {
             var exchange = Self.exchange(in: Self.fresh)
             let action = exchange.answerHead(status: held, isStream: false, hasBodyBytes: false)
             #expect(action == .holdAndReport)

@@ -42,13 +42,15 @@ struct StateMachinePropertyTests {
                 case .nobody: #expect(exchange == before, "\(place)")
                 }
             case 7:
-                let status = [200, 200, 200, 400, 502, 503, 504][random.below(7)]
+                let status = [200, 200, 200, 400, 429, 500, 503][random.below(7)]
                 let action = exchange.answerHead(
                     status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0)
-                if action == .holdAndReport { #expect(status >= 502 && !story.bodyIsGone, "\(place)") }
+                if action == .holdAndReport { #expect(status >= 429 && !story.bodyIsGone, "\(place)") }
                 if action == .holdHead { #expect(status == 200, "\(place)") }
                 if action == .forward { story.isCommitted = true }
                 if action != .ignore { #expect(before.isAwaiting, "\(place)") }
+            case 8 where random.below(4) == 0:
+                if exchange.requeued() { #expect(before.state == .holdingFailure && exchange.state == .waiting, "\(place)") }
             case 8: if exchange.firstByteCame() || exchange.failureKept() { story.isCommitted = true }
             case 9:
                 if exchange.switchedProtocols() {

@@ -1,3 +1,5 @@
+import Routing
+
 /// The state of one request and its answer, and which actions the state allows.
 ///
 /// The commit point is the first byte of the answer that is sent to the client. A failure before it may be retried on another
@@ -14,7 +16,7 @@ package struct Exchange: Equatable, Sendable {
         case connecting
         /// The request has been sent; no answer has arrived. `onReused`: over a kept connection.
         case awaitingAnswer(onReused: Bool)
-        /// A 502, 503 or 504 is held until the router has decided whether to try another server.
+        /// A failure (`RetryableStatus`) is held until the router has decided whether to try another server.
         case holdingFailure
         /// The head of a streamed 200 has arrived, but no byte of its body. An engine that dies now has produced no output.
         case holdingHead
@@ -132,7 +134,7 @@ package struct Exchange: Equatable, Sendable {
 
     package mutating func answerHead(status: Int, isStream: Bool, hasBodyBytes: Bool) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
-        if status == 502 || status == 503 || status == 504, body.isRepeatable {
+        if RetryableStatus(status) != nil, body.isRepeatable {
             state = .holdingFailure
             return .holdAndReport
         }
@@ -155,6 +157,13 @@ package struct Exchange: Equatable, Sendable {
     package mutating func failureKept() -> Bool {
         guard state == .holdingFailure else { return false }
         state = .relaying
+        return true
+    }
+
+    /// The router has decided to drop the held failure, and the request waits for a server. False when none is held.
+    package mutating func requeued() -> Bool {
+        guard state == .holdingFailure else { return false }
+        state = .waiting
         return true
     }
 

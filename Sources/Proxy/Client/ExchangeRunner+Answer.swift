@@ -49,9 +49,16 @@ extension ExchangeRunner {
             attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
             connection.setReading(false, .answerHeld)
             guard let ticket = attempt.ticket else { return }
-            loop.router.send(.attemptFailed(ticket, .answered(status: status)), from: loop)
+            let failure = AttemptFailure.answered(status: status, retryAfter: retryAfter(connection.head, headBytes))
+            loop.router.send(.attemptFailed(ticket, failure), from: loop)
         case .ignore: dropUpstream()
         }
+    }
+
+    /// `Retry-After` in seconds; nil when it is missing, or is a date.
+    private func retryAfter(_ head: borrowing HTTPHead, _ bytes: ByteBuffer) -> Int? {
+        guard let value = head.first(.retryAfter)?.value else { return nil }
+        return bytes.getString(at: bytes.readerIndex + value.lowerBound, length: value.count).flatMap { Int($0) }
     }
 
     private var isHead: Bool { request.line.method == "HEAD" }

@@ -75,6 +75,14 @@ extension ExchangeRunner {
         refuse(ErrorReply(refusal))
     }
 
+    /// The held answer (429) is dropped, and the request waits for a server.
+    func requeued(_ ticket: Ticket) {
+        guard attempt.ticket == ticket, exchange.requeued() else { return }
+        dropUpstream()
+        attempt.held = nil
+        deadline.clear()
+    }
+
     func serverLost(_ ticket: Ticket) {
         guard attempt.ticket == ticket else { return }
         let isSilent = stream.isWritable && pulse.lastUpstreamByteAt + .seconds(2) < loop.now

@@ -38,6 +38,7 @@ final class ExchangeRunner {
         case granted(Ticket, Grant)
         case refused(Ticket, Refusal)
         case failureKept(Ticket)
+        case requeued(Ticket)
         case serverLost(Ticket)
         /// An administrator ends the request.
         case cancelled(Ticket)
@@ -65,6 +66,7 @@ final class ExchangeRunner {
         case .granted(let ticket, let grant): granted(grant, ticket)
         case .refused(let ticket, let refusal): refused(refusal, ticket)
         case .failureKept(let ticket): failureKept(ticket)
+        case .requeued(let ticket): requeued(ticket)
         case .serverLost(let ticket): serverLost(ticket)
         case .cancelled(let ticket): cancelled(ticket)
         case .dialled(let number, let result): dialled(number, result)

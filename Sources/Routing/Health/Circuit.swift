@@ -31,6 +31,11 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
+    /// That request is the trial in progress.
+    func isTrial(_ ticket: Ticket) -> Bool {
+        if case .trying(ticket, _) = state { true } else { false }
+    }
+
     /// When the next trial may begin; nil when the circuit is not open.
     var opensForTrialAt: Moment? {
         if case .open(let until, _) = state { until } else { nil }

@@ -19,7 +19,7 @@ extension Router {
         if backends[index].isDraining || backends[index].isRemoved { return .draining }
         if backends[index].health.isDown { return .down }
         if !backends[index].circuits.admits(request.traits.model, at: now) { return .failing }
-        if request.traits.counts, backends[index].isFull { return .full }
+        if request.traits.counts, backends[index].isFull(at: now) { return .full }
         return nil
     }
 }

@@ -130,7 +130,7 @@ extension Router {
             // A trial ends soon, so waiting is worthwhile. A pause may be long, so the client is told when it ends.
             case .failing: someoneIsUp = someoneIsUp || backends[index].circuits[request.traits.model].isTrying
             case .down:
-                let hasRoom = !request.traits.counts || !backends[index].isFull
+                let hasRoom = !request.traits.counts || !backends[index].isFull(at: now)
                 if lastResort == nil, hasRoom { lastResort = choice }
             case .failedThisRequest: break
             }

@@ -15,7 +15,8 @@ struct CrossOriginTests {
     @Test(
         "may send what it asks for, which no engine is asked about",
         arguments: [
-            ("/v1/chat/completions", "POST"), ("/v1/models", "GET"), ("/health", "GET"), ("/api/tags", "GET"), ("/v1/models/m", "DELETE"),
+            ("/v1/chat/completions", "POST"), ("/v1/models", "GET"), ("/health", "GET"), ("/api/tags", "GET"),
+            ("/v1/models/m", "DELETE"),
             ("/anything", "PUT"),
         ])
     func preflightAllowed(target: String, method: String) async throws {

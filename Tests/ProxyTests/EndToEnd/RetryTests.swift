@@ -14,6 +14,7 @@ struct RetryTests {
         "are tried elsewhere, and the client notices nothing",
         arguments: [
             "refuse", "reset-before-answer", "close-before-answer", "status=502", "status=503", "status=504", "two-lengths",
+            "status=429", "status=500", "status=507", "status=529",
         ])
     func elsewhere(fault: String) async throws {
         try await withBalancer(twoServers(try Fault(parsing: fault))) { balancer in
@@ -36,12 +37,40 @@ struct RetryTests {
         }
     }
 
-    @Test("a server of those that answers 500 or 429 is not left for another", arguments: [400, 429, 500])
+    @Test("a server that answers with another status is not left for another server", arguments: [400, 422, 501])
     func otherStatuses(status: Int) async throws {
         try await withBalancer(twoServers(.status(status))) { balancer in
             let answer = try await balancer.ask(chat())
             #expect(answer.status == status && answer["X-Balancer-Server"] == "A")
             #expect(try balancer.engine("B").observations.received == 0)
+        }
+    }
+
+    @Test("429 with nobody else: the request waits, with signs of life, and is answered when the pause is over")
+    func waitsForFullServer() async throws {
+        let setup = Setup {
+            $0.servers = [.init("A", Behaviour { $0.fault = .status(429) })]
+            $0.settings.keepAliveInterval = .milliseconds(10)
+        }
+        try await withBalancer(setup) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(chat(stream: true))
+            try await balancer.fleet("one waiting") { $0.waitingCount == 1 && $0.runningCount == 0 }
+            try await balancer.engine("A").update { $0.fault = nil }
+            try await client.receive("a sign of life") { $0.contains(": waiting, 0 ahead\n\n") }
+            let answer = try await client.answer()
+            #expect(answer.status == 200 && answer.text.contains("data: [DONE]"))
+            try await balancer.isAtRest()
+        }
+    }
+
+    @Test("429 passes untouched when no request may wait")
+    func passesFullServer() async throws {
+        var policy = RoutingPolicy()
+        policy.maxWaiting = 0
+        try await withBalancer(Setup { $0.policy = policy }) { balancer in
+            let answer = try await balancer.ask(chat(fault: "status=429"))
+            #expect(answer.status == 429 && answer.text.contains("fault status=429"))
         }
     }
 

@@ -36,6 +36,9 @@ struct RandomLife {
             happens(.undrain(id))
             happens(.probed(id, BackendReport(isBusy: false, slots: .init(total: 2, busy: 0))))
         }
+        // The pauses of servers that answered 429 end.
+        now = now + world.fleet.policy.longestThrottle
+        if world.wakes.contains(where: { $0 <= now }) { happens(.clockAdvanced) }
         while let ticket = world.running.first, failure == nil { finish(ticket) }
         now = now + world.fleet.policy.maxWait
         happens(.clockAdvanced)
@@ -147,10 +150,13 @@ struct RandomLife {
     }
 
     private mutating func randomFailure(_ ticket: Ticket) -> AttemptFailure {
-        switch random.below(4) {
+        switch random.below(7) {
         case 0: .connect("refused")
         case 1: .beforeAnswer("reset")
         case 2: .answered(status: 503)
+        case 3: .answered(status: 500)
+        case 4: .answered(status: 429)
+        case 5: .answered(status: 429, retryAfter: random.below(100))
         default: .serverLost
         }
     }

@@ -17,9 +17,15 @@ struct World {
         var passing = 0
         /// What is known of failures, by the model that was asked for.
         var circuits: [String?: Circuit] = [:]
+        /// It answered 429: no request before that moment, and no more than this many from then on.
+        var pausedUntil = Moment.zero
+        var learnedLimit: Int?
+        var answersSinceLearned = 0
+        var nextPause = Interval.seconds(1)
 
-        var limit: Int? { [requestMax, slots].compactMap { $0 }.min() }
-        var isFull: Bool { limit.map { inFlight >= $0 } ?? false }
+        var limit: Int? { [requestMax, slots, learnedLimit].compactMap { $0 }.min() }
+
+        func isFull(at now: Moment) -> Bool { pausedUntil > now || limit.map { inFlight >= $0 } ?? false }
     }
 
     /// Failures in a row; from a number of them on, nobody may come before `until`, and then one at a time.
@@ -43,6 +49,9 @@ struct World {
         var place = Place.waiting
         var attempts = 0
         var failed: Set<BackendID> = []
+        var timesFull = 0
+        /// A server that answered 500: it is to blame if another server answers.
+        var suspect: BackendID?
         var deadline: Moment
         var hasFailed = false
 
@@ -61,6 +70,8 @@ struct World {
     private var arrivals = 0
     /// The request whose answer may be kept: the event at hand said that it was answered.
     private var answered: Ticket?
+    /// The server that answered it with 500.
+    private var suspected: BackendID?
 
     var present: [BackendID] { fleet.servers.map(\.id) }
     var running: [Ticket] { tickets { $0.place != .waiting } }
@@ -78,7 +89,7 @@ struct World {
     // MARK: - Events
 
     mutating func happens(_ event: Event, at now: Moment) {
-        answered = nil
+        (answered, suspected) = (nil, nil)
         switch event {
         case .requestArrived(let ticket, let traits):
             arrivals += 1
@@ -89,16 +100,32 @@ struct World {
         case .finished(let ticket, let outcome):
             judge(ticket, outcome.ending, now)
             leave(ticket)
-        case .answerBegan(let ticket): if isTrial(ticket) { judge(ticket, .complete, now) }
+        case .answerBegan(let ticket):
+            guard isTrial(ticket), let request = requests[ticket], case .running(let id) = request.place else { return }
+            judge(id, ticket, request, .complete, now)
         case .stalled: break
         case .attemptFailed(let ticket, let failure):
             guard let request = requests[ticket], case .running(let server) = request.place else { return }
-            requests[ticket]?.failed.insert(server)
-            judge(ticket, failure == .serverLost ? .abandoned : .broken(""), now)
-            if case .answered = failure {
+            if case .answered(let status, let retryAfter) = failure {
                 answered = ticket
+                switch status {
+                case _ where request.hasFailed: break
+                case 429:
+                    if request.traits.counts { pause(server, retryAfter, now) }
+                    requests[ticket]?.timesFull += 1
+                    judge(ticket, .abandoned, now)
+                case 500:
+                    if isTrial(ticket) { judge(ticket, .broken(""), now) }
+                    requests[ticket]?.failed.insert(server)
+                    suspected = request.suspect ?? server
+                default:
+                    judge(ticket, .broken(""), now)
+                    requests[ticket]?.failed.insert(server)
+                }
                 requests[ticket]?.hasFailed = true
             } else {
+                requests[ticket]?.failed.insert(server)
+                judge(ticket, failure == .serverLost ? .abandoned : .broken(""), now)
                 release(ticket)
                 requests[ticket]?.place = .waiting
                 requests[ticket]?.deadline = now + fleet.policy.maxWait
@@ -139,6 +166,16 @@ struct World {
     /// What the end of an attempt says about its server.
     private mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
         guard let request = requests[ticket], case .running(let id) = request.place, !request.hasFailed else { return }
+        if ending == .complete {
+            answered(id)
+            if let suspect = request.suspect { judge(suspect, ticket, request, .broken(""), now) }
+        }
+        judge(id, ticket, request, ending, now)
+    }
+
+    private mutating func judge(
+        _ id: BackendID, _ ticket: Ticket, _ request: Request, _ ending: Outcome.Ending, _ now: Moment
+    ) {
         var circuit = servers[id]?.circuits[request.traits.model] ?? Circuit()
         let isTrial = circuit.trial == ticket
         guard isTrial || circuit.until == nil else { return }
@@ -157,6 +194,25 @@ struct World {
             }
         }
         servers[id]?.circuits[request.traits.model] = circuit
+    }
+
+    /// The server answered 429. The refused request is in flight there.
+    private mutating func pause(_ id: BackendID, _ retryAfter: Int?, _ now: Moment) {
+        guard var server = servers[id] else { return }
+        let pause = retryAfter.map { Interval.seconds(Int64($0)) } ?? server.nextPause
+        server.pausedUntil = max(server.pausedUntil, now + min(pause, fleet.policy.longestThrottle))
+        server.nextPause = min(.init(nanoseconds: server.nextPause.nanoseconds * 2), fleet.policy.longestThrottle)
+        server.learnedLimit = max(1, min(server.inFlight, server.learnedLimit ?? server.inFlight) - 1)
+        server.answersSinceLearned = 0
+        servers[id] = server
+    }
+
+    /// The server answered a request: after as many as its limit, it may take one more.
+    private mutating func answered(_ id: BackendID) {
+        guard let limit = servers[id]?.learnedLimit, let answers = servers[id]?.answersSinceLearned else { return }
+        servers[id]?.nextPause = .seconds(1)
+        servers[id]?.answersSinceLearned = answers + 1 == limit ? 0 : answers + 1
+        if answers + 1 == limit { servers[id]?.learnedLimit = limit + 1 }
     }
 
     private mutating func leave(_ ticket: Ticket) {
@@ -181,6 +237,14 @@ struct World {
             switch effect {
             case .grant(let ticket, let grant): granted(ticket, grant, now)
             case .refuse(let ticket, let refusal): refused(ticket, refusal, now)
+            case .requeued(let ticket):
+                expect(
+                    ticket == answered && requests[ticket]?.timesFull ?? 0 > 0, "\(ticket) is put back, but met no full server")
+                answered = nil
+                release(ticket)
+                requests[ticket]?.place = .waiting
+                requests[ticket]?.hasFailed = false
+                requests[ticket]?.deadline = now + fleet.policy.maxWait
             case .keepAnswer(let ticket): expect(ticket == answered, "keepAnswer for \(ticket), which was not answered")
             case .serverLost(let ticket):
                 guard case .running(let id) = requests[ticket]?.place else {
@@ -201,13 +265,16 @@ struct World {
         guard var request = requests[ticket] else { return expect(false, "grant for \(ticket), which has its answer") }
         if ticket == answered {
             answered = nil
+            request.suspect = suspected ?? request.suspect
             release(ticket)
             request.place = .waiting
         }
         expect(request.place == .waiting, "\(ticket) is granted while it runs")
         request.attempts += 1
         expect(grant.attempt == request.attempts, "attempt \(grant.attempt) of \(ticket) is its \(request.attempts).")
-        expect(request.attempts <= fleet.policy.maxAttempts, "\(ticket) is tried \(request.attempts) times")
+        expect(
+            request.attempts - request.timesFull <= fleet.policy.maxAttempts && request.timesFull <= fleet.policy.maxTimesFull,
+            "\(ticket) is tried \(request.attempts) times")
         guard let server = servers[grant.backend] else { return expect(false, "grant on unknown \(grant.backend)") }
         let candidates = candidates(for: request).servers
         let inTurn = inTurn(for: request, at: now)
@@ -215,7 +282,7 @@ struct World {
         expect(!request.failed.contains(grant.backend), "\(grant.backend) failed \(ticket) before")
         expect(!server.isRemoved, "grant on removed \(grant.backend)")
         if !request.isForced {
-            expect(!request.traits.counts || !server.isFull, "\(ticket) exceeds the limit of \(grant.backend)")
+            expect(!request.traits.counts || !server.isFull(at: now), "\(ticket) exceeds the limit of \(grant.backend)")
             // A light request does not wait: it takes a server that is draining or failing when there is no other.
             let isFit =
                 isUsable(grant.backend, for: request, at: now) && server.circuits[request.traits.model]?.admits(at: now) ?? true
@@ -259,7 +326,9 @@ struct World {
             expect(waiting >= fleet.policy.maxWaiting && request.attempts == 0, "\(ticket) is refused by a line of \(waiting)")
         case .queueTimeout: expect(request.deadline <= now, "\(ticket) is refused before its time")
         case .noServerAvailable:
-            expect(request.attempts <= 1, "\(ticket) was tried more than once before it was told that nobody is up")
+            expect(
+                request.attempts - request.timesFull <= 1,
+                "\(ticket) was tried more than once before it was told that nobody is up")
         case .upstreamFailed: expect(request.attempts > 0, "\(ticket) is told of failures that were none")
         }
         expect(refusal.retryAfter.map { (1...600).contains($0) } ?? true, "Retry-After of \(ticket) is \(refusal)")
@@ -346,6 +415,8 @@ struct World {
             expect(backend.passing == server.passing, "\(backend.id): \(backend.passing) passing, not \(server.passing)")
             let named = backend.inFlightByInstance.values
             expect(named.allSatisfy { $0 > 0 } && named.reduce(0, +) <= backend.inFlight, "\(backend.id): \(named)")
+            expect(backend.limit == server.limit, "\(backend.id): limit \(backend.limit ?? 0), not \(server.limit ?? 0)")
+            expect(backend.throttle.until == server.pausedUntil, "\(backend.id): full until \(backend.throttle.until)")
             expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
         }
         for ticket in waiting { checkWaiting(ticket, now) }
@@ -364,11 +435,11 @@ struct World {
         for id in inTurn where !request.failed.contains(id) {
             guard let server = servers[id] else { continue }
             let circuit = server.circuits[request.traits.model] ?? Circuit()
-            let hasRoom = (!server.isFull || !request.traits.counts) && circuit.admits(at: now)
+            let hasRoom = (!server.isFull(at: now) || !request.traits.counts) && circuit.admits(at: now)
             expect(
                 !hasRoom || server.isDown || server.isDraining || server.isRemoved,
                 "\(ticket) waits although \(id) has a free place")
-            hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil
+            hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil || server.pausedUntil > now
         }
         expect(hasHope, "\(ticket) waits for nothing")
     }

@@ -1,0 +1,66 @@
+// Answers with a status that attracts load: a server that refuses or fails at once is always idle.
+
+extension Router {
+    /// The server answered 429: it is full. The request goes elsewhere, or waits. When it has met full servers too often, the
+    /// client gets the answer.
+    mutating func answeredFull(
+        _ running: RunningRequest, _ index: Int, retryAfter: Int?, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        let ticket = running.request.ticket
+        let pause = retryAfter.map { Interval.seconds(Int64(max(0, min($0, 1_000_000)))) }
+        if running.traits.counts {
+            backends[index].throttle.refused(
+                inFlight: backends[index].inFlight, retryAfter: pause, longestPause: fleet.policy.longestThrottle, at: now)
+            wake(at: backends[index].throttle.until, &effects)
+        }
+        backends[index].circuits.abandoned(ticket, running.traits.model, at: now)
+        var request = running.request
+        request.history.timesFull += 1
+        guard running.traits.mayWait, request.history.timesFull <= fleet.policy.maxTimesFull,
+            let list = candidates(for: request.traits)
+        else { return keepAnswer(ticket, now, &effects) }
+        switch placement(of: request, among: list, at: now) {
+        case .run(let choice, let explanation):
+            leave(running, index)
+            grant(request, choice, explanation, now, &effects)
+            serveWaiting(now, &effects)
+        // A pause that is longer than the balancer's own is the client's to wait.
+        case .wait(let explanation) where fleet.policy.maxWaiting > 0 && pause ?? .seconds(0) <= fleet.policy.longestThrottle:
+            leave(running, index)
+            effects.append(.requeued(ticket))
+            wait(request, explanation, now, &effects)
+            serveWaiting(now, &effects)
+        case .wait, .nobody: keepAnswer(ticket, now, &effects)
+        }
+    }
+
+    /// The server answered 500, 507 or 529, perhaps because of the request. It is tried once elsewhere; if the other server
+    /// answers it, the failure counts against this one.
+    mutating func answeredError(
+        _ running: RunningRequest, _ index: Int, _ failure: String, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        let ticket = running.request.ticket
+        // A trial is for a server that is known to fail, so its failure counts at once.
+        if backends[index].circuits[running.traits.model].isTrial(ticket) {
+            blame(index, ticket, running.traits.model, failure, now, &effects)
+        }
+        var request = running.request
+        request.history.failed.append(running.backend)
+        request.history.lastFailure = "\(backends[index].server.name) \(failure)"
+        guard request.history.suspect == nil, mayBeTriedAgain(request), let list = candidates(for: request.traits),
+            case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
+            retryBudget.spend(policy: fleet.policy, at: now)
+        else { return keepAnswer(ticket, now, &effects) }
+        request.history.suspect = .init(backend: running.backend, failure: failure)
+        leave(running, index)
+        grant(request, choice, explanation, now, &effects)
+        serveWaiting(now, &effects)
+    }
+}
+
+extension RequestTraits {
+    /// False for requests that wait for no server: those that name theirs, and light ones.
+    fileprivate var mayWait: Bool {
+        if case .server = destination { false } else { counts }
+    }
+}
