@@ -58,31 +58,31 @@ struct World {
         var isForced: Bool { if case .server = traits.destination { true } else { false } }
     }
 
-    private(set) var servers: [BackendID: Server] = [:]
+    var servers: [BackendID: Server] = [:]
     /// Those that have arrived and have no final answer yet.
-    private(set) var requests: [Ticket: Request] = [:]
-    private(set) var fleet = Fleet(servers: [], routes: nil, fallback: nil)
+    var requests: [Ticket: Request] = [:]
+    var fleet = Fleet(servers: [], routes: nil, fallback: nil)
     /// The most slots that a server has ever told of.
-    private(set) var mostSlots: [BackendID: Int] = [:]
-    private(set) var wakes: [Moment] = []
+    var mostSlots: [BackendID: Int] = [:]
+    var wakes: [Moment] = []
     /// The first thing that was not as it must be.
-    private(set) var failure: String?
-    private var arrivals = 0
+    var failure: String?
+    var arrivals = 0
     /// The request whose answer may be kept: the event at hand said that it was answered.
-    private var answered: Ticket?
+    var answered: Ticket?
     /// The server that answered it with 500.
-    private var suspected: BackendID?
+    var suspected: BackendID?
 
     var present: [BackendID] { fleet.servers.map(\.id) }
     var running: [Ticket] { tickets { $0.place != .waiting } }
     var trials: [Ticket] { running.filter { isTrial($0) } }
     var waiting: [Ticket] { tickets { $0.place == .waiting } }
 
-    private func tickets(where isWanted: (Request) -> Bool) -> [Ticket] {
+    func tickets(where isWanted: (Request) -> Bool) -> [Ticket] {
         requests.filter { isWanted($0.value) }.map(\.key).sorted { $0.rawValue < $1.rawValue }
     }
 
-    private mutating func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
+    mutating func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
         if !condition, failure == nil { failure = message() }
     }
 
@@ -158,13 +158,13 @@ struct World {
         }
     }
 
-    private func isTrial(_ ticket: Ticket) -> Bool {
+    func isTrial(_ ticket: Ticket) -> Bool {
         guard let request = requests[ticket], case .running(let id) = request.place else { return false }
         return servers[id]?.circuits[request.traits.model]?.trial == ticket
     }
 
     /// What the end of an attempt says about its server.
-    private mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
+    mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
         guard let request = requests[ticket], case .running(let id) = request.place, !request.hasFailed else { return }
         if ending == .complete {
             answered(id)
@@ -173,7 +173,7 @@ struct World {
         judge(id, ticket, request, ending, now)
     }
 
-    private mutating func judge(
+    mutating func judge(
         _ id: BackendID, _ ticket: Ticket, _ request: Request, _ ending: Outcome.Ending, _ now: Moment
     ) {
         var circuit = servers[id]?.circuits[request.traits.model] ?? Circuit()
@@ -197,7 +197,7 @@ struct World {
     }
 
     /// The server answered 429. The refused request is in flight there.
-    private mutating func pause(_ id: BackendID, _ retryAfter: Int?, _ now: Moment) {
+    mutating func pause(_ id: BackendID, _ retryAfter: Int?, _ now: Moment) {
         guard var server = servers[id] else { return }
         let pause = retryAfter.map { Interval.seconds(Int64($0)) } ?? server.nextPause
         server.pausedUntil = max(server.pausedUntil, now + min(pause, fleet.policy.longestThrottle))
@@ -208,248 +208,25 @@ struct World {
     }
 
     /// The server answered a request: after as many as its limit, it may take one more.
-    private mutating func answered(_ id: BackendID) {
+    mutating func answered(_ id: BackendID) {
         guard let limit = servers[id]?.learnedLimit, let answers = servers[id]?.answersSinceLearned else { return }
         servers[id]?.nextPause = .seconds(1)
         servers[id]?.answersSinceLearned = answers + 1 == limit ? 0 : answers + 1
         if answers + 1 == limit { servers[id]?.learnedLimit = limit + 1 }
     }
 
-    private mutating func leave(_ ticket: Ticket) {
+    mutating func leave(_ ticket: Ticket) {
         release(ticket)
         requests[ticket] = nil
     }
 
-    private mutating func release(_ ticket: Ticket) {
+    mutating func release(_ ticket: Ticket) {
         guard let request = requests[ticket], case .running(let id) = request.place else { return }
         if request.traits.counts { servers[id]?.inFlight -= 1 } else { servers[id]?.passing -= 1 }
         forgetRemoved()
     }
 
-    private mutating func forgetRemoved() {
+    mutating func forgetRemoved() {
         servers = servers.filter { !$0.value.isRemoved || $0.value.inFlight > 0 || $0.value.passing > 0 }
-    }
-
-    // MARK: - Effects
-
-    mutating func carryOut(_ effects: [Effect], at now: Moment) {
-        for effect in effects {
-            switch effect {
-            case .grant(let ticket, let grant): granted(ticket, grant, now)
-            case .refuse(let ticket, let refusal): refused(ticket, refusal, now)
-            case .requeued(let ticket):
-                expect(
-                    ticket == answered && requests[ticket]?.timesFull ?? 0 > 0, "\(ticket) is put back, but met no full server")
-                answered = nil
-                release(ticket)
-                requests[ticket]?.place = .waiting
-                requests[ticket]?.hasFailed = false
-                requests[ticket]?.deadline = now + fleet.policy.maxWait
-            case .keepAnswer(let ticket): expect(ticket == answered, "keepAnswer for \(ticket), which was not answered")
-            case .serverLost(let ticket):
-                guard case .running(let id) = requests[ticket]?.place else {
-                    expect(false, "serverLost for \(ticket), which does not run")
-                    break
-                }
-                expect(servers[id]?.isDown == true, "serverLost for \(ticket), but \(id) is not down")
-                expect(
-                    servers[id]?.engineFailures == fleet.policy.failuresUntilDown,
-                    "serverLost for \(ticket), but the engine of \(id) listens, or was lost before")
-            case .probeNow: break
-            case .wakeMe(let moment): wakes.append(moment)
-            }
-        }
-    }
-
-    private mutating func granted(_ ticket: Ticket, _ grant: Grant, _ now: Moment) {
-        guard var request = requests[ticket] else { return expect(false, "grant for \(ticket), which has its answer") }
-        if ticket == answered {
-            answered = nil
-            request.suspect = suspected ?? request.suspect
-            release(ticket)
-            request.place = .waiting
-        }
-        expect(request.place == .waiting, "\(ticket) is granted while it runs")
-        request.attempts += 1
-        expect(grant.attempt == request.attempts, "attempt \(grant.attempt) of \(ticket) is its \(request.attempts).")
-        expect(
-            request.attempts - request.timesFull <= fleet.policy.maxAttempts && request.timesFull <= fleet.policy.maxTimesFull,
-            "\(ticket) is tried \(request.attempts) times")
-        guard let server = servers[grant.backend] else { return expect(false, "grant on unknown \(grant.backend)") }
-        let candidates = candidates(for: request).servers
-        let inTurn = inTurn(for: request, at: now)
-        expect(inTurn.contains(grant.backend), "\(grant.backend) is not on the route of \(ticket), or not its turn")
-        expect(!request.failed.contains(grant.backend), "\(grant.backend) failed \(ticket) before")
-        expect(!server.isRemoved, "grant on removed \(grant.backend)")
-        if !request.isForced {
-            expect(!request.traits.counts || !server.isFull(at: now), "\(ticket) exceeds the limit of \(grant.backend)")
-            // A light request does not wait: it takes a server that is draining or failing when there is no other.
-            let isFit =
-                isUsable(grant.backend, for: request, at: now) && server.circuits[request.traits.model]?.admits(at: now) ?? true
-            let hasChoice = candidates.contains { isUsable($0, for: request, at: now) }
-            expect(
-                isFit || server.isDown || !request.traits.counts && !hasChoice, "\(ticket) is granted the unfit \(grant.backend)")
-            let everybodyIsDown = candidates.allSatisfy { id in
-                guard let server = servers[id], !server.isDown, let circuit = server.circuits[request.traits.model] else {
-                    return servers[id]?.isDown ?? true
-                }
-                return circuit.trial == nil && !circuit.admits(at: now) && !server.isDraining
-            }
-            expect(!server.isDown || everybodyIsDown && request.attempts == 1, "\(ticket) is granted the down \(grant.backend)")
-        }
-        if let name = grant.model { expect(server.models?.contains(name) ?? false, "\(grant.backend) lists no \(name)") }
-        if request.attempts == 1 {
-            let overtaken = requests.values.first {
-                $0.place == .waiting && $0.attempts == 0 && $0.number < request.number
-                    && $0.traits.client == request.traits.client && $0.traits.counts == request.traits.counts
-                    && $0.traits.destination == request.traits.destination
-            }
-            expect(overtaken == nil, "\(ticket) overtakes its own client's request \(overtaken?.number ?? 0)")
-        }
-        request.place = .running(grant.backend)
-        request.hasFailed = false
-        requests[ticket] = request
-        if let circuit = server.circuits[request.traits.model], circuit.until != nil, circuit.admits(at: now) {
-            servers[grant.backend]?.circuits[request.traits.model]?.trial = ticket
-        }
-        expect(grant.isTrial == isTrial(ticket), "\(ticket) is told whether it is a trial")
-        if request.traits.counts { servers[grant.backend]?.inFlight += 1 } else { servers[grant.backend]?.passing += 1 }
-    }
-
-    private mutating func refused(_ ticket: Ticket, _ refusal: Refusal, _ now: Moment) {
-        guard let request = requests[ticket] else { return expect(false, "refusal of \(ticket), which has its answer") }
-        expect(request.place == .waiting, "\(ticket) is refused while it runs")
-        let candidates = candidates(for: request).servers
-        switch refusal {
-        case .modelNotFound, .noSuchServer: expect(candidates.isEmpty, "\(ticket) is told that there is no server")
-        case .queueFull(let waiting, _):
-            expect(waiting >= fleet.policy.maxWaiting && request.attempts == 0, "\(ticket) is refused by a line of \(waiting)")
-        case .queueTimeout: expect(request.deadline <= now, "\(ticket) is refused before its time")
-        case .noServerAvailable:
-            expect(
-                request.attempts - request.timesFull <= 1,
-                "\(ticket) was tried more than once before it was told that nobody is up")
-        case .upstreamFailed: expect(request.attempts > 0, "\(ticket) is told of failures that were none")
-        }
-        expect(refusal.retryAfter.map { (1...600).contains($0) } ?? true, "Retry-After of \(ticket) is \(refusal)")
-        requests[ticket] = nil
-    }
-
-    // MARK: - Routes
-
-    /// The servers that may take a request, whatever their state.
-    struct Candidates {
-        var servers: [BackendID] = []
-        /// Only the first of them that is usable may take it.
-        var areInOrder = false
-    }
-
-    func candidates(for request: Request) -> Candidates {
-        switch request.traits.destination {
-        case .server(let name): Candidates(servers: fleet.servers.filter { $0.name == name }.map(\.id))
-        case .fallback, .conversation: withoutModel
-        case .model(let model):
-            servers(of: model) ?? (fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder)
-        }
-    }
-
-    private func servers(of model: String) -> Candidates? {
-        if let routes = fleet.routes {
-            guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else { return nil }
-            let listing = route.servers.filter { servers[$0]?.models?.contains(model) ?? true }
-            return Candidates(servers: listing.isEmpty ? route.servers : listing)
-        }
-        let listing = present.filter { servers[$0]?.models?.contains(model) == true }
-        if !listing.isEmpty { return Candidates(servers: listing) }
-        let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
-        return silent.isEmpty ? nil : Candidates(servers: silent)
-    }
-
-    /// The servers of the only model, if there is one.
-    private var withoutModel: Candidates {
-        if let only, let found = servers(of: only) { return found }
-        return fallbackOrder
-    }
-
-    private var fallbackOrder: Candidates {
-        guard let fallback = fleet.fallback else { return Candidates() }
-        return Candidates(servers: [fallback] + present.filter { $0 != fallback }, areInOrder: true)
-    }
-
-    /// The model that is the only one wherever there is one. `m-2` beside `m` is no model of its own.
-    private var only: String? {
-        let lists = present.compactMap { servers[$0]?.models }
-        let models = Set(lists.flatMap { list in list.filter { $0 != "m-2" || !list.contains("m") } })
-        return models.count == 1 ? models.first : nil
-    }
-
-    /// The candidates whose turn it is.
-    private func inTurn(for request: Request, at now: Moment) -> [BackendID] {
-        let candidates = candidates(for: request)
-        guard candidates.areInOrder, let first = candidates.servers.first(where: { isUsable($0, for: request, at: now) }) else {
-            return candidates.servers
-        }
-        return [first]
-    }
-
-    /// Neither down, draining nor failing, and has not failed this request. It may be full, or its trial may be under way, which
-    /// is soon over; but a light request does not wait for that.
-    private func isUsable(_ id: BackendID, for request: Request, at now: Moment) -> Bool {
-        guard let server = servers[id], !request.failed.contains(id) else { return false }
-        let circuit = server.circuits[request.traits.model] ?? Circuit()
-        let answersSoon = circuit.admits(at: now) || circuit.trial != nil && request.traits.counts
-        return !server.isDown && !server.isDraining && !server.isRemoved && answersSoon
-    }
-
-    // MARK: - Invariants
-
-    /// Compares the router's state with this one's. To be called after every event.
-    mutating func check(_ router: Router, at now: Moment) {
-        let (waiting, running, known) = (waiting, running, Set(servers.keys))
-        expect(router.line.count == waiting.count, "\(router.line.count) wait, not \(waiting.count)")
-        expect(Set(router.running.keys) == Set(running), "\(router.running.count) run, not \(running.count)")
-        expect(Set(router.backends.map(\.id)) == known, "servers \(router.backends.map(\.id))")
-        for backend in router.backends {
-            guard let server = servers[backend.id] else { continue }
-            expect(backend.inFlight == server.inFlight, "\(backend.id): \(backend.inFlight) in flight, not \(server.inFlight)")
-            expect(backend.passing == server.passing, "\(backend.id): \(backend.passing) passing, not \(server.passing)")
-            let named = backend.inFlightByInstance.values
-            expect(named.allSatisfy { $0 > 0 } && named.reduce(0, +) <= backend.inFlight, "\(backend.id): \(named)")
-            expect(backend.limit == server.limit, "\(backend.id): limit \(backend.limit ?? 0), not \(server.limit ?? 0)")
-            expect(backend.throttle.until == server.pausedUntil, "\(backend.id): full until \(backend.throttle.until)")
-            expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
-        }
-        for ticket in waiting { checkWaiting(ticket, now) }
-        let deadlines = router.line.inOrder.map(\.deadline)
-        if let next = deadlines.min() {
-            expect(wakes.contains { $0 <= next }, "nobody is woken for the deadline \(next)")
-        }
-    }
-
-    /// Nobody waits while a place is free, nor when there is nothing left to wait for.
-    private mutating func checkWaiting(_ ticket: Ticket, _ now: Moment) {
-        guard let request = requests[ticket] else { return }
-        var hasHope = false
-        let inTurn = inTurn(for: request, at: now)
-        expect(request.traits.counts || !inTurn.contains { servers[$0]?.isDraining == true }, "the light \(ticket) waits")
-        for id in inTurn where !request.failed.contains(id) {
-            guard let server = servers[id] else { continue }
-            let circuit = server.circuits[request.traits.model] ?? Circuit()
-            let hasRoom = (!server.isFull(at: now) || !request.traits.counts) && circuit.admits(at: now)
-            expect(
-                !hasRoom || server.isDown || server.isDraining || server.isRemoved,
-                "\(ticket) waits although \(id) has a free place")
-            hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil || server.pausedUntil > now
-        }
-        expect(hasHope, "\(ticket) waits for nothing")
-    }
-}
-
-extension Refusal {
-    fileprivate var retryAfter: Int? {
-        switch self {
-        case .queueFull(_, let seconds), .queueTimeout(_, let seconds), .noServerAvailable(_, let seconds): seconds
-        case .modelNotFound, .noSuchServer, .upstreamFailed: nil
-        }
     }
 }

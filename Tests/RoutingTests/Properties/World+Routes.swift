@@ -1,0 +1,68 @@
+@testable import Routing
+
+// Which servers may take a request.
+extension World {
+    /// The servers that may take a request, whatever their state.
+    struct Candidates {
+        var servers: [BackendID] = []
+        /// Only the first of them that is usable may take it.
+        var areInOrder = false
+    }
+
+    func candidates(for request: Request) -> Candidates {
+        switch request.traits.destination {
+        case .server(let name): Candidates(servers: fleet.servers.filter { $0.name == name }.map(\.id))
+        case .fallback, .conversation: withoutModel
+        case .model(let model):
+            servers(of: model) ?? (fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder)
+        }
+    }
+
+    func servers(of model: String) -> Candidates? {
+        if let routes = fleet.routes {
+            guard let route = routes.first(where: { $0.pattern.source == model || $0.pattern.source == ".*" }) else { return nil }
+            let listing = route.servers.filter { servers[$0]?.models?.contains(model) ?? true }
+            return Candidates(servers: listing.isEmpty ? route.servers : listing)
+        }
+        let listing = present.filter { servers[$0]?.models?.contains(model) == true }
+        if !listing.isEmpty { return Candidates(servers: listing) }
+        let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
+        return silent.isEmpty ? nil : Candidates(servers: silent)
+    }
+
+    /// The servers of the only model, if there is one.
+    var withoutModel: Candidates {
+        if let only, let found = servers(of: only) { return found }
+        return fallbackOrder
+    }
+
+    var fallbackOrder: Candidates {
+        guard let fallback = fleet.fallback else { return Candidates() }
+        return Candidates(servers: [fallback] + present.filter { $0 != fallback }, areInOrder: true)
+    }
+
+    /// The model that is the only one wherever there is one. `m-2` beside `m` is no model of its own.
+    var only: String? {
+        let lists = present.compactMap { servers[$0]?.models }
+        let models = Set(lists.flatMap { list in list.filter { $0 != "m-2" || !list.contains("m") } })
+        return models.count == 1 ? models.first : nil
+    }
+
+    /// The candidates whose turn it is.
+    func inTurn(for request: Request, at now: Moment) -> [BackendID] {
+        let candidates = candidates(for: request)
+        guard candidates.areInOrder, let first = candidates.servers.first(where: { isUsable($0, for: request, at: now) }) else {
+            return candidates.servers
+        }
+        return [first]
+    }
+
+    /// Neither down, draining nor failing, and has not failed this request. It may be full, or its trial may be under way, which
+    /// is soon over; but a light request does not wait for that.
+    func isUsable(_ id: BackendID, for request: Request, at now: Moment) -> Bool {
+        guard let server = servers[id], !request.failed.contains(id) else { return false }
+        let circuit = server.circuits[request.traits.model] ?? Circuit()
+        let answersSoon = circuit.admits(at: now) || circuit.trial != nil && request.traits.counts
+        return !server.isDown && !server.isDraining && !server.isRemoved && answersSoon
+    }
+}
