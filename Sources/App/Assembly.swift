@@ -53,6 +53,10 @@ struct Assembly {
         settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
         settings.modelRules = configuration.modelRules
+        if case .replace(let patterns) = configuration.volatilePrompts { settings.volatilePatterns = patterns }
+        if configuration.volatilePrompts == .keep {
+            for index in settings.endpoints.indices { settings.endpoints[index].keepsVolatilePrompts = true }
+        }
         if let trusted = configuration.trustedProxies {
             settings.forwardingTrust = .proxies(trusted)
         }
@@ -110,6 +114,8 @@ struct Assembly {
             authorization: server.apiKey.map { "Bearer \($0.exposed)" },
             extraHeaders: server.headers,
             keepsConnectionAfterStream: keepsConnectionAfterStream,
+            // A cloud may want them.
+            keepsVolatilePrompts: server.kind == .openai,
             speaksResponsesOverWebSocket: server.kind == .openai)
     }
 

@@ -10,6 +10,8 @@ package struct ProxySettings: Sendable {
     /// A regular expression whose first group is the user's name, searched in system messages; nil: no search.
     package var usernamePattern: String?
     package var modelRules: [ModelRule] = []
+    /// Regular expressions for volatile parts of system prompts, besides the known ones (`VolatilePrompts`).
+    package var volatilePatterns: [String] = []
     /// Which peers' `X-Forwarded-…` fields are trusted and forwarded.
     package var forwardingTrust = ForwardingTrust.everyone
     /// Who may use `/admin/` and `/upstream/`.
@@ -30,6 +32,8 @@ package struct BackendEndpoint: Sendable, Equatable {
     package var extraHeaders: [HeaderField]
     /// False for engines that close the connection after every streamed answer (llama-server).
     package var keepsConnectionAfterStream: Bool
+    /// The volatile characters of system prompts reach the server as they are.
+    package var keepsVolatilePrompts: Bool
     /// Whether the server supports OpenAI's Responses API over a WebSocket. Most local engines do not; clients that try it
     /// fall back as soon as they are refused.
     package var speaksResponsesOverWebSocket: Bool
@@ -37,7 +41,7 @@ package struct BackendEndpoint: Sendable, Equatable {
     package init(
         id: BackendID, name: String, host: String, port: Int, transport: Transport = .plain, pathPrefix: String = "",
         authorization: String? = nil, extraHeaders: [HeaderField] = [],
-        keepsConnectionAfterStream: Bool = false, speaksResponsesOverWebSocket: Bool = false
+        keepsConnectionAfterStream: Bool = false, keepsVolatilePrompts: Bool = false, speaksResponsesOverWebSocket: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -46,6 +50,7 @@ package struct BackendEndpoint: Sendable, Equatable {
         self.authorization = authorization
         self.extraHeaders = extraHeaders
         self.keepsConnectionAfterStream = keepsConnectionAfterStream
+        self.keepsVolatilePrompts = keepsVolatilePrompts
         self.speaksResponsesOverWebSocket = speaksResponsesOverWebSocket
     }
 }

@@ -1,9 +1,11 @@
 import Routing
+import Wire
 
 /// What a loop has prepared or cached to process requests faster.
 struct RequestMemory {
     private(set) var usernames: UsernameFinder?
     var modelRules = ModelRuleSet([])
+    private(set) var volatilePrompts = VolatilePrompts()
     var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
     private var matcher = ModelMatcher(Router().patterns)
 
@@ -12,6 +14,7 @@ struct RequestMemory {
         if old.usernamePattern != new.usernamePattern || usernames == nil {
             usernames = UsernameFinder(pattern: new.usernamePattern)
         }
+        if old.volatilePatterns != new.volatilePatterns { volatilePrompts = VolatilePrompts(patterns: new.volatilePatterns) }
         if old.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
     }
 

@@ -80,6 +80,29 @@ import Wire
                     keepsConnectionAfterStream: true))
     }
 
+    @Test("names for models, instances and volatile prompts reach the parts that need them")
+    func modelNames() throws {
+        let text = """
+            servers:
+              A: { url: "http://a:1" }
+              B: { url: "https://cloud:1", kind: openai, instances: off }
+            default-model: m
+            aliases: { best: [big, small] }
+            volatile-prompts: ["Now: .*"]
+            health: { busy-timeout: 1m }
+            """
+        let assembly = try assembly(text)
+        #expect(assembly.fleet.defaultModel == "m" && assembly.fleet.aliases == ["best": ["big", "small"]])
+        #expect(assembly.board.aliases == ["best"])
+        #expect(assembly.fleet.servers.map(\.hasInstances) == [true, false])
+        #expect(assembly.monitored.map(\.hasInstances) == [true, false])
+        #expect(assembly.settings.volatilePatterns == ["Now: .*"])
+        #expect(assembly.settings.endpoints.map(\.keepsVolatilePrompts) == [false, true], "a cloud may want them")
+        #expect(assembly.timing.busyTimeout == .seconds(60))
+        let kept = try self.assembly("servers: { A: { url: 'http://a:1' } }\nvolatile-prompts: keep")
+        #expect(kept.settings.endpoints.map(\.keepsVolatilePrompts) == [true])
+    }
+
     @Test("health is asked at the health port without secrets, else at the engine with them")
     func monitored() throws {
         let assembly = try assembly(Self.two)

@@ -58,6 +58,9 @@ package struct Configuration: Equatable, Sendable {
     /// `privacy`: whether pages and lists show the names of clients.
     package var privacy = Privacy.off
 
+    /// `volatile-prompts`: what happens to parts of system prompts that change with every request.
+    package var volatilePrompts = VolatilePrompts.replace(patterns: [])
+
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
     package var modelRules = ModelRule.builtIn
 
@@ -193,6 +196,13 @@ extension Configuration {
         case off
         /// Addresses, users and sessions are replaced by short hashes, but not in the access log.
         case hideClients = "hide-clients"
+    }
+
+    package enum VolatilePrompts: Equatable, Sendable {
+        /// They reach every server as they are.
+        case keep
+        /// The known ones, and what the patterns match, are replaced by constant characters, but not for servers of kind `openai`.
+        case replace(patterns: [String])
     }
 
     package enum AccessLog: Equatable, Sendable {

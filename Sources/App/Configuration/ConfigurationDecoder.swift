@@ -35,6 +35,7 @@ struct ConfigurationDecoder {
         result.accessLog = accessLog(fields["access-log"])
         result.trustedProxies = trustedProxies(fields["trusted-proxies"])
         result.privacy = privacy(fields["privacy"])
+        result.volatilePrompts = volatilePrompts(fields["volatile-prompts"])
         result.modelRules = modelRules(fields["model-rules"])
         return result
     }
@@ -155,6 +156,17 @@ extension ConfigurationDecoder {
         report(
             field, "unknown value", hint: Suggestion.hint(for: text, among: Configuration.Privacy.allCases.map(\.rawValue)))
         return .off
+    }
+
+    private mutating func volatilePrompts(_ field: Field?) -> Configuration.VolatilePrompts {
+        guard let field else { return .replace(patterns: []) }
+        if case .list = field.node.content { return .replace(patterns: items(field).compactMap { regex($0) }) }
+        guard let text = text(field) else { return .replace(patterns: []) }
+        if text == "keep" { return .keep }
+        if text != "replace" {
+            report(field, "unknown value", hint: "write replace, keep, or a list of regular expressions")
+        }
+        return .replace(patterns: [])
     }
 
     private mutating func trustedProxies(_ field: Field?) -> [AddressRange]? {

@@ -13,7 +13,7 @@ struct ConfigurationKeys: Sendable {
             "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
             "model-rules",
-            "default-model", "aliases", "$schema",
+            "default-model", "aliases", "volatile-prompts", "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
     static let listen = ConfigurationKeys(

@@ -97,6 +97,7 @@ extension Configuration {
             ("access-log", accessLogText),
             ("trusted-proxies", trustedProxiesText),
             ("privacy", privacy.rawValue),
+            ("volatile-prompts", volatilePromptsText),
         ]
     }
 
@@ -111,6 +112,13 @@ extension Configuration {
     private var trustedProxiesText: String {
         guard let trustedProxies else { return "everyone" }
         return trustedProxies.isEmpty ? "no one" : trustedProxies.map(\.description).joined(separator: ", ")
+    }
+
+    private var volatilePromptsText: String {
+        switch volatilePrompts {
+        case .keep: "keep"
+        case .replace(let patterns): patterns.isEmpty ? "replace" : "replace, also \(patterns.joined(separator: ", "))"
+        }
     }
 
     private static func textOrOff(_ duration: Duration?) -> String {

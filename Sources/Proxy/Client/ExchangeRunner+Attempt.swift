@@ -57,7 +57,7 @@ extension ExchangeRunner {
     /// Sends the request. The buffer is first taken out of the loop's buffers, because a callback during the write must not
     /// use it.
     private func sendWhole(on connection: UpstreamConnection) {
-        let body = outgoingBody()
+        let body = outgoingBody(for: connection.pool)
         let isFramed = body.count > 0 || head.framing != .unstated
         var bytes = loop.buffers.takeOutbound()
         writeRequestHead(for: connection.pool, framing: isFramed ? .length(body.count) : .none)

@@ -4,15 +4,15 @@ import Wire
 
 /// The request as it is sent to its server.
 extension ExchangeRunner {
-    /// The body sent to a server: unchanged, or with the model name replaced by the chosen instance.
+    /// The body sent to a server: unchanged, or with the model name replaced by the chosen instance, and the volatile characters
+    /// of a system prompt by constant ones.
     struct OutgoingBody {
         var whole: ByteBuffer
-        /// The bytes that replace a range of the body.
-        var replacement: (range: Range<Int>, bytes: ByteBuffer)?
+        /// The bytes that replace ranges of the body, in order, without overlaps.
+        var replacements: [(range: Range<Int>, bytes: ByteBuffer)] = []
 
         var count: Int {
-            guard let replacement else { return whole.readableBytes }
-            return whole.readableBytes - replacement.range.count + replacement.bytes.readableBytes
+            replacements.reduce(whole.readableBytes) { $0 - $1.range.count + $1.bytes.readableBytes }
         }
 
         func forEachPiece(_ body: (ByteBuffer) -> Void) {
@@ -22,19 +22,32 @@ extension ExchangeRunner {
                 else { return }
                 body(slice)
             }
-            guard let replacement else { return part(0..<whole.readableBytes) }
-            part(0..<replacement.range.lowerBound)
-            body(replacement.bytes)
-            part(replacement.range.upperBound..<whole.readableBytes)
+            var position = 0
+            for (range, bytes) in replacements {
+                part(position..<range.lowerBound)
+                body(bytes)
+                position = range.upperBound
+            }
+            part(position..<whole.readableBytes)
         }
     }
 
-    func outgoingBody() -> OutgoingBody {
-        guard let instance = record.grant?.model, let range = request.facts.modelRange,
+    func outgoingBody(for pool: UpstreamPool) -> OutgoingBody {
+        var body = OutgoingBody(whole: request.body)
+        if !request.facts.systemTexts.isEmpty, !pool.endpoint.keepsVolatilePrompts {
+            for range in loop.memory.volatilePrompts.ranges(in: request.facts, body: request.body.readableBytesSpan) {
+                let constant = ByteBuffer(repeating: VolatilePrompts.replacement, count: range.count)
+                body.replacements.append((range, constant))
+            }
+        }
+        if let instance = record.grant?.model, let range = request.facts.modelRange,
             range.upperBound <= request.body.readableBytes
-        else { return OutgoingBody(whole: request.body) }
-        let name = scanner.isForm ? Array(instance.utf8) : JSON.string(instance).bytes
-        return OutgoingBody(whole: request.body, replacement: (range, ByteBuffer(bytes: name)))
+        {
+            let name = scanner.isForm ? Array(instance.utf8) : JSON.string(instance).bytes
+            let index = body.replacements.firstIndex { $0.range.lowerBound > range.lowerBound } ?? body.replacements.count
+            body.replacements.insert((range, ByteBuffer(bytes: name)), at: index)
+        }
+        return body
     }
 
     /// How the body is framed for the server.

@@ -8,7 +8,7 @@ import Wire
 extension ExchangeRunner {
     /// Sends the kept part of the body; the rest follows as it arrives.
     func beginUpload(on connection: UpstreamConnection) {
-        let body = outgoingBody()
+        let body = outgoingBody(for: connection.pool)
         request.body = ByteBuffer()
         var framing = OutgoingFraming.chunked
         if case .length(let length) = head.framing {

@@ -14,6 +14,28 @@ struct FidelityTests {
         await engine.stop()
     }
 
+    @Test(
+        "a request, but for the model's name and the volatile characters of its system prompt, of which `kind: openai` gets all")
+    func volatilePrompt() async throws {
+        let body =
+            #"{"system":"x-anthropic-billing-header: cch=36ee5;","model":"m","messages":[{"role":"user","content":"cch=1"}]}"#
+        for isKept in [false, true] {
+            var setup = Setup()
+            setup.servers[0].keepsVolatilePrompts = isKept
+            setup.servers[0].models = ["m", "m-2"]
+            try await withBalancer(setup) { balancer in
+                let holder = try await balancer.connect()
+                try await holder.send(chat(fault: "stall-before-answer", fields: ["X-Session-Id: other"]))
+                try await balancer.engine("A").observations { $0.concurrency == 1 }
+                _ = try await balancer.ask(post("/v1/messages", body))
+                let sent = try balancer.engine("A").observations.requests.last?.bodyText
+                let expected = body.split(separator: "36ee5").joined(separator: isKept ? "36ee5" : "00000")
+                #expect(sent == expected.split(separator: #""m""#).joined(separator: #""m-2""#))
+                await holder.close()
+            }
+        }
+    }
+
     @Test("an answer with a length")
     func contentLength() async throws {
         try await withScript(.send("HTTP/1.1 200 All fine\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n\u{0}\r\nab")) { balancer, _ in

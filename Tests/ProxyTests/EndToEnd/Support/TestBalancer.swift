@@ -103,6 +103,7 @@ struct Setup: Sendable {
         var authorization: String?
         var extraHeaders: [HeaderField] = []
         var keepsConnectionAfterStream = false
+        var keepsVolatilePrompts = false
         /// A name of `Setup.names`, or an address.
         var host = "127.0.0.1"
         var transport = Transport.plain
@@ -165,7 +166,8 @@ struct Setup: Sendable {
             return BackendEndpoint(
                 id: BackendID(rawValue: index), name: server.name, host: server.host, port: port, transport: server.transport,
                 pathPrefix: server.pathPrefix, authorization: server.authorization, extraHeaders: server.extraHeaders,
-                keepsConnectionAfterStream: server.keepsConnectionAfterStream)
+                keepsConnectionAfterStream: server.keepsConnectionAfterStream,
+                keepsVolatilePrompts: server.keepsVolatilePrompts)
         }
         return settings
     }
