@@ -18,7 +18,7 @@ def test_two_users_of_the_engines_own_page_compute_side_by_side(start_balancer, 
         stream.read_some()
     assert slow_alpha.processing() == 1 and slow_beta.processing() == 1, balancer.in_flight()
     for stream in streams:
-        stream.close()
+        stream.leave()
     balancer.wait_until_idle()
 
 

@@ -24,5 +24,9 @@ extension UInt8 {
 
 extension RawSpan {
     /// The first byte that is not JSON's white space; nil when there is none.
-    package var firstVisibleByte: UInt8? { withBytes { bytes in bytes.first { !$0.isJSONSpace } } }
+    ///
+    /// The bytes of a byte order mark do not count.
+    package var firstVisibleByte: UInt8? {
+        withBytes { bytes in bytes.first { !$0.isJSONSpace && $0 != 0xEF && $0 != 0xBB && $0 != 0xBF } }
+    }
 }

@@ -6,7 +6,8 @@ package enum JSONEdit {
     /// the end. When `body` has several fields with the same name, the last one is used. `body` must be a valid JSON
     /// document; a document that is not an object is returned unchanged.
     package static func setting(_ fields: [JSON.Member], in body: [UInt8]) -> [UInt8] {
-        var edits = body.withBytes { Self.edits(setting: fields, in: $0, from: 0, mergesObjects: true) }
+        let start = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        var edits = body.withBytes { Self.edits(setting: fields, in: $0, from: start, mergesObjects: true) }
         guard !edits.isEmpty else { return body }
         edits.sort { $0.range.lowerBound < $1.range.lowerBound }
         var output: [UInt8] = []

@@ -199,7 +199,7 @@ extension MultipartScanner {
 extension MultipartScanner {
     /// The `boundary` parameter of a `Content-Type` value. Nil when it is another type or has no usable boundary.
     package static func boundary(contentType: String) -> String? {
-        let pieces = contentType.split(separator: ";", omittingEmptySubsequences: true)
+        let pieces = parameters(contentType)
         guard let type = pieces.first?.trimmed, type.lowercased() == "multipart/form-data" else { return nil }
         for piece in pieces.dropFirst() {
             let pair = piece.split(separator: "=", maxSplits: 1)
@@ -207,10 +207,25 @@ extension MultipartScanner {
             var value = pair[1].trimmed
             if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
             // RFC 2046: 1 to 70 characters, not ending in a space.
-            guard (1...70).contains(value.utf8.count), value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+            guard (1...70).contains(value.utf8.count), value.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }), value.last != " "
+            else { return nil }
             return String(value)
         }
         return nil
+    }
+
+    /// The parts between semicolons, except those in quotes.
+    private static func parameters(_ contentType: String) -> [Substring] {
+        var parts: [Substring] = []
+        var isQuoted = false
+        var start = contentType.startIndex
+        for index in contentType.indices {
+            if contentType[index] == "\"" { isQuoted.toggle() }
+            guard contentType[index] == ";", !isQuoted else { continue }
+            parts.append(contentType[start..<index])
+            start = contentType.index(after: index)
+        }
+        return parts + [contentType[start...]]
     }
 }
 

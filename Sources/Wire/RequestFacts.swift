@@ -4,6 +4,8 @@ package struct RequestFacts: Equatable, Sendable {
     package var model: String?
     /// The bytes of the value of `model` in the body; in JSON including its quotes.
     package var modelRange: Range<Int>?
+    /// The top-level `name` or `source`, in which some of Ollama's requests name their model.
+    package var name: String?
     /// The top-level `stream`; nil when the body has none. Ollama then streams, OpenAI does not.
     package var stream: Bool?
     package var user: String?

@@ -106,15 +106,17 @@ package struct RequestScanner: Sendable {
     }
 
     private enum Key: UInt8, Sendable {
-        case other, model, stream, user, promptCacheKey, messages, system, role, content, text
+        case other, model, stream, user, promptCacheKey, messages, system, role, content, text, name
 
         init(_ raw: Bytes) {
             switch raw.count {
             case 4 where raw.equals("role"): self = .role
+            case 4 where raw.equals("name"): self = .name
             case 4 where raw.equals("text"): self = .text
             case 4 where raw.equals("user"): self = .user
             case 5 where raw.equals("model"): self = .model
             case 6 where raw.equals("stream"): self = .stream
+            case 6 where raw.equals("source"): self = .name
             case 6 where raw.equals("system"): self = .system
             case 7 where raw.equals("content"): self = .content
             case 8 where raw.equals("messages"): self = .messages
@@ -196,9 +198,24 @@ extension RequestScanner {
             if literalIndex == text.count { literalEnded() }
             return true
         case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done:
-            return byte.isJSONSpace ? true : structure(byte, index)
+            return byte.isJSONSpace || isPadding(byte, index) ? true : structure(byte, index)
         case .minus, .zero, .integer, .point, .fraction, .exponent, .exponentSign, .exponentDigits:
             return number(byte, index)
+        }
+    }
+
+    /// A byte order mark in front of the document, or a NUL behind it. Engines accept both.
+    private func isPadding(_ byte: UInt8, _ index: Int) -> Bool {
+        switch state {
+        case .done: byte == 0
+        case .value where depth == 0 && byte >= 0x80:
+            switch offset + index {
+            case 0: byte == 0xEF
+            case 1: byte == 0xBB
+            case 2: byte == 0xBF
+            default: false
+            }
+        default: false
         }
     }
 
@@ -320,7 +337,7 @@ extension RequestScanner {
         switch depth {
         case 1:
             switch topKey {
-            case .model, .user, .promptCacheKey: true
+            case .model, .user, .promptCacheKey, .name: true
             case .other, .stream, .messages, .system, .role, .content, .text: false
             }
         case 3: topKey == .messages && isObject(3) && messageKey == .role
@@ -390,6 +407,7 @@ extension RequestScanner {
             facts.modelRange = stringStart..<(offset + index + 1)
         case .user: facts.user = text
         case .promptCacheKey: facts.promptCacheKey = text
+        case .name: facts.name = text
         case .other, .stream, .messages, .system, .role, .content, .text: break
         }
         return true
@@ -418,6 +436,7 @@ extension RequestScanner {
             facts.modelRange = nil
         case .stream: facts.stream = nil
         case .user: facts.user = nil
+        case .name: facts.name = nil
         case .promptCacheKey: facts.promptCacheKey = nil
         case .messages:
             if messagesSeen { facts.systemTexts.removeAll() }

@@ -41,6 +41,8 @@ struct MultipartScannerTests {
         arguments: [
             ("multipart/form-data; boundary=abc", "abc"), ("multipart/form-data;boundary=\"a:b=c?\"", "a:b=c?"),
             ("Multipart/Form-Data; charset=utf-8; BOUNDARY=x ", "x"), ("multipart/form-data; boundary=a=b", "a=b"),
+            ("multipart/form-data; boundary=\"a b;c\"; x=y", "a b;c"),
+            ("multipart/form-data; boundary=\"a \"", nil), ("multipart/form-data; boundary=a b", "a b"),
             ("multipart/form-data", nil), ("multipart/form-data; boundary=", nil), ("multipart/form-data; boundary=\"\"", nil),
             ("multipart/mixed; boundary=abc", nil), ("application/json; boundary=abc", nil), ("", nil), (";;;", nil),
             ("multipart/form-data; boundary=a\u{7}b", nil), ("multipart/form-data; boundary=ü", nil),

@@ -48,6 +48,26 @@ struct RequestScannerTests {
         #expect(try scan(#"{"mod\u0065l":"\ud83d\ude00"}"#, pieces: 1).model == "😀")
     }
 
+    @Test("passes over a byte order mark in front, and NULs and white space behind", arguments: [1, 2, 3, .max])
+    func padding(size: Int) throws {
+        let facts = try scan("\u{FEFF}{\"model\":\"m\"}\u{0} \n\u{0}", pieces: size)
+        #expect(facts.model == "m" && facts.modelRange == 12..<15)
+    }
+
+    @Test(
+        "does not pass over them elsewhere",
+        arguments: ["{\u{0}}", "{}\u{FEFF}", "{\u{FEFF}}", "\u{0}{}", "{}\u{0}{}", "\u{FEFF}"])
+    func paddingElsewhere(text: String) {
+        #expect(throws: RequestScanProblem.self) { try scan(text) }
+    }
+
+    @Test("finds the name under which Ollama's requests speak of a model")
+    func name() throws {
+        #expect(try scan(#"{"name":"llama3"}"#).name == "llama3")
+        #expect(try scan(#"{"source":"llama3","destination":"x"}"#).name == "llama3")
+        #expect(try scan(#"{"tools":[{"name":"f"}],"name":5}"#).name == nil)
+    }
+
     @Test("lets the last of several equal keys count")
     func duplicates() throws {
         #expect(try scan(#"{"model":"first","model":"last"}"#).model == "last")
@@ -118,7 +138,7 @@ struct RequestScannerTests {
         arguments: [
             "", " ", "{", "}", "[", #"{"a"}"#, #"{"a":}"#, #"{"a":1,}"#, "[1,]", #"{a:1}"#, "{'a':1}", "01", "1.", "1e",
             "-", "+1", ".5", "tru", "nul", "truex", "[1 2]", #"{"a":1 "b":2}"#, #"{"a":1}}"#, "{}{}", #"["\x"]"#,
-            #"["\u12g4"]"#, "[\"a\nb\"]", "[\"\t\"]", #"["abc]"#, "NaN", "Infinity", "[}", "{]", "\u{FEFF}{}", "// c\n{}",
+            #"["\u12g4"]"#, "[\"a\nb\"]", "[\"\t\"]", #"["abc]"#, "NaN", "Infinity", "[}", "{]", "// c\n{}",
             "model=abc",
         ])
     func malformed(text: String) {

@@ -4,9 +4,11 @@ import Wire
 struct BodyScanner {
     /// How the body is parsed.
     enum Format {
-        /// The body is not scanned: it is compressed, or its path does not define a format.
+        /// The body is not scanned.
         case unread
         case json
+        /// Scanned if it looks like a JSON object; then it must be well-formed.
+        case anything
         /// Scanned if it looks like a JSON object. It may be anything else, or malformed.
         case perhapsJSON
         case form(boundary: String)
@@ -15,8 +17,8 @@ struct BodyScanner {
     private enum Reader {
         case none
         case json
-        /// No byte that shows the format has come.
-        case undecided
+        /// No byte that shows the format has come. `isStrict`: JSON must be well-formed.
+        case undecided(isStrict: Bool)
         /// It looks like JSON, but need not be.
         case perhapsJSON
         case form(MultipartScanner)
@@ -33,7 +35,8 @@ struct BodyScanner {
         case .json:
             reader = .json
             json.reset()
-        case .perhapsJSON: reader = .undecided
+        case .anything: reader = .undecided(isStrict: true)
+        case .perhapsJSON: reader = .undecided(isStrict: false)
         case .form(let boundary): reader = .form(MultipartScanner(boundary: boundary))
         }
     }
@@ -42,10 +45,10 @@ struct BodyScanner {
         switch reader {
         case .none: break
         case .json, .perhapsJSON: json.feed(bytes)
-        case .undecided:
+        case .undecided(let isStrict):
             guard let first = bytes.firstVisibleByte else { break }
             guard first == UInt8(ascii: "{") else { return reader = .none }
-            reader = .perhapsJSON
+            reader = isStrict ? .json : .perhapsJSON
             json.reset()
             json.feed(bytes)
         case .form(var form):

@@ -55,6 +55,12 @@ extension ExchangeRunner {
     /// The reasons for a refusal that are known before any byte of the body is stored.
     private func refusalAtHead() -> ErrorReply? {
         let line = request.line
+        if line.kind.isRoutedByBody, isEncoded {
+            return .init(
+                status: 415, code: "unsupported_encoding",
+                message: "The model cannot be read from a body with Content-Encoding \(value(of: .contentEncoding) ?? ""). "
+                    + "Send the body as it is; no engine needs it to be compressed.")
+        }
         if line.kind.steersBalancer(path: line.path), let denial = loop.settings.localAccess.denial(of: caller) {
             return .init(status: 403, code: "forbidden", message: denial.message(path: line.path))
         }
@@ -63,6 +69,14 @@ extension ExchangeRunner {
             status: 508, code: "loop_detected",
             message: "This request has passed this balancer before: one of its servers is the balancer itself, "
                 + "or another balancer that sends requests back. Remove that server from the configuration.")
+    }
+
+    /// The body is compressed. `identity` and an empty value mean that it is not.
+    private var isEncoded: Bool {
+        guard head.present.contains(.contentEncoding) else { return false }
+        return head.fields.contains { field in
+            field.known == .contentEncoding && !["", "identity"].contains(string(field.value).lowercased())
+        }
     }
 
     private var caller: LocalAccess.Caller {
@@ -84,16 +98,13 @@ extension ExchangeRunner {
     func expectBody() { deadline.set(.body, within: Self.bodyPause, from: loop.now) }
 
     private var bodyFormat: BodyScanner.Format {
-        // A compressed body is forwarded unchanged and is not scanned.
-        if head.present.contains(.contentEncoding) { return .unread }
         switch request.line.kind {
         case .model: return .json
         case .multipart:
-            // Audio and image requests are sent as forms or as JSON.
-            guard let type = value(of: .contentType) else { return .unread }
-            if let boundary = MultipartScanner.boundary(contentType: type) { return .form(boundary: boundary) }
-            return type.lowercased().hasPrefix("application/json") ? .json : .unread
-        case .passed: return .perhapsJSON
+            // Audio and image requests are sent as forms or as JSON, whatever type they name.
+            if let boundary = value(of: .contentType).flatMap(MultipartScanner.boundary) { return .form(boundary: boundary) }
+            return .anything
+        case .passed: return isEncoded ? .unread : .perhapsJSON
         case .own, .upstream: return .unread
         }
     }
@@ -154,7 +165,6 @@ extension ExchangeRunner {
             if request.line.namedModel == nil, takeFactsSoFar() == nil, scanner.isLooking { return nil }
             return passedDestination()
         case .upstream(let name, _): return (.server(name), true)
-        case .model(let counts, _) where head.present.contains(.contentEncoding): return (.fallback, counts)
         case .model(let counts, let isChat):
             // A model rule may change any part of the body, so the body must be complete.
             guard let model = takeFactsSoFar(), !(isChat && loop.memory.modelRules.concern(model)) else { return nil }
@@ -184,7 +194,8 @@ extension ExchangeRunner {
         case .model(let counts, let isChat):
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             if isChat { applyModelRules() }
-            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: counts)
+            let named = request.facts.model ?? (request.line.dialect == .ollama ? request.facts.name : nil)
+            submit(named.map { .model($0) } ?? .fallback, counts: counts)
         case .multipart:
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
@@ -196,7 +207,10 @@ extension ExchangeRunner {
     private func passedDestination() -> (RequestTraits.Destination, counts: Bool) {
         let line = request.line
         if let conversation = Routes.resumedConversation(line.target) { return (.conversation(conversation), false) }
-        guard let model = line.namedModel ?? request.facts.model else { return (.fallback, false) }
+        // New models are pulled by the fallback server.
+        if line.path == "/api/pull" { return (.fallback, false) }
+        let named = line.namedModel ?? request.facts.model ?? (line.dialect == .ollama ? request.facts.name : nil)
+        guard let model = named else { return (.fallback, false) }
         return (.model(model), Routes.computes(method: line.method, path: line.path))
     }
 
@@ -225,6 +239,14 @@ extension ExchangeRunner {
 }
 
 extension RouteKind {
+    /// Whether only the body can name the model.
+    fileprivate var isRoutedByBody: Bool {
+        switch self {
+        case .model, .multipart: true
+        case .own, .upstream, .passed: false
+        }
+    }
+
     /// Whether the request can change the balancer or bypass its routing.
     fileprivate func steersBalancer(path: String) -> Bool {
         switch self {

@@ -25,6 +25,22 @@ struct AnyPathTests {
     }
 
     @Test(
+        "as Ollama's `name` or `source`; new models are pulled by the fallback",
+        arguments: [
+            ("POST", "/api/show", #"{"name":"n"}"#, "B"), ("DELETE", "/api/delete", #"{"name":"n"}"#, "B"),
+            ("DELETE", "/api/delete", #"{"model":"n"}"#, "B"), ("POST", "/api/copy", #"{"source":"n","destination":"x"}"#, "B"),
+            ("POST", "/api/generate", #"{"name":"n","prompt":""}"#, "B"), ("POST", "/api/pull", #"{"model":"n"}"#, "A"),
+            ("POST", "/v1/x", #"{"name":"n"}"#, "A"),
+        ])
+    func ollamaNames(method: String, path: String, body: String, server: String) async throws {
+        try await withBalancer(two) { balancer in
+            let framing = ["Content-Length: \(body.utf8.count)"]
+            let answer = try await balancer.ask(head(method, path, framing) + body)
+            #expect(answer["X-Balancer-Server"] == server)
+        }
+    }
+
+    @Test(
         "in the target",
         arguments: [("GET", "/v1/models/n"), ("DELETE", "/v1/models/n"), ("GET", "/props?model=n"), ("POST", "/props?a&model=n")])
     func inTheTarget(method: String, target: String) async throws {

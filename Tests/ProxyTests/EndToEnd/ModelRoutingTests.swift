@@ -118,13 +118,43 @@ struct ModelRoutingTests {
         }
     }
 
-    @Test("a compressed body cannot be looked into: it goes to the fallback server untouched")
-    func compressed() async throws {
+    @Test(
+        "a compressed body cannot be looked into: it is refused, and never goes to another server than its model's",
+        arguments: ["gzip", "br", "zstd", "identity, gzip"])
+    func compressed(encoding: String) async throws {
         try await withBalancer(threeServers) { balancer in
-            _ = try await balancer.ask(post("/v1/chat/completions", "\u{1f}not json", fields: ["Content-Encoding: gzip"]))
-            let seen = try #require(try balancer.engine("C").observations.work.last)
-            #expect(seen.bodyText == "\u{1f}not json")
-            #expect(seen.field("Content-Encoding") == "gzip")
+            for path in ["/v1/chat/completions", "/v1/images/generations"] {
+                let answer = try await balancer.ask(post(path, "\u{1f}not json", fields: ["Content-Encoding: \(encoding)"]))
+                #expect(answer.status == 415)
+                #expect(answer.text.contains("unsupported_encoding") && answer.text.contains(encoding))
+            }
+            let other = try await balancer.ask(post("/echo/x", "\u{1f}\u{8b}", fields: ["Content-Encoding: \(encoding)"]))
+            #expect(other.status == 200 && other["X-Balancer-Server"] == "C", "a path that no model routes takes anything")
+        }
+    }
+
+    @Test("identity and an empty value are no encoding", arguments: ["identity", "Identity", ""])
+    func notCompressed(encoding: String) async throws {
+        try await withBalancer(threeServers) { balancer in
+            let answer = try await balancer.ask(
+                post("/v1/chat/completions", chatBody(model: "b"), fields: ["Content-Encoding: \(encoding)"]))
+            #expect(answer["X-Balancer-Server"] == "B")
+        }
+    }
+
+    @Test(
+        "JSON is known by its first byte, also where forms are usual, and a byte order mark and NULs around it are no part of it",
+        arguments: ["text/plain", "application/json", "image/png", "multipart/form-data"])
+    func jsonAnywhere(type: String) async throws {
+        try await withBalancer(threeServers) { balancer in
+            for path in ["/v1/images/generations", "/v1/audio/speech", "/v1/embeddings"] {
+                for body in [#"{"model":"b","input":"x"}"#, "\u{FEFF}\n{\"model\":\"b\",\"input\":\"x\"}\u{0}\n\u{0}"] {
+                    let answer = try await balancer.ask(post(path, body, fields: ["Content-Type: \(type)"]))
+                    #expect(answer["X-Balancer-Server"] == "B", "\(path) \(body)")
+                }
+            }
+            let malformed = try await balancer.ask(post("/v1/images/generations", #"{"model":"b""#))
+            #expect(malformed.status == 400)
         }
     }
 
