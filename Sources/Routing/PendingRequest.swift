@@ -12,19 +12,20 @@ struct PendingRequest: Sendable {
 /// The attempts that were made for a request so far.
 struct AttemptHistory: Sendable, Equatable {
     var attempts = 0
-    /// Servers that failed this request; they are not tried again.
-    var failed: [BackendID] = []
-    var lastFailure: String?
     /// How many of the attempts met a server that answered 429.
     var timesFull = 0
-    /// The server that answered with an error that may be the request's own fault. It counts as the server's fault if another
-    /// server can answer the request.
-    var suspect: Suspect?
+    /// The attempts that failed otherwise. Their servers are not tried again.
+    var failures: [Failure] = []
 
-    struct Suspect: Sendable, Equatable {
+    struct Failure: Sendable, Equatable {
         var backend: BackendID
-        var failure: String
+        /// The server's name, and what happened.
+        var text: String
+        /// An error that may be the request's own fault. It counts as the server's fault if another server can answer.
+        var isSuspicion = false
     }
+
+    func hasFailed(on backend: BackendID) -> Bool { failures.contains { $0.backend == backend } }
 }
 
 /// A request that was granted a server.

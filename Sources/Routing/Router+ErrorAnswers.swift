@@ -45,13 +45,13 @@ extension Router {
             blame(index, ticket, running.traits.model, failure, now, &effects)
         }
         var request = running.request
-        request.history.failed.append(running.backend)
-        request.history.lastFailure = "\(backends[index].server.name) \(failure)"
-        guard request.history.suspect == nil, mayBeTriedAgain(request), let list = candidates(for: request.traits),
+        let isFirst = !request.history.failures.contains(where: \.isSuspicion)
+        request.history.failures.append(
+            .init(backend: running.backend, text: "\(backends[index].server.name) \(failure)", isSuspicion: true))
+        guard isFirst, mayBeTriedAgain(request), let list = candidates(for: request.traits),
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
             retryBudget.spend(policy: fleet.policy, at: now)
         else { return keepAnswer(ticket, now, &effects) }
-        request.history.suspect = .init(backend: running.backend, failure: failure)
         leave(running, index)
         grant(request, choice, explanation, now, &effects)
         serveWaiting(now, &effects)

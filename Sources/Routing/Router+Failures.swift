@@ -15,8 +15,8 @@ extension Router {
             }
         }
         var request = running.request
-        request.history.failed.append(running.backend)
-        request.history.lastFailure = "\(backends[index].server.name) \(failure.message)"
+        request.history.failures.append(
+            .init(backend: running.backend, text: "\(backends[index].server.name) \(failure.message)"))
         if running.hasFailed {
             // The server's circuit has already counted its 503. If the rest of that answer breaks, that is the same failure.
         } else if failure == .serverLost {
@@ -43,7 +43,7 @@ extension Router {
             effects.append(.probeNow(running.backend))
         }
         leave(running, index)
-        let detail = request.history.lastFailure ?? ""
+        let detail = request.history.failures.last?.text ?? ""
         if running.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
             refuse(request, refusal, nil, now, &effects)
@@ -101,8 +101,9 @@ extension Router {
         case .complete:
             _ = backends[index].circuits.succeeded(ticket, model)
             backends[index].throttle.succeeded()
-            if let suspect = request.request.history.suspect, let index = indexOfBackend[suspect.backend] {
-                blame(index, ticket, model, suspect.failure, now, &effects)
+            for suspicion in request.request.history.failures where suspicion.isSuspicion {
+                guard let index = indexOfBackend[suspicion.backend] else { continue }
+                blame(index, ticket, model, suspicion.text, now, &effects)
             }
         case .abandoned: backends[index].circuits.abandoned(ticket, model, at: now)
         case .broken(let reason):

@@ -45,7 +45,7 @@ extension Router {
             return grant(request, choice, explanation, now, &effects)
         }
         let refusal: Refusal
-        if let failure = request.history.lastFailure {
+        if let failure = request.history.failures.last?.text {
             refusal = .upstreamFailed(detail: failure)
         } else {
             let model = request.traits.model

@@ -31,7 +31,7 @@ package struct VolatilePrompts {
                 billing(bytes, text, &found)
                 if !patterns.isEmpty { searchLines(bytes, text, &lines, &found) }
             }
-            return Self.joined(found)
+            return found.isEmpty ? [] : Self.joined(found)
         }
     }
 

@@ -33,7 +33,7 @@ struct WaitingLine: Sendable {
         init(_ request: PendingRequest) {
             destination = request.traits.destination
             counts = request.traits.counts
-            failed = Set(request.history.failed)
+            failed = Set(request.history.failures.map(\.backend))
         }
     }
 

@@ -13,7 +13,7 @@ extension Router {
     ///
     /// Takes an index, like the functions below: copying a whole backend costs more than the check itself.
     func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
-        if !request.history.failed.isEmpty, request.history.failed.contains(backends[index].server.id) {
+        if !request.history.failures.isEmpty, request.history.hasFailed(on: backends[index].server.id) {
             return .failedThisRequest
         }
         if backends[index].isDraining || backends[index].isRemoved { return .draining }
