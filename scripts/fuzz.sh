@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing (libFuzzer, in the Swift toolchain) of everything in `Wire` that reads bytes from outside.
-#   scripts/fuzz.sh [SECONDS] [TARGET …]     60 s each by default; targets: request-scanner answer-tail heads bodies multipart
+#   scripts/fuzz.sh [SECONDS] [TARGET …]     60 s each by default; targets: request-scanner answer-excerpt heads bodies multipart
 # What it learns stays in .build-fuzz/corpus, an input that breaks something in .build-fuzz: put that into fuzz/corpus, and a test
 # beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- request-scanner answer-tail heads bodies multipart
+[ $# -gt 0 ] || set -- request-scanner answer-excerpt heads bodies multipart
 mkdir -p .build-fuzz
 
 source_of() {
     case $1 in
         request-scanner) echo fuzz/RequestScannerTarget.swift ;;
-        answer-tail) echo fuzz/AnswerTailTarget.swift ;;
+        answer-excerpt) echo fuzz/AnswerExcerptTarget.swift ;;
         heads) echo fuzz/HeadsTarget.swift ;;
         bodies) echo fuzz/BodiesTarget.swift ;;
         multipart) echo fuzz/MultipartTarget.swift ;;

@@ -1,4 +1,4 @@
-package import Routing
+import Routing
 package import Wire
 
 /// The record of a finished request, for the access log and the statistics. It never contains prompt or answer text.
@@ -26,8 +26,8 @@ package struct RequestRecord: ~Copyable, Sendable {
     package var totalMilliseconds = 0.0
     package var bytesReceived = 0
     package var bytesSent = 0
-    package var timings: Timings?
-    package var cachedTokens: Int?
+    /// The tokens and times of the answer; nil when nothing is known of them.
+    package var usage: AnswerUsage?
 
     package enum Ending: Sendable {
         case complete
@@ -79,10 +79,10 @@ package struct RequestRecord: ~Copyable, Sendable {
         text.write(",\"total_ms\":", milliseconds: totalMilliseconds)
         text.write(",\"bytes_in\":", number: bytesReceived)
         text.write(",\"bytes_out\":", number: bytesSent)
-        if let timings {
-            text.write(",\"prompt_tokens\":", number: timings.promptTokens)
-            text.write(",\"cached_tokens\":", number: cachedTokens)
-            text.write(",\"output_tokens\":", number: timings.predictedTokens)
+        if let usage {
+            text.write(",\"prompt_tokens\":", number: usage.promptTokens)
+            text.write(",\"cached_tokens\":", number: usage.cachedTokens)
+            text.write(",\"output_tokens\":", number: usage.predictedTokens)
         }
         text.write("}\n")
     }

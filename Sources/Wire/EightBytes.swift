@@ -57,6 +57,21 @@ enum EightBytes {
         ~(word | (((word & sevenBits) ^ (0x0101_0101_0101_0101 &* UInt64(byte))) &+ sevenBits)) & highBit
     }
 
+    /// How often `byte`, which must be ASCII, occurs in the range.
+    static func count(of byte: UInt8, _ bytes: Bytes, _ range: Range<Int>) -> Int {
+        var count = 0
+        var index = range.lowerBound
+        while index &+ 8 <= range.upperBound {
+            count &+= marks(of: byte, bytes.loadEight(index)).nonzeroBitCount
+            index &+= 8
+        }
+        while index < range.upperBound {
+            if bytes[index] == byte { count &+= 1 }
+            index &+= 1
+        }
+        return count
+    }
+
     /// The first `byte`, which must be ASCII, from `start` on, or the end.
     static func firstIndex(of byte: UInt8, in bytes: Bytes, from start: Int) -> Int {
         firstMark(in: bytes, from: start, marks: { marks(of: byte, $0) }, isMarked: { $0 == byte })

@@ -52,8 +52,7 @@ struct RequestRecordTests {
             $0.grant = Grant(backend: BackendID(rawValue: 0), serverName: "A", model: "m-2", attempt: 2)
             $0.ending = .upstreamBroke
             $0.firstByteMilliseconds = 12
-            $0.timings = Timings(promptTokens: 10, promptMilliseconds: 5, predictedTokens: 7, predictedMilliseconds: 9)
-            $0.cachedTokens = 3
+            $0.usage = AnswerUsage(cachedTokens: 3, promptTokens: 10, predictedTokens: 7)
         }.json
         #expect(json["client"] == "10.0.0.9" && json["attempts"] == 2)
         #expect(json["model"] == "m" && json["instance"] == "m-2" && json["server"] == "A")

@@ -90,6 +90,7 @@ extension ExchangeRunner {
             keepsUpstream: connection.head.isPersistent && !closesAfterStream)
         record.status = status
         record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
+        pulse.answerBeganAt = loop.now
         expectNextBytes()
         if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
         if let ticket = attempt.ticket, record.grant?.isTrial == true {
@@ -126,8 +127,8 @@ extension ExchangeRunner {
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
         }
         if record.traits?.counts == true {
-            let span = bytes.readableBytesSpan
-            piece.content.forEach { tail.append(span, $0) }
+            let (span, isStream) = (bytes.readableBytesSpan, answer?.streamKind ?? .none != .none)
+            piece.content.forEach { excerpt.append(span, $0, isStream: isStream) }
         }
         if case .forward = answer?.use { stream.send(piece) }
         if piece.isLast { answerComplete() }

@@ -48,6 +48,7 @@ extension ExchangeRunner {
         guard sending != .nobody else { return connection.giveBack() }
         attempt.upstream = connection
         pulse.lastUpstreamByteAt = loop.now
+        pulse.sentAt = loop.now
         connection.begin(for: self, isReused: isReused)
         connection.setReading(stream.isWritable, .clientSlow)
         deadline.set(.firstByte, within: loop.settings.timeouts.firstByte, from: loop.now)

@@ -50,12 +50,7 @@ extension ExchangeRunner {
         attempt.ticket = nil
         loop.forget(ticket)
         record.ending = exchange.audience == .nobody ? .clientGone : ending
-        if let found = tail.timings() {
-            record.timings = Timings(
-                promptTokens: found.promptTokens, promptMilliseconds: found.promptMilliseconds,
-                predictedTokens: found.predictedTokens, predictedMilliseconds: found.predictedMilliseconds)
-            record.cachedTokens = found.cachedTokens
-        }
+        noteWork()
         switch ending {
         case .clientGone:
             if record.status == 0 { record.status = 499 }
@@ -63,9 +58,34 @@ extension ExchangeRunner {
             loop.router.send(.requestCancelled(ticket), from: loop)
         case .complete, .upstreamBroke, .refused:
             let verdict: Outcome.Ending = ending == .complete ? .complete : fault.map { .broken($0) } ?? .abandoned
-            loop.router.send(.finished(ticket, Outcome(verdict, timings: record.timings)), from: loop)
+            loop.router.send(.finished(ticket, Outcome(verdict, timings: record.usage.map(Timings.init))), from: loop)
         }
         if ending != .refused { finishRecord() }
+    }
+
+    /// Records the tokens and times of the answer: as the engine reports them, else counted in its stream and taken from our own
+    /// clock.
+    private func noteWork() {
+        guard record.traits?.counts == true, (200..<300).contains(record.status) else { return }
+        let streamKind = answer?.streamKind ?? .none
+        guard var usage = excerpt.usage() ?? countedWork(streamKind) else { return }
+        // An answer that is not a stream comes when everything is done, so its first byte shows nothing.
+        if streamKind != .none, pulse.sentAt != .zero {
+            usage.promptMilliseconds = usage.promptMilliseconds ?? pulse.answerBeganAt.milliseconds(since: pulse.sentAt)
+            usage.predictedMilliseconds =
+                usage.predictedMilliseconds ?? pulse.lastUpstreamByteAt.milliseconds(since: pulse.answerBeganAt)
+        }
+        record.usage = usage
+    }
+
+    private func countedWork(_ streamKind: StreamKind) -> AnswerUsage? {
+        let events: Int
+        switch streamKind {
+        case .none: return nil
+        case .events: events = excerpt.events(linesPerEvent: request.line.dialect == .anthropic ? 3 : 2)
+        case .lines: events = excerpt.events(linesPerEvent: 1)
+        }
+        return events > 0 ? AnswerUsage(predictedTokens: events) : nil
     }
 
     func finishRecord() {
@@ -74,5 +94,14 @@ extension ExchangeRunner {
         loop.counters.bytesReceived += record.bytesReceived
         loop.counters.bytesSent += record.bytesSent
         loop.log(record)
+    }
+}
+
+extension Timings {
+    /// What is not known counts as nothing.
+    fileprivate init(_ usage: AnswerUsage) {
+        self.init(
+            promptTokens: usage.promptTokens ?? 0, promptMilliseconds: usage.promptMilliseconds ?? 0,
+            predictedTokens: usage.predictedTokens ?? 0, predictedMilliseconds: usage.predictedMilliseconds ?? 0)
     }
 }

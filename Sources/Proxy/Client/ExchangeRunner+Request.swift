@@ -44,7 +44,7 @@ extension ExchangeRunner {
 
     private func startRecord(_ line: RequestLine, from peer: Peer) {
         requestNumber &+= 1
-        tail.reset()
+        excerpt.reset()
         pulse = Pulse(arrivedAt: loop.now)
         record = RequestRecord()
         record.startedAt = loop.wallMilliseconds

@@ -17,8 +17,8 @@ final class ExchangeRunner {
     var scanner = BodyScanner()
     var attempt = Attempt()
     var answer: AnswerInHand?
-    /// The end of the current answer, for its timings.
-    var tail = AnswerTail()
+    /// The beginning and the end of the current answer, where engines report their work.
+    var excerpt = AnswerExcerpt()
     var record = RequestRecord()
     var pulse = Pulse()
     var deadline = Deadline<Waiting>()

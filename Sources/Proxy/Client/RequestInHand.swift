@@ -50,6 +50,9 @@ struct HeldAnswer {
 /// The times of the latest events of the current request.
 struct Pulse {
     var arrivedAt = Moment.zero
+    /// When the request was sent to the server, and when the answer was first passed on.
+    var sentAt = Moment.zero
+    var answerBeganAt = Moment.zero
     /// When the server last sent something, or the client last began to read again.
     var lastUpstreamByteAt = Moment.zero
     var lastKeepAliveAt = Moment.zero

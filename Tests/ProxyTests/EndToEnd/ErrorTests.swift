@@ -222,7 +222,7 @@ struct ErrorTests {
                 #expect(record.startedAt >= before)
                 #expect(record.totalMilliseconds < 60_000)
             }
-            #expect(records[2].timings?.predictedTokens == 4)
+            #expect(records[2].usage?.predictedTokens == 4)
             try await wait(for: "three lines in the access log", { balancer.notes.log }) { $0.split(separator: "\n").count == 3 }
             #expect(!balancer.notes.log.contains("SECRET"))
         }

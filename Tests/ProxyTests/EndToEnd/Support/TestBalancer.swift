@@ -5,6 +5,7 @@ import Proxy
 import Routing
 import NIOConcurrencyHelpers
 import Testing
+import Wire
 
 /// A balancer on a free port with engines behind it. Nothing probes: health is what the test says.
 struct TestBalancer: Sendable {
@@ -297,7 +298,7 @@ struct EndedRequest: Sendable {
     let queuedMilliseconds: Double
     let totalMilliseconds: Double
     let bytesSent: Int
-    let timings: Timings?
+    let usage: AnswerUsage?
 
     init(_ record: borrowing RequestRecord) {
         requestID = record.requestID
@@ -309,6 +310,6 @@ struct EndedRequest: Sendable {
         queuedMilliseconds = record.queuedMilliseconds
         totalMilliseconds = record.totalMilliseconds
         bytesSent = record.bytesSent
-        timings = record.timings
+        usage = record.usage
     }
 }

@@ -3,16 +3,16 @@
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-    let whole = tail(bytes, pieces: [bytes.count]).timings()
+    let whole = tail(bytes, pieces: [bytes.count]).usage()
     // When there is more than what is kept, the sizes of the pieces decide how much is searched.
-    let byteByByte = tail(bytes, pieces: [1]).timings()
-    if count <= AnswerTail.kept { check(byteByByte == whole, "one byte at a time it finds something else") }
+    let byteByByte = tail(bytes, pieces: [1]).usage()
+    if count <= AnswerExcerpt.kept { check(byteByByte == whole, "one byte at a time it finds something else") }
     _ = ErrorReply(status: count, code: "x", message: String(decoding: bytes, as: UTF8.self)).streamEvent(.anthropic)
     return 0
 }
 
-private func tail(_ bytes: [UInt8], pieces: [Int]) -> AnswerTail {
-    var tail = AnswerTail()
+private func tail(_ bytes: [UInt8], pieces: [Int]) -> AnswerExcerpt {
+    var tail = AnswerExcerpt()
     forEachPiece(of: bytes, pieces) { tail.append($0, 0..<$0.byteCount) }
     return tail
 }

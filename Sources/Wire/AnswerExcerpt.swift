@@ -1,0 +1,133 @@
+/// The first and the last bytes of an answer, where engines report the work that it took.
+///
+/// Events of a stream are not parsed as they pass. Their first and last bytes are kept here and searched once, at the end of the
+/// answer.
+package struct AnswerExcerpt: Sendable {
+    /// The number of bytes at the end that are searched. The last event of llama-server's streams and `[DONE]` take about 800
+    /// bytes. Up to twice as many are stored, so that not every append has to move them.
+    static let kept = 1536
+    /// The number of bytes at the beginning. Anthropic's first event has the tokens of the prompt.
+    static let keptFromStart = 768
+
+    private var beginning: [UInt8] = []
+    private var bytes: [UInt8] = []
+    var count: Int { bytes.count + beginning.count }
+    /// How many lines of a stream have ended.
+    private var lineEnds = 0
+
+    package init() {}
+
+    package mutating func reset() {
+        beginning.removeAll(keepingCapacity: true)
+        bytes.removeAll(keepingCapacity: true)
+        lineEnds = 0
+    }
+
+    /// Adds content of the answer, in order. `isStream`: its lines are counted.
+    package mutating func append(_ span: RawSpan, _ range: Range<Int>, isStream: Bool = false) {
+        let start = max(range.lowerBound, range.upperBound - Self.kept)
+        if bytes.count + range.upperBound - start > 2 * Self.kept {
+            bytes.removeFirst(max(0, bytes.count - Self.kept))
+        }
+        span.withBytes { source in
+            bytes.append(source, start..<range.upperBound)
+            guard isStream else { return }
+            lineEnds += EightBytes.count(of: 0x0A, source, range)
+            let missing = Self.keptFromStart - beginning.count
+            if missing > 0 { beginning.append(source, range.lowerBound..<min(range.upperBound, range.lowerBound + missing)) }
+        }
+    }
+
+    /// What the engine reports; nil when it reports nothing.
+    package func usage() -> AnswerUsage? {
+        bytes.withBytes { end in
+            switch AnswerKey.last(in: end) {
+            case .timings(let start): return .timings(end, from: start)
+            case .usage(let start):
+                var usage = AnswerUsage.usage(end, from: start)
+                // Anthropic's first event has the prompt's tokens, the last one those of the answer.
+                if usage?.promptTokens == nil || usage?.cachedTokens == nil {
+                    let first = beginning.withBytes { start in
+                        AnswerKey.first(in: start).flatMap { AnswerUsage.usage(start, from: $0) }
+                    }
+                    usage = AnswerUsage.merged(usage, first)
+                }
+                return usage
+            case .ollama(let start): return .ollama(end, around: start)
+            case nil: return nil
+            }
+        }
+    }
+
+    /// The number of events of a stream that reports nothing, about one for each token. `linesPerEvent`: 2 for events, 1 for
+    /// lines of JSON.
+    package func events(linesPerEvent: Int) -> Int { lineEnds / linesPerEvent }
+}
+
+/// Where an answer reports its work. Inside generated text the quotes would be escaped.
+private enum AnswerKey {
+    /// llama-server's `timings`.
+    case timings(Int)
+    /// `usage`, in the forms of OpenAI, Anthropic, and the Responses API.
+    case usage(Int)
+    /// Ollama's `eval_count`.
+    case ollama(Int)
+
+    /// The key whose name begins at `index`, behind a quote; nil when it is another one.
+    @inline(__always)
+    private init?(_ bytes: Bytes, at index: Int) {
+        let timings: UInt64 = 0x2273_676E_696D_6974  // `timings"`, first byte lowest
+        let usage: UInt64 = 0x2265_6761_7375  // `usage"`
+        let evaluated: UInt64 = 0x756F_635F_6C61_7665  // `eval_cou`
+        let word = bytes.loadEight(index)
+        if word == timings {
+            self = .timings(index)
+        } else if word & 0xFFFF_FFFF_FFFF == usage, Self.opensObject(bytes, after: index + 6) {
+            self = .usage(index)
+        } else if word == evaluated {
+            self = .ollama(index)
+        } else {
+            return nil
+        }
+    }
+
+    /// False for `"usage":null`, which every chunk of a stream may have.
+    private static func opensObject(_ bytes: Bytes, after index: Int) -> Bool {
+        (index..<bytes.count).first { bytes[$0] != 0x20 && bytes[$0] != UInt8(ascii: ":") }.map { bytes[$0] == UInt8(ascii: "{") }
+            ?? false
+    }
+
+    /// The first `usage`.
+    static func first(in bytes: Bytes) -> Int? {
+        var index = 0
+        while index + 9 <= bytes.count {
+            if bytes[index] == UInt8(ascii: "\""), case .usage(let start) = AnswerKey(bytes, at: index + 1) { return start }
+            index += 1
+        }
+        return nil
+    }
+
+    /// The last key.
+    ///
+    /// Most answers have none, and all kept bytes have to be searched: backwards for quotes, eight bytes at a time. The eight
+    /// bytes behind each quote are compared at once.
+    static func last(in bytes: Bytes) -> AnswerKey? {
+        var index = bytes.count - 9
+        // Byte by byte until the rest can be searched eight bytes at a time.
+        while index >= 0, index & 7 != 7 {
+            if bytes[index] == UInt8(ascii: "\""), let key = AnswerKey(bytes, at: index + 1) { return key }
+            index &-= 1
+        }
+        while index >= 7 {
+            var marks = EightBytes.marks(of: UInt8(ascii: "\""), bytes.loadEight(index &- 7))
+            while marks != 0 {
+                let highest = 63 &- marks.leadingZeroBitCount
+                let quote = index &- 7 &+ highest &>> 3
+                if let key = AnswerKey(bytes, at: quote &+ 1) { return key }
+                marks &= ~(1 &<< UInt64(highest))
+            }
+            index &-= 8
+        }
+        return nil
+    }
+}
