@@ -39,10 +39,13 @@ package struct Outcome: Sendable, Codable {
 
     package var ending: Ending
     package var timings: Timings?
+    /// The id of what the server made and keeps.
+    package var created: String?
 
-    package init(_ ending: Ending, timings: Timings? = nil) {
+    package init(_ ending: Ending, timings: Timings? = nil, created: String? = nil) {
         self.ending = ending
         self.timings = timings
+        self.created = created
     }
 }
 
@@ -99,13 +102,16 @@ package enum RetryableStatus: Sendable {
     case failed
     /// 429: the server takes no more requests now.
     case full
+    /// 404 to a request for something that another server may have made.
+    case missing
 
-    /// Nil for every other status.
-    package init?(_ status: Int) {
+    /// Nil for every other status. `isSearch`: `RequestTraits.isSearch`.
+    package init?(_ status: Int, isSearch: Bool) {
         switch status {
         case 502, 503, 504: self = .unavailable
         case 500, 507, 529: self = .failed
         case 429: self = .full
+        case 404 where isSearch: self = .missing
         default: return nil
         }
     }

@@ -12,8 +12,9 @@ struct PendingRequest: Sendable {
 /// The attempts that were made for a request so far.
 struct AttemptHistory: Sendable, Equatable {
     var attempts = 0
-    /// How many of the attempts met a server that answered 429.
+    /// How many of the attempts met a server that answered 429, or one that does not have what is searched for.
     var timesFull = 0
+    var timesMissing = 0
     /// The attempts that failed otherwise. Their servers are not tried again.
     var failures: [Failure] = []
 

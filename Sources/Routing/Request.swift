@@ -20,10 +20,8 @@ package final class RequestTraits: Sendable, Codable {
     package enum Destination: Sendable, Hashable, Codable {
         /// The servers of the model's route, or the servers that list the model.
         case model(String)
-        /// The fallback server, because the request names no model.
+        /// The request names no model.
         case fallback
-        /// The server that has this conversation's stream, otherwise the fallback server.
-        case conversation(String)
         /// That server only, at once, whatever its load (`/upstream/NAME/…`).
         case server(String)
     }
@@ -43,12 +41,15 @@ package final class RequestTraits: Sendable, Codable {
     package let path: String
     /// The name of a resumable stream (llama-server's `X-Conversation-Id`).
     package let conversation: String?
+    /// The name of something that a server made (a stored response, a file, a resumable stream): only that server has it.
+    package let follows: String?
     /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
-        requestID: String = "", path: String = "", conversation: String? = nil, match: RouteMatch? = nil
+        requestID: String = "", path: String = "", conversation: String? = nil, follows: String? = nil,
+        match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -58,6 +59,7 @@ package final class RequestTraits: Sendable, Codable {
         self.requestID = requestID
         self.path = path
         self.conversation = conversation
+        self.follows = follows
         self.match = match
     }
 
@@ -65,4 +67,8 @@ package final class RequestTraits: Sendable, Codable {
         guard case .model(let name) = destination else { return nil }
         return name
     }
+
+    /// The request asks for something that a server made, and does not name a model. When its server is not known, all are asked
+    /// in turn.
+    package var isSearch: Bool { follows != nil && destination == .fallback }
 }

@@ -58,6 +58,26 @@ extension Router {
     }
 }
 
+extension Router {
+    /// The server does not have what is searched for: the next one is asked.
+    mutating func answeredMissing(
+        _ running: RunningRequest, _ index: Int, _ failure: String, _ now: Moment, _ effects: inout [Effect]
+    ) {
+        let ticket = running.request.ticket
+        _ = backends[index].circuits.succeeded(ticket, running.traits.model)
+        var request = running.request
+        request.history.timesMissing += 1
+        request.history.failures.append(
+            .init(backend: running.backend, text: "\(backends[index].server.name) \(failure)"))
+        guard let list = candidates(for: request.traits),
+            case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
+        else { return keepAnswer(ticket, now, &effects) }
+        leave(running, index)
+        grant(request, choice, explanation, now, &effects)
+        serveWaiting(now, &effects)
+    }
+}
+
 extension RequestTraits {
     /// False for requests that wait for no server: those that name theirs, and light ones.
     fileprivate var mayWait: Bool {

@@ -8,10 +8,12 @@ extension Router {
         if case .answered(let status, let retryAfter) = failure {
             // Its answer is being forwarded.
             if running.hasFailed { return keepAnswer(ticket, now, &effects) }
-            switch RetryableStatus(status) {
+            switch RetryableStatus(status, isSearch: running.traits.isSearch) {
             case .full: return answeredFull(running, index, retryAfter: retryAfter, now, &effects)
             case .failed: return answeredError(running, index, failure.message, now, &effects)
-            case .unavailable, nil: break
+            case .missing: return answeredMissing(running, index, failure.message, now, &effects)
+            case nil: return keepAnswer(ticket, now, &effects)
+            case .unavailable: break
             }
         }
         var request = running.request
@@ -55,9 +57,9 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// Attempts that met a full server do not count.
+    /// Attempts that met a full server, or the wrong one, do not count.
     func mayBeTriedAgain(_ request: PendingRequest) -> Bool {
-        request.history.attempts - request.history.timesFull < fleet.policy.maxAttempts
+        request.history.attempts - request.history.timesFull - request.history.timesMissing < fleet.policy.maxAttempts
     }
 
     /// The client gets the attempt's own answer.

@@ -71,7 +71,7 @@ extension Router {
         let waited = request.waitingSince.map { now.milliseconds(since: $0) }
         request.waitingSince = nil
         request.history.attempts += 1
-        if let conversation = traits.conversation, traits.model != nil { conversations.record(conversation, at: id) }
+        if let conversation = traits.conversation, traits.model != nil { owners.record(conversation, at: id) }
         effects.append(
             .grant(
                 ticket,
@@ -94,6 +94,7 @@ extension Router {
 
     mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running.removeValue(forKey: ticket) else { return }
+        if let created = outcome.created { owners.record(created, at: request.backend) }
         if let index = indexOfBackend[request.backend] {
             if !backends[index].isRemoved { endSession(of: request, at: now) }
             judge(ticket, request, outcome.ending, index, now, &effects)
@@ -140,7 +141,7 @@ extension Router {
     func nothingFor(_ traits: RequestTraits) -> Refusal {
         switch traits.destination {
         case .model(let model): .modelNotFound(model)
-        case .fallback, .conversation: .modelNotFound("")
+        case .fallback: .modelNotFound("")
         case .server(let name): .noSuchServer(name)
         }
     }

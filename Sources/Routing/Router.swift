@@ -22,7 +22,7 @@ package struct Router: Sendable {
     var sessions = SessionTable()
     var decisions = DecisionLog()
     var retryBudget = RetryBudget()
-    var conversations = ConversationTable()
+    var owners = OwnerTable()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` is due; nil when it was not requested.

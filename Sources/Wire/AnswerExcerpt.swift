@@ -23,15 +23,15 @@ package struct AnswerExcerpt: Sendable {
         lineEnds = 0
     }
 
-    /// Adds content of the answer, in order. `isStream`: its lines are counted.
-    package mutating func append(_ span: RawSpan, _ range: Range<Int>, isStream: Bool = false) {
+    /// Adds content of the answer, in order. `keepsBeginning`: its first bytes are needed too, and its lines are counted.
+    package mutating func append(_ span: RawSpan, _ range: Range<Int>, keepsBeginning: Bool = false) {
         let start = max(range.lowerBound, range.upperBound - Self.kept)
         if bytes.count + range.upperBound - start > 2 * Self.kept {
             bytes.removeFirst(max(0, bytes.count - Self.kept))
         }
         span.withBytes { source in
             bytes.append(source, start..<range.upperBound)
-            guard isStream else { return }
+            guard keepsBeginning else { return }
             lineEnds += EightBytes.count(of: 0x0A, source, range)
             let missing = Self.keptFromStart - beginning.count
             if missing > 0 { beginning.append(source, range.lowerBound..<min(range.upperBound, range.lowerBound + missing)) }
@@ -57,6 +57,29 @@ package struct AnswerExcerpt: Sendable {
             case nil: return nil
             }
         }
+    }
+
+    /// The first `"id":"…"`, at the beginning or near the end.
+    package func firstID() -> String? {
+        beginning.withBytes(Self.firstID) ?? bytes.withBytes(Self.firstID)
+    }
+
+    private static func firstID(_ bytes: Bytes) -> String? {
+        let name: StaticString = "\"id\":"
+        var index = 0
+        while index + name.utf8CodeUnitCount < bytes.count {
+            defer { index += 1 }
+            guard bytes[index] == UInt8(ascii: "\""), bytes.extracting(index...).hasPrefix(name) else { continue }
+            var start = index + name.utf8CodeUnitCount
+            while start < bytes.count, bytes[start].isJSONSpace { start += 1 }
+            guard start < bytes.count, bytes[start] == UInt8(ascii: "\"") else { continue }
+            start += 1
+            guard let end = (start..<bytes.count).first(where: { bytes[$0] == UInt8(ascii: "\"") }), end > start else {
+                return nil
+            }
+            return JSONString.decode(bytes.extracting(start..<end))
+        }
+        return nil
     }
 
     /// The number of events of a stream that reports nothing, about one for each token. `linesPerEvent`: 2 for events, 1 for

@@ -10,6 +10,9 @@ package struct RequestFacts: Equatable, Sendable {
     package var stream: Bool?
     package var user: String?
     package var promptCacheKey: String?
+    /// What the request goes on from, and one server made: the top-level `previous_response_id`, `conversation` or
+    /// `input_file_id`.
+    package var follows: String?
     /// The ranges of the texts of system messages in the body, in order. Escapes in them are not resolved.
     package var systemTexts: [Range<Int>] = []
     /// In bytes.

@@ -106,7 +106,7 @@ package struct RequestScanner: Sendable {
     }
 
     private enum Key: UInt8, Sendable {
-        case other, model, stream, user, promptCacheKey, messages, system, role, content, text, name
+        case other, model, stream, user, promptCacheKey, messages, system, role, content, text, name, follows
 
         init(_ raw: Bytes) {
             switch raw.count {
@@ -121,7 +121,10 @@ package struct RequestScanner: Sendable {
             case 7 where raw.equals("content"): self = .content
             case 8 where raw.equals("messages"): self = .messages
             case 12 where raw.equals("instructions"): self = .system
+            case 12 where raw.equals("conversation"): self = .follows
+            case 13 where raw.equals("input_file_id"): self = .follows
             case 16 where raw.equals("prompt_cache_key"): self = .promptCacheKey
+            case 20 where raw.equals("previous_response_id"): self = .follows
             default: self = .other
             }
         }
@@ -337,7 +340,7 @@ extension RequestScanner {
         switch depth {
         case 1:
             switch topKey {
-            case .model, .user, .promptCacheKey, .name: true
+            case .model, .user, .promptCacheKey, .name, .follows: true
             case .other, .stream, .messages, .system, .role, .content, .text: false
             }
         case 3: topKey == .messages && isObject(3) && messageKey == .role
@@ -408,6 +411,7 @@ extension RequestScanner {
         case .user: facts.user = text
         case .promptCacheKey: facts.promptCacheKey = text
         case .name: facts.name = text
+        case .follows: facts.follows = text
         case .other, .stream, .messages, .system, .role, .content, .text: break
         }
         return true
@@ -437,6 +441,7 @@ extension RequestScanner {
         case .stream: facts.stream = nil
         case .user: facts.user = nil
         case .name: facts.name = nil
+        case .follows: facts.follows = nil
         case .promptCacheKey: facts.promptCacheKey = nil
         case .messages:
             if messagesSeen { facts.systemTexts.removeAll() }

@@ -5,9 +5,9 @@ import Testing
 /// What the threat model promises of the router's memory, and what it remembers for no longer than it should.
 @Suite("Bounds")
 struct BoundsTests {
-    @Test("10,000 conversations are remembered, and the oldest are forgotten first")
-    func conversations() {
-        var table = ConversationTable()
+    @Test("10,000 owners are remembered, and the oldest are forgotten first")
+    func owners() {
+        var table = OwnerTable()
         for number in 0..<10_000 { table.record("\(number)", at: Scene.id(number)) }
         #expect(table.backend(of: "0") == Scene.id(0))
         table.record("0", at: Scene.id(7))
@@ -24,17 +24,17 @@ struct BoundsTests {
     @Test("a conversation is noted only for requests that name a model")
     func conversationsOfModels() {
         var scene = Scene([("A", nil), ("B", nil)], fallback: 1)
-        func arrive(_ destination: RequestTraits.Destination, _ number: UInt64) -> String? {
+        func arrive(_ destination: RequestTraits.Destination, _ number: UInt64, follows: String? = nil) -> String? {
             let ticket = Ticket(owner: 0, sequence: 1000 + number)
-            let traits = RequestTraits(destination: destination, client: "c", conversation: "talk")
+            let traits = RequestTraits(destination: destination, client: "c", conversation: "talk", follows: follows)
             return scene.happens(.requestArrived(ticket, traits)).grant(of: ticket)?.serverName
         }
         #expect(arrive(.server("B"), 1) == "B")
-        #expect(arrive(.conversation("talk"), 2) == "A", "whoever merely looks at B makes it no stream's home")
+        #expect(arrive(.fallback, 2, follows: "talk") == "A", "whoever merely looks at B makes it no stream's home")
         _ = scene.happens(.drain(Scene.id(1)))
         #expect(arrive(.model("m"), 3) == "B")
         _ = scene.happens(.undrain(Scene.id(1)))
-        #expect(arrive(.conversation("talk"), 4) == "B")
+        #expect(arrive(.fallback, 4, follows: "talk") == "B")
     }
 
     @Test("a conversation whose server is gone from the configuration goes to the fallback server")
@@ -47,7 +47,7 @@ struct BoundsTests {
         _ = scene.happens(.undrain(Scene.id(1)))
         _ = scene.happens(.fleetChanged(Scene.fleet([("A", nil)], fallback: 1)))
         #expect(scene.server("B")?.isRemoved == true)
-        let (ticket, effects) = scene.ask(.conversation("talk"))
+        let (ticket, effects) = scene.ask(.fallback, follows: "talk")
         #expect(effects.grant(of: ticket)?.serverName == "A")
     }
 

@@ -44,12 +44,14 @@ struct Scene {
     }
 
     mutating func ask(
-        _ destination: RequestTraits.Destination, client: String = "c", counts: Bool = true, requestID: String = ""
+        _ destination: RequestTraits.Destination, client: String = "c", counts: Bool = true, requestID: String = "",
+        follows: String? = nil
     ) -> (ticket: Ticket, effects: [Effect]) {
         lastTicket += 1
         let ticket = Ticket(owner: 0, sequence: lastTicket)
         let traits = RequestTraits(
-            destination: destination, client: client, address: "10.0.0.1", counts: counts, requestID: requestID)
+            destination: destination, client: client, address: "10.0.0.1", counts: counts, requestID: requestID,
+            follows: follows)
         return (ticket, happens(.requestArrived(ticket, traits)))
     }
 

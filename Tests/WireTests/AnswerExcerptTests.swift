@@ -119,7 +119,7 @@ struct AnswerExcerptTests {
         var start = 0
         while start < bytes.count {
             let stop = start + min(size, bytes.count - start)
-            excerpt.append(bytes.span.bytes, start..<stop, isStream: true)
+            excerpt.append(bytes.span.bytes, start..<stop, keepsBeginning: true)
             start = stop
         }
         #expect(excerpt.usage() == AnswerUsage(cachedTokens: 95, promptTokens: 5, predictedTokens: 40))

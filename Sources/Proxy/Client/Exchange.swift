@@ -132,9 +132,11 @@ package struct Exchange: Equatable, Sendable {
         case ignore
     }
 
-    package mutating func answerHead(status: Int, isStream: Bool, hasBodyBytes: Bool) -> HeadAction {
+    package mutating func answerHead(
+        status: Int, isStream: Bool, hasBodyBytes: Bool, isSearch: Bool = false
+    ) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
-        if RetryableStatus(status) != nil, body.isRepeatable {
+        if RetryableStatus(status, isSearch: isSearch) != nil, body.isRepeatable {
             state = .holdingFailure
             return .holdAndReport
         }

@@ -42,7 +42,10 @@ extension ExchangeRunner {
         }
         // A stream without a body (answer to HEAD, or length 0) is complete after its head.
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
-        switch exchange.answerHead(status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0) {
+        let isSearch = record.traits?.isSearch == true
+        switch exchange.answerHead(
+            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0, isSearch: isSearch)
+        {
         case .forward: forward(connection, headBytes, rest)
         case .holdHead: attempt.held = HeldAnswer(connection: connection, head: headBytes)
         case .holdAndReport:
@@ -127,8 +130,9 @@ extension ExchangeRunner {
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
         }
         if record.traits?.counts == true {
-            let (span, isStream) = (bytes.readableBytesSpan, answer?.streamKind ?? .none != .none)
-            piece.content.forEach { excerpt.append(span, $0, isStream: isStream) }
+            let span = bytes.readableBytesSpan
+            let keepsBeginning = answer?.streamKind ?? .none != .none || request.line.creates
+            piece.content.forEach { excerpt.append(span, $0, keepsBeginning: keepsBeginning) }
         }
         if case .forward = answer?.use { stream.send(piece) }
         if piece.isLast { answerComplete() }

@@ -58,9 +58,16 @@ extension ExchangeRunner {
             loop.router.send(.requestCancelled(ticket), from: loop)
         case .complete, .upstreamBroke, .refused:
             let verdict: Outcome.Ending = ending == .complete ? .complete : fault.map { .broken($0) } ?? .abandoned
-            loop.router.send(.finished(ticket, Outcome(verdict, timings: record.usage.map(Timings.init))), from: loop)
+            loop.router.send(
+                .finished(ticket, Outcome(verdict, timings: record.usage.map(Timings.init), created: created)), from: loop)
         }
         if ending != .refused { finishRecord() }
+    }
+
+    /// The id of what the server has made and keeps.
+    private var created: String? {
+        guard request.line.creates, (200..<300).contains(record.status) else { return nil }
+        return excerpt.firstID().map { $0.cut(toBytes: ClientIdentity.longestName) }
     }
 
     /// Records the tokens and times of the answer: as the engine reports them, else counted in its stream and taken from our own

@@ -206,7 +206,7 @@ extension ExchangeRunner {
     /// it names one.
     private func passedDestination() -> (RequestTraits.Destination, counts: Bool) {
         let line = request.line
-        if let conversation = Routes.resumedConversation(line.target) { return (.conversation(conversation), false) }
+        if line.followed != nil { return (.fallback, false) }
         // New models are pulled by the fallback server.
         if line.path == "/api/pull" { return (.fallback, false) }
         let named = line.namedModel ?? request.facts.model ?? (line.dialect == .ollama ? request.facts.name : nil)

@@ -14,6 +14,10 @@ final class RequestLine: Sendable {
     let path: String
     /// The model that the target names; the body may name one as well.
     let namedModel: String?
+    /// What the target asks for, if it was made by one server.
+    let followed: String?
+    /// A successful answer has the id of something that its server keeps.
+    let creates: Bool
 
     init(bytes: ByteBuffer, method: String, target: String) {
         self.bytes = bytes
@@ -22,6 +26,8 @@ final class RequestLine: Sendable {
         kind = Routes.kind(method: method, target: target)
         dialect = Routes.dialect(target: target)
         path = Routes.path(of: target)
+        followed = kind == .passed ? Routes.followed(target: target) : nil
+        creates = Routes.creates(method: method, path: path)
         namedModel = kind == .passed ? Routes.namedModel(method: method, target: target) : nil
     }
 

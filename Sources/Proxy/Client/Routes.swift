@@ -93,6 +93,30 @@ package enum Routes {
         return queryValue("conv_id", of: target)
     }
 
+    /// What a request asks for, if one server made it: a stored response, conversation, completion, file or batch by its id, or a
+    /// conversation's stream.
+    package static func followed(target: String) -> String? {
+        if let conversation = resumedConversation(target) { return conversation }
+        let path = path(of: target)
+        let short = path.hasPrefix("/v1/") ? path.dropFirst("/v1".count) : path[...]
+        for collection in collections {
+            guard short.hasPrefix(collection), short.dropFirst(collection.count).first == "/" else { continue }
+            let id = short.dropFirst(collection.count + 1).prefix { $0 != "/" }
+            // Ids have digits; words such as `input_tokens` are other requests.
+            return id.utf8.contains { (0x30...0x39).contains($0) } ? percentDecoded(id) : nil
+        }
+        return nil
+    }
+
+    /// Whether a successful answer has the id of something that its server keeps.
+    static func creates(method: String, path: String) -> Bool {
+        guard method == "POST" else { return false }
+        let short = path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
+        return short != "/chat/completions" && collections.contains(short)
+    }
+
+    private static let collections = ["/responses", "/conversations", "/chat/completions", "/files", "/batches"]
+
     private static func upstream(_ target: String) -> RouteKind {
         let rest = target.dropFirst("/upstream/".count)
         let name = rest.prefix { $0 != "/" && $0 != "?" }

@@ -28,11 +28,13 @@ struct WaitingLine: Sendable {
     struct Lane: Hashable, Sendable {
         let destination: RequestTraits.Destination
         let counts: Bool
+        let follows: String?
         let failed: Set<BackendID>
 
         init(_ request: PendingRequest) {
             destination = request.traits.destination
             counts = request.traits.counts
+            follows = request.traits.follows
             failed = Set(request.history.failures.map(\.backend))
         }
     }

@@ -54,23 +54,48 @@ struct CandidateList: Sendable {
 extension Router {
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
-        switch traits.destination {
+        guard let name = traits.follows else { return candidates(for: traits.destination, traits.match) }
+        if let index = owners.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved {
+            return onlyCandidate(index, for: traits)
+        }
+        return traits.isSearch ? everyServer() : candidates(for: traits.destination, traits.match)
+    }
+
+    private mutating func candidates(for destination: RequestTraits.Destination, _ match: RouteMatch?) -> CandidateList? {
+        switch destination {
         case .model(let model):
             if let known = candidatesByModel[model] { return known }
-            let found = resolveAlias(model, traits.match) ?? candidatesOfUnknownModel()
+            let found = resolveAlias(model, match) ?? candidatesOfUnknownModel()
             if candidatesByModel.count >= Self.rememberedModels { candidatesByModel.removeAll() }
             candidatesByModel[model] = found
             return found
         case .fallback: return candidatesWithoutModel()
-        case .conversation(let name):
-            guard let index = conversations.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved else {
-                return candidatesWithoutModel()
-            }
-            return CandidateList([candidate(index)], model: nil, rule: fleet.rule)
         case .server(let name):
             guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
             return CandidateList([candidate(index)], model: nil, rule: fleet.rule)
         }
+    }
+
+    /// The server that has what the request follows.
+    private mutating func onlyCandidate(_ index: Int, for traits: RequestTraits) -> CandidateList {
+        guard let model = traits.model else { return CandidateList([candidate(index)], model: nil, rule: fleet.rule) }
+        if let list = candidates(for: traits.destination, traits.match),
+            let known = list.candidates.first(where: { $0.index == index })
+        {
+            return CandidateList([known], model: list.model, rule: list.rule)
+        }
+        return CandidateList([candidate(index, .init(names: [model]))], model: model, rule: fleet.rule)
+    }
+
+    /// All servers, one after the other, the fallback first.
+    private func everyServer() -> CandidateList? {
+        let present = backends.indices.filter { !backends[$0].isRemoved }
+        let first = fleet.fallback.flatMap { indexOfBackend[$0] }
+        let order = present.filter { $0 == first } + present.filter { $0 != first }
+        guard let start = order.first else { return nil }
+        var list = CandidateList([candidate(start)], model: nil, rule: fleet.rule)
+        for index in order.dropFirst() { list.append(CandidateList([candidate(index)], model: nil, rule: fleet.rule)) }
+        return list
     }
 
     /// To be called whenever the result of `candidates(for:)` may have changed.
@@ -189,10 +214,6 @@ extension Router {
     /// The fallback server, then the others in configured order.
     private func fallbackOrder() -> CandidateList? {
         guard let fallback = fleet.fallback, let first = indexOfBackend[fallback], !backends[first].isRemoved else { return nil }
-        var list = CandidateList([candidate(first)], model: nil, rule: fleet.rule)
-        for index in backends.indices where index != first && !backends[index].isRemoved {
-            list.append(CandidateList([candidate(index)], model: nil, rule: fleet.rule))
-        }
-        return list
+        return everyServer()
     }
 }

@@ -111,9 +111,10 @@ struct ResumableStreamTests {
         try await withBalancer(Setup { $0.servers = [.init("A", models: ["other"]), .init("B")] }) { balancer in
             _ = try await balancer.ask(chat(stream: true, fields: [Self.name]))
             #expect(try await balancer.ask(get(target))["X-Balancer-Server"] == "B")
-            #expect(
-                try await balancer.ask(get(target.replacing("7", with: "8")))["X-Balancer-Server"] == "A", "unknown: the fallback"
-            )
+            #expect(try balancer.engine("A").observations.requests.isEmpty)
+            let unknown = try await balancer.ask(get(target.replacing("7", with: "8")))
+            #expect(unknown.status == 404 && unknown["X-Balancer-Server"] == "B", "both were asked, A first")
+            #expect(try balancer.engine("A").observations.requests.count == 1)
         }
     }
 }

@@ -93,7 +93,7 @@ struct RandomLife {
         if case .model(let model) = destination, random.chance(percent: 80) { match = matcher.match(model) }
         let traits = RequestTraits(
             destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
-            requestID: "r\(nextTicket)", match: match)
+            requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? "made-\(random.below(3))" : nil, match: match)
         happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
     }
 
@@ -101,7 +101,8 @@ struct RandomLife {
         let timings = Timings(
             promptTokens: random.below(3000), promptMilliseconds: Double(random.below(1000)),
             predictedTokens: random.below(100), predictedMilliseconds: Double(random.below(1000)))
-        happens(.finished(ticket, Outcome(randomEnding(), timings: timings)))
+        let created = random.below(20) == 0 ? "made-\(random.below(3))" : nil
+        happens(.finished(ticket, Outcome(randomEnding(), timings: timings, created: created)))
     }
 
     private mutating func happens(_ event: Event) {
@@ -150,12 +151,13 @@ struct RandomLife {
     }
 
     private mutating func randomFailure(_ ticket: Ticket) -> AttemptFailure {
-        switch random.below(7) {
+        switch random.below(8) {
         case 0: .connect("refused")
         case 1: .beforeAnswer("reset")
         case 2: .answered(status: 503)
         case 3: .answered(status: 500)
         case 4: .answered(status: 429)
+        case 6: .answered(status: world.requests[ticket]?.traits.isSearch == true ? 404 : 503)
         case 5: .answered(status: 429, retryAfter: random.below(100))
         default: .serverLost
         }

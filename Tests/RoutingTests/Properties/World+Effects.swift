@@ -43,7 +43,8 @@ extension World {
         request.attempts += 1
         expect(grant.attempt == request.attempts, "attempt \(grant.attempt) of \(ticket) is its \(request.attempts).")
         expect(
-            request.attempts - request.timesFull <= fleet.policy.maxAttempts && request.timesFull <= fleet.policy.maxTimesFull,
+            request.attempts - request.timesFull - request.timesMissing <= fleet.policy.maxAttempts
+                && request.timesFull <= fleet.policy.maxTimesFull,
             "\(ticket) is tried \(request.attempts) times")
         guard let server = servers[grant.backend] else { return expect(false, "grant on unknown \(grant.backend)") }
         let candidates = candidates(for: request).servers
@@ -72,7 +73,7 @@ extension World {
             let overtaken = requests.values.first {
                 $0.place == .waiting && $0.attempts == 0 && $0.number < request.number
                     && $0.traits.client == request.traits.client && $0.traits.counts == request.traits.counts
-                    && $0.traits.destination == request.traits.destination
+                    && $0.traits.destination == request.traits.destination && $0.traits.follows == request.traits.follows
             }
             expect(overtaken == nil, "\(ticket) overtakes its own client's request \(overtaken?.number ?? 0)")
         }
@@ -97,7 +98,7 @@ extension World {
         case .queueTimeout: expect(request.deadline <= now, "\(ticket) is refused before its time")
         case .noServerAvailable:
             expect(
-                request.attempts - request.timesFull <= 1,
+                request.attempts - request.timesFull - request.timesMissing <= 1,
                 "\(ticket) was tried more than once before it was told that nobody is up")
         case .upstreamFailed: expect(request.attempts > 0, "\(ticket) is told of failures that were none")
         }

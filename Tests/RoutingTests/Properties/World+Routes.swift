@@ -10,9 +10,13 @@ extension World {
     }
 
     func candidates(for request: Request) -> Candidates {
-        switch request.traits.destination {
+        if let name = request.traits.follows {
+            if let owner = owners[name], servers[owner]?.isRemoved == false { return Candidates(servers: [owner]) }
+            if request.traits.isSearch { return everyServer }
+        }
+        return switch request.traits.destination {
         case .server(let name): Candidates(servers: fleet.servers.filter { $0.name == name }.map(\.id))
-        case .fallback, .conversation: withoutModel
+        case .fallback: withoutModel
         case .model(let model):
             servers(of: model) ?? (fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder)
         }
@@ -37,8 +41,11 @@ extension World {
     }
 
     var fallbackOrder: Candidates {
-        guard let fallback = fleet.fallback else { return Candidates() }
-        return Candidates(servers: [fallback] + present.filter { $0 != fallback }, areInOrder: true)
+        fleet.fallback == nil ? Candidates() : everyServer
+    }
+
+    private var everyServer: Candidates {
+        Candidates(servers: present.filter { $0 == fleet.fallback } + present.filter { $0 != fleet.fallback }, areInOrder: true)
     }
 
     /// The model that is the only one wherever there is one. `m-2` beside `m` is no model of its own.

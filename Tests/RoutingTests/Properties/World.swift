@@ -50,6 +50,7 @@ struct World {
         var attempts = 0
         var failed: Set<BackendID> = []
         var timesFull = 0
+        var timesMissing = 0
         /// A server that answered 500: it is to blame if another server answers.
         var suspect: BackendID?
         var deadline: Moment
@@ -65,6 +66,8 @@ struct World {
     /// The most slots that a server has ever told of.
     var mostSlots: [BackendID: Int] = [:]
     var wakes: [Moment] = []
+    /// Who made what.
+    var owners: [String: BackendID] = [:]
     /// The first thing that was not as it must be.
     var failure: String?
     var arrivals = 0
@@ -98,6 +101,7 @@ struct World {
             judge(ticket, .abandoned, now)
             leave(ticket)
         case .finished(let ticket, let outcome):
+            if let created = outcome.created, case .running(let id) = requests[ticket]?.place { owners[created] = id }
             judge(ticket, outcome.ending, now)
             leave(ticket)
         case .answerBegan(let ticket):
@@ -114,6 +118,12 @@ struct World {
                     if request.traits.counts { pause(server, retryAfter, now) }
                     requests[ticket]?.timesFull += 1
                     judge(ticket, .abandoned, now)
+                case 404 where request.traits.isSearch:
+                    if isTrial(ticket) || servers[server]?.circuits[request.traits.model]?.until == nil {
+                        servers[server]?.circuits[request.traits.model] = Circuit()
+                    }
+                    requests[ticket]?.failed.insert(server)
+                    requests[ticket]?.timesMissing += 1
                 case 500:
                     if isTrial(ticket) { judge(ticket, .broken(""), now) }
                     requests[ticket]?.failed.insert(server)

@@ -1,7 +1,6 @@
-/// The backend that holds the resumable stream of each conversation (llama-server's `X-Conversation-Id`). No other backend
-/// can continue the stream.
-struct ConversationTable: Sendable {
-    /// Above this number, the oldest conversations are evicted.
+/// The backend that made a thing that only it has: a stored response, a file, a resumable stream.
+struct OwnerTable: Sendable {
+    /// Above this number, the oldest entries are evicted.
     private static let limit = 10_000
 
     private var backends: [String: BackendID] = [:]
