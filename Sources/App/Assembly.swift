@@ -76,6 +76,7 @@ struct Assembly {
             .init(
                 id: server.id, name: server.settings.name, modelURL: server.settings.baseURL.description,
                 healthURL: server.settings.llmhealthURL?.origin ?? server.settings.baseURL.description,
+                probedURL: server.settings.llmhealthURL?.description ?? server.settings.baseURL.description,
                 requestMax: server.settings.requestMax)
         }
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }

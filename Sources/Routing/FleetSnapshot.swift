@@ -8,7 +8,7 @@ package struct FleetSnapshot: Sendable {
         package var failing: [(model: String, circuit: Circuit)]
         package var isBusy: Bool
         package var lastReport: BackendReport?
-        package var lastReportAt: Moment?
+        package var lastProbeAt: Moment?
         package var inFlight: Int
         package var inFlightByInstance: [String: Int]
         package var passing: Int
@@ -37,6 +37,7 @@ package struct FleetSnapshot: Sendable {
     package struct Session: Sendable {
         package var client: String
         package var model: String
+        /// The user's name if it is known, else the client's address.
         package var address: String
         package var backend: BackendID
         package var instance: String
@@ -59,7 +60,7 @@ extension Router {
                 .init(
                     id: backend.id, name: backend.server.name, phase: backend.health.phase, failing: backend.circuits.notClosed,
                     isBusy: backend.health.isBusy(window: fleet.policy.busyWindow),
-                    lastReport: backend.health.lastReport, lastReportAt: backend.health.lastReportAt,
+                    lastReport: backend.health.lastReport, lastProbeAt: backend.health.lastProbeAt,
                     inFlight: backend.inFlight, inFlightByInstance: backend.inFlightByInstance,
                     passing: backend.passing, requestMax: backend.server.requestMax, limit: backend.limit,
                     models: backend.models?.names, isDraining: backend.isDraining, isRemoved: backend.isRemoved,

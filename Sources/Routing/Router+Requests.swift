@@ -125,7 +125,7 @@ extension Router {
         }
         return sessions.record(
             .init(client: traits.client, model: model), at: .init(backend: backend, instance: instance),
-            capacity: choice.capacity, address: traits.address, now: now, limit: fleet.policy.stickyLimit)
+            capacity: choice.capacity, address: traits.username ?? traits.address, now: now, limit: fleet.policy.stickyLimit)
     }
 
     /// A session's time to live starts at the end of its last request, however long the request took.
@@ -133,7 +133,8 @@ extension Router {
         guard let session = request.session, let model = request.sessionModel, let instance = request.instance else { return }
         sessions.ended(
             .init(client: request.traits.client, model: model), at: .init(backend: request.backend, instance: instance),
-            session, capacity: request.capacity, address: request.traits.address, now: now, limit: fleet.policy.stickyLimit)
+            session, capacity: request.capacity, address: request.traits.username ?? request.traits.address, now: now,
+            limit: fleet.policy.stickyLimit)
     }
 
     // MARK: Details of refusals

@@ -24,7 +24,7 @@ extension Router {
     ) {
         guard let index = indexOfBackend[id] else { return }
         let change = backends[index].health.probeFailed(
-            reason: reason, engineListens: engineListens, failuresUntilDown: fleet.policy.failuresUntilDown)
+            reason: reason, engineListens: engineListens, failuresUntilDown: fleet.policy.failuresUntilDown, at: now)
         if change.contains(.engineLost) {
             // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
             let lost = running.filter { $0.value.backend == id }.map(\.key)

@@ -31,8 +31,14 @@ package struct BodyReader: Sendable {
         case .length(let count):
             framing = .length(remaining: count)
             isFinished = isFinished || count == 0
-        case .chunked: framing = .chunked(ChunkedReader())
+        case .chunked: framing = .chunked(ChunkedReader(allowsSpace: true))
         }
+    }
+
+    /// The chunks must be made anew (`ChunkedReader.hasSpace`).
+    package var hasOddChunks: Bool {
+        guard case .chunked(let reader) = framing else { return false }
+        return reader.hasSpace
     }
 
     package var isUntilClose: Bool {

@@ -14,7 +14,7 @@ package struct ChunkedReader: Sendable {
 
     /// What the next byte belongs to.
     private enum State: Equatable, Sendable {
-        case sizeStart, size, lineExtension, sizeLineFeed
+        case sizeStart, size, sizeSpace, lineExtension, sizeLineFeed
         case data, dataReturn, dataLineFeed
         case trailerStart, trailerName, trailer, trailerLineFeed, endLineFeed
         case finished
@@ -27,8 +27,13 @@ package struct ChunkedReader: Sendable {
     private var remaining = 0
     private var digits = 0
     private var overhead = 0
+    private let allowsSpace: Bool
+    /// White space has followed a chunk's size, so these chunks must not be passed on as they are.
+    package private(set) var hasSpace = false
 
-    package init() {}
+    /// - Parameter allowsSpace: white space may follow a chunk's size, as some servers write it (RFC 9112 section 7.1.1). Some
+    ///   parsers refuse it, so a request that has it is refused.
+    package init(allowsSpace: Bool = false) { self.allowsSpace = allowsSpace }
 
     /// True between two chunks, when no byte of the next one has been read.
     package var isBetweenChunks: Bool { state == .sizeStart }
@@ -68,6 +73,7 @@ package struct ChunkedReader: Sendable {
             }
             guard state == .size else { return false }
             return endOfSize(byte)
+        case .sizeSpace: return endOfSize(byte)
         case .lineExtension:
             if byte == 0x0D { state = .sizeLineFeed } else { overhead += 1 }
             return byte == 0x0D || byte.isFieldValueCharacter && overhead <= Self.overheadLimit
@@ -111,7 +117,11 @@ package struct ChunkedReader: Sendable {
         switch byte {
         case 0x0D: state = .sizeLineFeed
         case UInt8(ascii: ";"): state = .lineExtension
-        // Some parsers skip white space after the size and others refuse it, so it is refused.
+        case 0x20 where allowsSpace, 0x09 where allowsSpace:
+            state = .sizeSpace
+            hasSpace = true
+            overhead += 1
+            return overhead <= Self.overheadLimit
         default: return false
         }
         return true

@@ -13,7 +13,7 @@ package enum FieldName: UInt8, Sendable {
     /// The browser's statement about the page that sends the request (Fetch Metadata).
     case fetchSite
     // Preflight requests of browsers
-    case requestedMethod, requestedHeaders
+    case requestedMethod, requestedHeaders, acceptEncoding
     case retryAfter
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
@@ -66,6 +66,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "true-client-ip") { return .forwardedOther }
         case 15:
             if isName(bytes, "x-forwarded-for") { return .forwardedFor }
+            if isName(bytes, "accept-encoding") { return .acceptEncoding }
         case 16:
             if isName(bytes, "proxy-connection") { return .proxyConnection }
             if isName(bytes, "content-encoding") { return .contentEncoding }

@@ -52,7 +52,7 @@ import Wire
             #expect(backend["slots"]?["total"] == 4)
             #expect(names(backend["slots"]) == ["total", "busy"])
             #expect(names(backend["last"]) == ["status", "gpu_util_max5s", "updated_at", "url"])
-            #expect(backend["last"]?["url"]?.stringValue == url)
+            #expect(backend["last"]?["url"]?.stringValue == url + "/llmhealth")
 
             #expect(names(snapshot["servers"]) == ["A", "B"])
             #expect(
@@ -86,6 +86,7 @@ import Wire
             try await balancer.fleet.server("B", is: "down") { $0.isDown }
             let backend = try #require(try await balancer.get("/llmhealth-snapshot").json["backends"]?[1])
             #expect(backend["status"] == "invalid")
+            #expect(backend["last"]?["status"] == "invalid" && backend["last"]?["gpu_util_max5s"] == .null)
             #expect(backend["state"] == "down")
             #expect(backend["reason"]?.stringValue?.isEmpty == false)
         }

@@ -48,7 +48,9 @@ struct TestBalancer: Sendable {
         contents.loadedAt = 1_795_464_900_000
         contents.servers = servers.map {
             let url = "http://127.0.0.1:\($0.engine.address.port)"
-            return .init(id: $0.id, name: $0.name, modelURL: url, healthURL: url, requestMax: $0.name == "A" ? 2 : nil)
+            return .init(
+                id: $0.id, name: $0.name, modelURL: url, healthURL: url, probedURL: url + "/llmhealth",
+                requestMax: $0.name == "A" ? 2 : nil)
         }
         contents.patterns = [.init(pattern: "m.*", servers: ["A", "B"])]
         board.publish(contents)

@@ -11,18 +11,18 @@ struct HealthTests {
     func phases() {
         var health = HealthState()
         #expect(health.phase == .unknown)
-        let first = health.probeFailed(reason: "x", failuresUntilDown: 2)
+        let first = health.probeFailed(reason: "x", failuresUntilDown: 2, at: .zero)
         #expect(first.isEmpty)
         #expect(health.phase == .suspect(reason: "x"))
-        let second = health.probeFailed(reason: "y", failuresUntilDown: 2)
+        let second = health.probeFailed(reason: "y", failuresUntilDown: 2, at: .zero)
         #expect(second == [.takenDown, .engineLost])
         #expect(health.phase == .down(reason: "y"))
-        let third = health.probeFailed(reason: "z", failuresUntilDown: 2)
+        let third = health.probeFailed(reason: "z", failuresUntilDown: 2, at: .zero)
         #expect(third.isEmpty, "it was down before")
         #expect(health.phase == .down(reason: "z"))
         health.probed(idle, at: .zero)
         #expect(health.phase == .up)
-        let again = health.probeFailed(reason: "x", failuresUntilDown: 2)
+        let again = health.probeFailed(reason: "x", failuresUntilDown: 2, at: .zero)
         #expect(again.isEmpty, "failures are counted from the last success")
     }
 
@@ -30,15 +30,15 @@ struct HealthTests {
     func engineListens() {
         var health = HealthState()
         for expected in [[], .takenDown, []] as [HealthState.Change] {
-            let change = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2)
+            let change = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2, at: .zero)
             #expect(change == expected)
         }
-        let first = health.probeFailed(reason: "engine", failuresUntilDown: 2)
+        let first = health.probeFailed(reason: "engine", failuresUntilDown: 2, at: .zero)
         #expect(first.isEmpty && health.phase == .down(reason: "engine"))
-        let listensAgain = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2)
+        let listensAgain = health.probeFailed(reason: "health-port", engineListens: true, failuresUntilDown: 2, at: .zero)
         #expect(listensAgain.isEmpty)
         for expected in [[], .engineLost, []] as [HealthState.Change] {
-            let change = health.probeFailed(reason: "engine", failuresUntilDown: 2)
+            let change = health.probeFailed(reason: "engine", failuresUntilDown: 2, at: .zero)
             #expect(change == expected)
         }
         health.probed(idle, at: .zero)
@@ -55,7 +55,7 @@ struct HealthTests {
         let second = health.trafficFailed(reason: "reset")
         #expect(!second)
         #expect(!health.isDown)
-        _ = health.probeFailed(reason: "x", failuresUntilDown: 1)
+        _ = health.probeFailed(reason: "x", failuresUntilDown: 1, at: .zero)
         let third = health.trafficFailed(reason: "reset")
         #expect(!third)
         #expect(health.phase == .down(reason: "x"))

@@ -36,6 +36,36 @@ private let chunkedReader: BodyReader = {
 @Suite("Chunked bodies")
 struct ChunkedBodyTests {
     @Test(
+        "white space after a chunk's size is accepted in an answer, and marks its chunks",
+        arguments: ["5 ;a=b", "5 ", "5\t \t", "5 \t;x"])
+    func spaceAfterSize(size: String) {
+        let bytes = Array("\(size)\r\nhello\r\n0\r\n\r\n".utf8)
+        var content: [UInt8] = []
+        func read(_ reader: inout ChunkedReader) -> ChunkedReader.Step {
+            var position = 0
+            while true {
+                let step = reader.next(bytes.span.bytes, &position)
+                guard case .content(let range) = step else { return step }
+                content += bytes[range]
+            }
+        }
+        var tolerant = ChunkedReader(allowsSpace: true)
+        #expect(read(&tolerant) == .finished && content == Array("hello".utf8) && tolerant.hasSpace)
+        var strict = ChunkedReader()
+        #expect(read(&strict) == .malformed)
+    }
+
+    @Test(
+        "a digit after that white space is malformed, and so is white space in front of the size",
+        arguments: ["5 5", " 5", "5 x"])
+    func spaceElsewhere(size: String) {
+        let bytes = Array("\(size)\r\nhello\r\n".utf8)
+        var reader = ChunkedReader(allowsSpace: true)
+        var position = 0
+        #expect(reader.next(bytes.span.bytes, &position) == .malformed)
+    }
+
+    @Test(
         "give their content and end where they end",
         arguments: [
             ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),

@@ -8,15 +8,17 @@ package final class ConfigurationBoard: Sendable {
         package var name: String
         /// The engine's base URL, without secrets.
         package var modelURL: String
-        /// The URL of the health check.
+        /// The base URL of the health check, and the URL that is requested.
         package var healthURL: String
+        package var probedURL: String
         package var requestMax: Int?
 
-        package init(id: BackendID, name: String, modelURL: String, healthURL: String, requestMax: Int?) {
+        package init(id: BackendID, name: String, modelURL: String, healthURL: String, probedURL: String, requestMax: Int?) {
             self.id = id
             self.name = name
             self.modelURL = modelURL
             self.healthURL = healthURL
+            self.probedURL = probedURL
             self.requestMax = requestMax
         }
     }

@@ -69,14 +69,15 @@ struct SnapshotDocument {
         if state != "down", reason == nil { reason = server.lastReport?.warning }
         let status = state == "down" ? "invalid" : server.isBusy ? "busy" : "idle"
         let healthURL = configured(server.id)?.healthURL ?? ""
-        var last = JSON.null
-        if let report = server.lastReport, let reportedAt = server.lastReportAt {
-            last = [
-                "status": report.isBusy ? "busy" : "idle",
-                "gpu_util_max5s": report.gpuUtilisation.map { JSON($0) } ?? .null,
-                "updated_at": time(reportedAt), "url": .string(healthURL),
-            ]
-        }
+        let report = state == "down" ? nil : server.lastReport
+        let last: JSON =
+            server.lastProbeAt.map { probedAt in
+                [
+                    "status": report.map { $0.isBusy ? "busy" : "idle" } ?? "invalid",
+                    "gpu_util_max5s": report?.gpuUtilisation.map { JSON($0) } ?? .null,
+                    "updated_at": time(probedAt), "url": .string(configured(server.id)?.probedURL ?? ""),
+                ]
+            } ?? .null
         return [
             "base": .string(healthURL), "status": .string(status), "last": last,
             "total_inflight": JSON(server.inFlight),
@@ -96,7 +97,7 @@ struct SnapshotDocument {
 
     private func session(_ session: FleetSnapshot.Session) -> JSON {
         [
-            "key": .string("\(names.shown(session.client))|\(session.model)"), "ip": .string(names.shown(session.address)),
+            "key": .string("\(names.shown(session.client))|\(session.instance)"), "ip": .string(names.shown(session.address)),
             "model": .string(session.instance), "backend": .string(configured(session.backend)?.modelURL ?? ""),
             "updated_at": time(session.updatedAt),
         ]

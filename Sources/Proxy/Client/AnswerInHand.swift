@@ -7,19 +7,20 @@ struct AnswerInHand {
     /// How the content is used.
     enum Use {
         case forward
-        /// The answer cannot be sent into a stream that has begun: it is gathered up to a limit and reported as an error.
+        /// The answer cannot be sent into a stream that has begun: it is gathered up to a limit, and told as events of that
+        /// stream, or reported as an error.
         case gather([UInt8])
     }
 
-    private static let gatheredBytes = 16 << 10
+    private static let gatheredBytes = 1 << 20
 
     private(set) var body: BodyReader
     let streamKind: StreamKind
     private(set) var use: Use
     /// The upstream connection can be reused after the complete answer.
     var keepsUpstream: Bool
-    /// The last two bytes of content. They show whether an event is complete.
-    private(set) var lastBytes: (UInt8, UInt8) = (0x0A, 0x0A)
+    /// The last four bytes of content, the last one lowest. They show whether an event is complete.
+    private(set) var lastBytes: UInt32 = 0x0A0A_0A0A
     private(set) var contentCount = 0
     /// The usual gap between the pieces of a stream.
     var pace = StreamPace()
@@ -34,9 +35,18 @@ struct AnswerInHand {
     /// Whether the last event or line is complete, so that the balancer can insert its own event.
     var isBetweenEvents: Bool {
         switch streamKind {
-        case .events: lastBytes == (0x0A, 0x0A)
-        case .lines: lastBytes.1 == 0x0A
+        case .events: endsWithEmptyLine
+        case .lines: lastBytes & 0xFF == 0x0A
         case .none: false
+        }
+    }
+
+    /// Lines end with LF, CR LF or CR (WHATWG HTML section 9.2.5).
+    private var endsWithEmptyLine: Bool {
+        switch lastBytes & 0xFFFF {
+        case 0x0A0A, 0x0D0D: true
+        case 0x0D0A: lastBytes == 0x0D0A_0D0A || lastBytes & 0xFF_FFFF == 0x0A_0D0A
+        default: false
         }
     }
 
@@ -56,18 +66,20 @@ struct AnswerInHand {
             }
         }
         piece.isLast = body.isFinished
-        piece.isWholeChunks = beganBetweenChunks && (piece.isLast || body.isBetweenChunks)
+        piece.isWholeChunks = beganBetweenChunks && (piece.isLast || body.isBetweenChunks) && !body.hasOddChunks
         if piece.isLast, piece.consumed < bytes.readableBytes { keepsUpstream = false }
         observe(piece, span)
         return piece
     }
 
     private mutating func observe(_ piece: AnswerPiece, _ span: RawSpan) {
-        guard let last = piece.content.last else { return }
+        guard piece.content.byteCount > 0 else { return }
         contentCount += piece.content.byteCount
-        func byte(_ index: Int) -> UInt8 { span.unsafeLoad(fromByteOffset: index, as: UInt8.self) }
-        let before = last.count > 1 ? byte(last.upperBound - 2) : lastBytes.1
-        lastBytes = (before, byte(last.upperBound - 1))
+        piece.content.forEach { range in
+            for index in max(range.lowerBound, range.upperBound - 4)..<range.upperBound {
+                lastBytes = lastBytes << 8 | UInt32(span.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+            }
+        }
         guard case .gather(var content) = use else { return }
         use = .forward
         piece.content.forEach { range in

@@ -89,7 +89,7 @@ extension ExchangeRunner {
         let isCommitted = exchange.audience == .committedClient
         var current = AnswerInHand(
             body: body, streamKind: connection.streamKind,
-            use: isCommitted && !(status == 200 && isEventStream) ? .gather([]) : .forward,
+            use: isCommitted && !fitsIntoStream(connection) ? .gather([]) : .forward,
             keepsUpstream: connection.head.isPersistent && !closesAfterStream)
         record.status = status
         record.firstByteMilliseconds = loop.now.milliseconds(since: pulse.arrivedAt)
@@ -111,6 +111,11 @@ extension ExchangeRunner {
         } else {
             stream.flush()
         }
+    }
+
+    /// Whether the answer can be sent into an event stream that has begun.
+    private func fitsIntoStream(_ connection: UpstreamConnection) -> Bool {
+        connection.head.status == 200 && connection.streamKind == .events && !connection.head.present.contains(.contentEncoding)
     }
 
     func answerFields(_ connection: UpstreamConnection) -> AnswerFields {
@@ -155,8 +160,16 @@ extension ExchangeRunner {
         finishExchange()
     }
 
-    /// An answer that is not a stream is complete, but the client was promised a stream. The answer is reported as an error.
+    /// An answer that is not a stream is complete, but the client was promised a stream. It is told as events, or reported as an
+    /// error.
     private func tellGathered(_ content: [UInt8]) {
+        if record.status == 200, let json = try? JSON(parsing: content), let events = AnswerAsStream.events(json) {
+            dropUpstream()
+            stream.send(events)
+            stream.end()
+            endRequest(.complete)
+            return finishExchange()
+        }
         var message = "\(record.server ?? "The server") answered \(record.status)."
         if let json = try? JSON(parsing: content) {
             let error = json["error"]

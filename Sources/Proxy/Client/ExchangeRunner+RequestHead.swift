@@ -71,7 +71,9 @@ extension ExchangeRunner {
         let believesPeer =
             head.present.isDisjoint(with: Self.forwardingFields)
             || loop.settings.forwardingTrust.believes(request.peer.address)
-        let replaced = believesPeer ? Self.rewritten : Self.rewritten.union(Self.forwardingFields)
+        var replaced = believesPeer ? Self.rewritten : Self.rewritten.union(Self.forwardingFields)
+        // A stream may have to begin before its answer, and then it cannot be compressed.
+        if request.facts.stream == true, loop.settings.keepAliveInterval != nil { replaced.insert(.acceptEncoding) }
         writer.copyFields(of: head, from: source, except: pool.lines.replaced.union(replaced))
         writer.write(pool.lines.added)
         writeForwardingFields(source, believesPeer: believesPeer, into: &writer)

@@ -26,7 +26,8 @@ package struct HealthState: Sendable, Equatable {
 
     private(set) var phase = Phase.unknown
     private(set) var lastReport: BackendReport?
-    private(set) var lastReportAt: Moment?
+    /// When the last probe ended, well or not.
+    private(set) var lastProbeAt: Moment?
     private var consecutiveFailures = 0
     /// Failures in a row in which the engine did not listen either.
     private var engineFailures = 0
@@ -53,13 +54,16 @@ package struct HealthState: Sendable, Equatable {
         consecutiveFailures = 0
         engineFailures = 0
         lastReport = report
-        lastReportAt = now
+        lastProbeAt = now
         busySamples = busySamples << 1 | (report.isBusy ? 1 : 0)
         sampleCount = min(sampleCount + 1, 64)
     }
 
     /// `engineListens`: the engine accepts connections, so requests that run there may go on.
-    mutating func probeFailed(reason: String, engineListens: Bool = false, failuresUntilDown: Int) -> Change {
+    mutating func probeFailed(
+        reason: String, engineListens: Bool = false, failuresUntilDown: Int, at now: Moment
+    ) -> Change {
+        lastProbeAt = now
         let (wasDown, wasLost) = (isDown, engineFailures >= failuresUntilDown)
         consecutiveFailures += 1
         engineFailures = engineListens ? 0 : engineFailures + 1

@@ -201,6 +201,22 @@ struct AnswerTests {
         #expect(answer.records.map(\.status) == [400])
     }
 
+    @Test("a whole JSON answer is told as a stream, with a proper end", arguments: [1, 50, 10_000])
+    func committedWhole(pieceLength: Int) throws {
+        let body = #"{"object":"chat.completion","choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}"#
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let answer = try committed((head + body).pieces(of: pieceLength))
+        #expect(answer.body.contains(#""delta":{"content":"hi"}"#) && answer.body.contains("data: [DONE]\n\n"))
+        #expect(answer.body.hasSuffix("\r\n0\r\n\r\n") && !answer.isClosing && answer.records.map(\.status) == [200])
+    }
+
+    @Test("a compressed stream is reported, not passed on as text")
+    func committedCompressed() throws {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n"
+        let answer = try committed([head + "\u{1f}xy"])
+        #expect(answer.body.contains("data: {\"error\"") && !answer.body.contains("\u{1f}") && answer.isClosing)
+    }
+
     @Test("an answer that breaks, or none at all, is told as an event")
     func committedBroken() throws {
         let broken = try committed([Self.streamHead, "9\r\ndata: 1\n\n\r\n"], endsConnection: true)

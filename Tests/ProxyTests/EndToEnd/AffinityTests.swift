@@ -96,7 +96,7 @@ struct AffinityTests {
             let record = try #require(try await balancer.records(1).first)
             #expect(record.username == "太郎" && record.address == "10.0.0.1")
             let session = try #require(balancer.router.snapshot().sessions.first)
-            #expect(session.client == "太郎" && session.address == "10.0.0.1" && session.instance == "m")
+            #expect(session.client == "太郎" && session.address == "太郎" && session.instance == "m")
         }
     }
 

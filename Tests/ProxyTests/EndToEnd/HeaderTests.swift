@@ -119,6 +119,15 @@ struct HeaderTests {
         #expect(seen.field("X-Team") == "blue")
     }
 
+    @Test("compression is not asked for when a stream may have to begin before its answer", arguments: [true, false])
+    func noCompressionOfStreams(stream: Bool) async throws {
+        try await withBalancer { balancer in
+            _ = try await balancer.ask(chat(stream: stream, fields: ["Accept-Encoding: gzip, br"]))
+            let seen = try #require(try balancer.engine("A").observations.work.last)
+            #expect(seen.field("Accept-Encoding") == (stream ? nil : "gzip, br"))
+        }
+    }
+
     @Test("a configured field replaces the client's of the same name, whatever it is")
     func configuredFields() async throws {
         var setup = Setup()

@@ -122,6 +122,22 @@ struct KeepAliveTests {
         }
     }
 
+    @Test("between two events, whatever their lines end with", arguments: ["\n\n", "\r\n\r\n", "\r\r", "\n\r\n"])
+    func anyLineEnd(end: String) async throws {
+        try await withSilentEngine { balancer, engine in
+            let client = try await balancer.connect()
+            try await client.send(chat(stream: true))
+            try await wait(for: "the request", { engine.turns.count }, where: { $0 == 1 })
+            let event = "data: 1" + end
+            // In pieces of one byte, because an end may be cut anywhere.
+            try await engine.send(Self.head + "Transfer-Encoding: chunked\r\n\r\n", on: 1)
+            for byte in event.utf8 { try await engine.send("1\r\n\(String(decoding: [byte], as: UTF8.self))\r\n", on: 1) }
+            try await client.receive("a comment after the event") { $0.contains(": still here\n\n") }
+            try await engine.send("0\r\n\r\n", on: 1)
+            #expect(try await client.answer().text.contains(event + ": still here\n\n"))
+        }
+    }
+
     @Test("once one has been sent a failure is told inside the stream: an error of the engine's, too")
     func failure() async throws {
         try await withSilentEngine { balancer, engine in
