@@ -102,7 +102,7 @@ extension Router {
         switch ending {
         case .complete:
             _ = backends[index].circuits.succeeded(ticket, model)
-            backends[index].throttle.succeeded()
+            if request.traits.counts { backends[index].throttle.succeeded() }
             for suspicion in request.request.history.failures where suspicion.isSuspicion {
                 guard let index = indexOfBackend[suspicion.backend] else { continue }
                 blame(index, ticket, model, suspicion.text, now, &effects)

@@ -21,30 +21,43 @@ package struct AnswerUsage: Sendable, Equatable {
 
     /// llama-server's `timings`; nil when they are incomplete.
     static func timings(_ bytes: Bytes, from start: Int) -> AnswerUsage? {
-        func number(_ name: StaticString) -> Double? { Self.number(name, bytes.extracting(start...)) }
-        guard let promptTokens = number("\"prompt_n\":"), let promptMilliseconds = number("\"prompt_ms\":"),
-            let predictedTokens = number("\"predicted_n\":"), let predictedMilliseconds = number("\"predicted_ms\":")
-        else { return nil }
-        return AnswerUsage(
-            cachedTokens: number("\"cache_n\":").flatMap { Int(exactly: $0) }, promptTokens: Int(exactly: promptTokens) ?? 0,
-            promptMilliseconds: promptMilliseconds, predictedTokens: Int(exactly: predictedTokens) ?? 0,
-            predictedMilliseconds: predictedMilliseconds)
+        var usage = AnswerUsage()
+        forEachNumber(in: bytes, from: start) { name, number in
+            switch name.count {
+            case 7 where name.equals("cache_n"): usage.cachedTokens = Int(exactly: number)
+            case 8 where name.equals("prompt_n"): usage.promptTokens = Int(exactly: number) ?? 0
+            case 9 where name.equals("prompt_ms"): usage.promptMilliseconds = number
+            case 11 where name.equals("predicted_n"): usage.predictedTokens = Int(exactly: number) ?? 0
+            case 12 where name.equals("predicted_ms"): usage.predictedMilliseconds = number
+            default: break
+            }
+        }
+        let isComplete =
+            usage.promptTokens != nil && usage.promptMilliseconds != nil && usage.predictedTokens != nil
+            && usage.predictedMilliseconds != nil
+        return isComplete ? usage : nil
     }
 
     /// `usage`: OpenAI counts cached tokens as part of the prompt, Anthropic beside it.
     static func usage(_ bytes: Bytes, from start: Int) -> AnswerUsage? {
-        let object = bytes.extracting(start..<end(of: start, bytes))
-        func count(_ name: StaticString) -> Int? { number(name, object).flatMap(tokens) }
-        var usage = AnswerUsage(predictedTokens: count("\"completion_tokens\":") ?? count("\"output_tokens\":"))
-        if let cached = count("\"cache_read_input_tokens\":") {
-            usage.cachedTokens = cached
-            usage.promptTokens = count("\"input_tokens\":").map { $0 + (count("\"cache_creation_input_tokens\":") ?? 0) }
-        } else {
-            usage.cachedTokens = count("\"cached_tokens\":")
-            usage.promptTokens = (count("\"prompt_tokens\":") ?? count("\"input_tokens\":")).map {
-                max(0, $0 - (usage.cachedTokens ?? 0))
+        var usage = AnswerUsage()
+        var (prompt, created): (Int?, Int?) = (nil, nil)
+        var countsCachedApart = false
+        forEachNumber(in: bytes, from: start) { name, number in
+            switch name.count {
+            case 12 where name.equals("input_tokens"): prompt = tokens(number)
+            case 13 where name.equals("prompt_tokens"): prompt = tokens(number)
+            case 13 where name.equals("cached_tokens"): usage.cachedTokens = tokens(number)
+            case 13 where name.equals("output_tokens"): usage.predictedTokens = tokens(number)
+            case 17 where name.equals("completion_tokens"): usage.predictedTokens = tokens(number)
+            case 23 where name.equals("cache_read_input_tokens"):
+                usage.cachedTokens = tokens(number)
+                countsCachedApart = true
+            case 27 where name.equals("cache_creation_input_tokens"): created = tokens(number)
+            default: break
             }
         }
+        usage.promptTokens = prompt.map { max(0, countsCachedApart ? $0 + (created ?? 0) : $0 - (usage.cachedTokens ?? 0)) }
         return usage == AnswerUsage() ? nil : usage
     }
 
@@ -77,19 +90,51 @@ package struct AnswerUsage: Sendable, Equatable {
         Int(exactly: number).flatMap { (0...1 << 40).contains($0) ? $0 : nil }
     }
 
-    /// Where the object behind the key at `start` ends, or the bytes.
-    private static func end(of start: Int, _ bytes: Bytes) -> Int {
+    /// Calls `body` with the names of the members that are numbers, in the object behind the key at `start` and in the objects
+    /// inside it.
+    private static func forEachNumber(in bytes: Bytes, from start: Int, _ body: (Bytes, Double) -> Void) {
         var depth = 0
-        for index in start..<bytes.count {
+        var index = start
+        var name: Range<Int>?
+        while index < bytes.count {
             switch bytes[index] {
             case UInt8(ascii: "{"): depth += 1
             case UInt8(ascii: "}"):
                 depth -= 1
-                if depth <= 0 { return index }
+                if depth <= 0 { return }
+            case UInt8(ascii: "\"") where depth > 0:
+                var end = index + 1
+                while end < bytes.count, bytes[end] != UInt8(ascii: "\"") { end += 1 }
+                name = (index + 1)..<end
+                index = end
+            case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+                let value = number(bytes, from: &index)
+                if let known = name, let value { body(bytes.extracting(known), value) }
+                name = nil
+                continue
             default: break
             }
+            index += 1
         }
-        return bytes.count
+    }
+
+    /// The number that begins at `index`, which moves behind it.
+    private static func number(_ bytes: Bytes, from index: inout Int) -> Double? {
+        let start = index
+        var whole = 0
+        while index < bytes.count, bytes[index].isDigit, index - start < 15 {
+            whole = whole * 10 + Int(bytes[index] & 0x0F)
+            index += 1
+        }
+        let isWhole = index > start && (index == bytes.count || !isNumberCharacter(bytes[index]))
+        if isWhole { return Double(whole) }
+        while index < bytes.count, isNumberCharacter(bytes[index]) { index += 1 }
+        return Double(bytes.extracting(start..<index).text)
+    }
+
+    private static func isNumberCharacter(_ byte: UInt8) -> Bool {
+        byte.isDigit || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte | 0x20 == UInt8(ascii: "e")
+            || byte == UInt8(ascii: "+")
     }
 
     /// The number behind the first `name`, which includes its quotes and the colon.
@@ -99,12 +144,7 @@ package struct AnswerUsage: Sendable, Equatable {
         while index + length <= bytes.count, !bytes.extracting(index...).hasPrefix(name) { index += 1 }
         index += length
         while index < bytes.count, bytes[index] == 0x20 { index += 1 }
-        var end = index
-        while end < bytes.count,
-            bytes[end].isDigit || bytes[end] == UInt8(ascii: ".") || bytes[end] == UInt8(ascii: "-")
-                || bytes[end] | 0x20 == UInt8(ascii: "e") || bytes[end] == UInt8(ascii: "+")
-        { end += 1 }
-        guard index < end else { return nil }
-        return Double(bytes.extracting(index..<end).text)
+        guard index < bytes.count else { return nil }
+        return number(bytes, from: &index)
     }
 }

@@ -155,14 +155,14 @@ private struct Engine: Sendable, CustomTestStringConvertible {
     @Test("an engine that never answered while it computed is not frozen because it is silent while it computes")
     func silentWhileComputing() async throws {
         let list = DocumentServer.Document(body: #"{"data":[{"id":"m"}]}"#)
-        try await withDocuments(["/v1/models": list], timeout: .milliseconds(500)) { server, fleet in
+        try await withDocuments(["/v1/models": list], timeout: .seconds(2)) { server, fleet in
             try await fleet.server("A", is: "up") { $0.isUp && $0.models == ["m"] }
             // It stops answering and gets work at the same time.
             server.set("/v1/models", .init(body: nil))
             let ticket = Ticket(owner: 0, sequence: 1)
             fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c")))
             let before = server.listings
-            try await wait(for: "several silent probes", { server.listings }) { $0 > before + 3 }
+            try await wait(for: "several silent probes", { server.listings }) { $0 > before + 2 }
             #expect(fleet.router.snapshot().servers.map(\.isDown) == [false])
             fleet.router.send(.finished(ticket, Outcome(.complete)))
             try await fleet.server("A", is: "down: it is silent without work") { $0.isDown }

@@ -134,7 +134,7 @@ extension ExchangeRunner {
             dropUpstream()
             return carryOut(exchange.upstreamLost(), .beforeAnswer("its chunked body is malformed"))
         }
-        if record.traits?.counts == true {
+        if record.traits?.counts == true || request.line.creates {
             let span = bytes.readableBytesSpan
             let keepsBeginning = answer?.streamKind ?? .none != .none || request.line.creates
             piece.content.forEach { excerpt.append(span, $0, keepsBeginning: keepsBeginning) }

@@ -207,7 +207,7 @@ extension ExchangeRunner {
     private func passedDestination() -> (RequestTraits.Destination, counts: Bool) {
         let line = request.line
         if line.followed != nil { return (.fallback, false) }
-        // New models are pulled by the fallback server.
+        // A new model has no server yet.
         if line.path == "/api/pull" { return (.fallback, false) }
         let named = line.namedModel ?? request.facts.model ?? (line.dialect == .ollama ? request.facts.name : nil)
         guard let model = named else { return (.fallback, false) }

@@ -10,8 +10,8 @@ package enum RouteKind: Equatable, Sendable {
     case model(counts: Bool, isChat: Bool)
     /// Routed by the model in a multipart form.
     case multipart
-    /// All other requests: routed by the model that their target or their JSON body names, else sent to the fallback server at
-    /// once.
+    /// All other requests: routed by the model that their target or their JSON body names, by what they ask for, or like a
+    /// request without a model.
     case passed
 }
 

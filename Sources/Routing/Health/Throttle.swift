@@ -28,7 +28,7 @@ struct Throttle: Sendable, Equatable {
         answered = 0
     }
 
-    /// The server answered a request.
+    /// The server answered a request that counts towards its limit.
     mutating func succeeded() {
         guard let known = limit else { return }
         nextPause = Self.shortestPause

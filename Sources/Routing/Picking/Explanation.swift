@@ -43,6 +43,7 @@ extension Router {
         var explanation = Explanation(list: list, choice: choice)
         guard list.candidates.count > 1 else { return explanation }
         let isSticky = choice.reason == .sticky
+        let groupEnd = list.groupEnds.first { $0 > choice.position } ?? list.candidates.count
         explanation.findings = list.candidates.prefix(Explanation.explainedServers).enumerated().map { position, candidate in
             let code: Finding.Code =
                 if position == choice.position {
@@ -50,7 +51,7 @@ extension Router {
                 } else if let reason = ineligibility(of: candidate.index, for: request, at: now) {
                     .ineligible(reason)
                 } else {
-                    isSticky ? .noSession : .passedOver
+                    position >= groupEnd ? .laterInOrder : isSticky ? .noSession : .passedOver
                 }
             return finding(code, candidate.index, countsSessions: !isSticky)
         }

@@ -43,8 +43,8 @@ struct Choice: Sendable {
         case busyInstance
         case busyServer
         case fewestInFlight
-        /// The server that holds the client's session is computing for this client, and reports no slots: another one computes
-        /// fewer requests.
+        /// The server that holds the client's session is computing for this client, and its limit is not known: another one
+        /// computes fewer requests.
         case overflow
         /// The request is light; this is the first server that may take it.
         case firstInOrder

@@ -1,6 +1,6 @@
 // The original's rule, corrected. A client stays with the server that has its prompt cached. Any other client goes to an idle
-// server with a free instance, otherwise to a busier server. Among equal servers, it goes to the one that holds the fewest
-// sessions.
+// server with a free instance, otherwise to a busier server. Among equal servers, it goes to one that has the model in memory,
+// and then to the one that holds the fewest sessions.
 
 extension Router {
     /// Whether the request gives its client a session on the instance that it runs on.
@@ -66,7 +66,7 @@ extension Router {
         return Choice(position: position, instance: instance, reason: .sticky, session: session, capacity: capacity)
     }
 
-    /// Without known slots, nothing limits how many of a client's parallel requests go to the server that holds its session.
+    /// Without a known limit, nothing bounds how many of a client's parallel requests go to the server that holds its session.
     /// While one of them runs there, a further one goes to a server that computes fewer. The session does not move.
     private func overflow(
         from held: Choice, among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment

@@ -1,5 +1,6 @@
 import FakeBackend
 import Proxy
+import Routing
 import Testing
 import Wire
 
@@ -31,6 +32,27 @@ struct OwnerTests {
             let answer = try await balancer.ask(post("/v1/responses", next, fields: ["X-Session-Id: other"]))
             #expect(answer["X-Balancer-Server"] == "B")
         }
+    }
+
+    @Test(
+        "a file, a conversation or a batch, which no model was named for",
+        arguments: ["/v1/files", "/v1/conversations", "/batches"])
+    func createdWithoutModel(path: String) async throws {
+        let created = #"{"object":"x","id":"made-1"}"#
+        let engine = try await ScriptedEngine.start { turn in
+            .send("HTTP/1.1 200 OK\r\nContent-Length: \(created.utf8.count)\r\n\r\n\(created)")
+        }
+        var setup = Setup { $0.servers = [.init("A", models: ["other"]), .init("B", port: engine.port)] }
+        setup.fallback = "B"
+        try await withBalancer(setup) { balancer in
+            #expect(try await balancer.ask(post(path, "--x"))["X-Balancer-Server"] == "B")
+            try await balancer.isAtRest()
+            // Now A would be asked first.
+            balancer.router.send(.fleetChanged(Setup { $0.servers = setup.servers }.fleet))
+            #expect(try await balancer.ask(get("\(path)/made-1"))["X-Balancer-Server"] == "B")
+            #expect(try balancer.engine("A").observations.requests.isEmpty)
+        }
+        await engine.stop()
     }
 
     @Test("what nobody is known to have made is asked for at one server after the other")

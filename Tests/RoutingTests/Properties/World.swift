@@ -177,7 +177,7 @@ struct World {
     mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
         guard let request = requests[ticket], case .running(let id) = request.place, !request.hasFailed else { return }
         if ending == .complete {
-            answered(id)
+            if request.traits.counts { answered(id) }
             if let suspect = request.suspect { judge(suspect, ticket, request, .broken(""), now) }
         }
         judge(id, ticket, request, ending, now)
