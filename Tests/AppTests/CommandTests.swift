@@ -42,6 +42,7 @@ import Testing
         let demo = try #require(try Program.parseAsRoot(["demo", "--port", "0", "--quiet"]) as? Demo)
         #expect((demo.port, demo.quiet) == (0, true))
         #expect(try #require(try Program.parseAsRoot(["check", "--config", "x"]) as? Check).config == "x")
+        #expect(try #require(try Program.parseAsRoot(["check", "--online"]) as? Check).online)
         let status = try #require(try Program.parseAsRoot(["status", "--watch"]) as? Status)
         #expect((status.url, status.watch) == ("http://127.0.0.1:18000", true))
     }

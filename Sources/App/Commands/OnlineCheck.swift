@@ -1,0 +1,68 @@
+import Control
+import Foundation
+import NIOCore
+import NIOPosix
+import Proxy
+import Routing
+
+/// `check --online`: asks every server what it is, with the probes that the running balancer uses.
+struct OnlineCheck {
+    /// How long a server may take to say what it is.
+    private static let patience = Duration.seconds(6)
+
+    /// One line for each server, and whether all of them can be used.
+    static func report(on settings: Configuration) async throws -> (text: String, isGood: Bool) {
+        var known = Assembly.Known()
+        let assembly = try Assembly(settings, file: nil, loadedAt: 0, known: &known)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let router = SharedRouter(eventLoops: Array(group.makeIterator()))
+        let monitor = HealthMonitor(group: group, router: router)
+        router.send(.fleetChanged(assembly.fleet))
+        monitor.watch(assembly.monitored, timing: .init(interval: .milliseconds(200), timeout: settings.health.timeout))
+        let servers = await answers(router)
+        let kinds = servers.map { monitor.catalog.kind(of: $0.id) }
+        monitor.stop()
+        try await group.shutdownGracefully()
+        let lines = zip(servers, kinds).map { line(for: $0, $1) }
+        return (lines.map(\.text).joined(separator: "\n"), !lines.contains { !$0.isGood })
+    }
+
+    /// Waits until every server has said what it is, is down, or takes too long.
+    private static func answers(_ router: SharedRouter) async -> [FleetSnapshot.Server] {
+        let deadline = ContinuousClock.now + patience
+        while true {
+            let servers = router.snapshot().servers
+            let isDone = !servers.contains { server in
+                switch server.phase {
+                case .up: server.models == nil && server.lastReport?.warning == nil
+                case .down: false
+                case .unknown, .suspect: true
+                }
+            }
+            if isDone || ContinuousClock.now >= deadline {
+                // The slots of a server follow its models at once.
+                try? await Task.sleep(for: .milliseconds(300))
+                return router.snapshot().servers
+            }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    private static func line(for server: FleetSnapshot.Server, _ kind: EngineKind?) -> (text: String, isGood: Bool) {
+        switch server.phase {
+        case .down(let reason): return ("\(server.name): cannot be used: \(reason)", false)
+        case .unknown: return ("\(server.name): has not answered within \(patience)", false)
+        case .suspect(let reason): return ("\(server.name): does not answer reliably: \(reason)", false)
+        case .up: break
+        }
+        var parts = [kind.map { "is \($0.rawValue)" } ?? "is of an unknown kind"]
+        if let slots = server.lastReport?.slots { parts.append(slots.total == 1 ? "1 slot" : "\(slots.total) slots") }
+        switch server.models {
+        case nil: parts.append("tells no models")
+        case []?: parts.append("has no models")
+        case let models?: parts.append("models " + models.joined(separator: ", "))
+        }
+        if let warning = server.lastReport?.warning { return ("\(server.name): \(warning)", false) }
+        return ("\(server.name): " + parts.joined(separator: "; "), server.models?.isEmpty == false)
+    }
+}
