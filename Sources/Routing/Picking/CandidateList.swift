@@ -14,7 +14,7 @@ struct CandidateList: Sendable {
     }
 
     var candidates: [Candidate]
-    /// Where each group of candidates ends. A group is considered only when no server of the groups before it is usable: the
+    /// Where each group of candidates ends; empty when there is only one group, as for nearly all requests. A group is considered only when no server of the groups before it is usable: the
     /// fallback order has a group for each server, an alias has a group for each of its models.
     var groupEnds: [Int]
     /// The model that a client's session belongs to; nil when it is not known which model runs.
@@ -25,15 +25,23 @@ struct CandidateList: Sendable {
     /// Candidates in one group.
     init(_ candidates: [Candidate], model: String?, rule: PickingRule) {
         self.candidates = candidates
-        groupEnds = [candidates.count]
+        groupEnds = []
         self.model = model
         self.rule = rule
     }
 
     /// Adds the candidates of another list as a further group.
     mutating func append(_ other: CandidateList) {
+        if groupEnds.isEmpty { groupEnds = [candidates.count] }
         candidates += other.candidates
         groupEnds.append(candidates.count)
+    }
+
+    /// The positions of a group, counted from 0; nil when there is no such group.
+    func group(_ number: Int) -> Range<Int>? {
+        if groupEnds.isEmpty { return number == 0 ? 0..<candidates.count : nil }
+        guard number < groupEnds.count else { return nil }
+        return (number > 0 ? groupEnds[number - 1] : 0)..<groupEnds[number]
     }
 
     /// Index into the router's backends.

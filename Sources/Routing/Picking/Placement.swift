@@ -66,10 +66,9 @@ extension Router {
             let choice = Choice(position: 0, reason: .onlyServer)
             return .run(choice, Explanation(list: list, choice: choice))
         }
-        var start = 0
-        for end in list.groupEnds {
-            let group = start..<end
-            start = end
+        var number = 0
+        while let group = list.group(number) {
+            number += 1
             let choice =
                 switch list.rule {
                 case .sticky: stickyChoice(among: list, group, for: request, at: now)
@@ -77,7 +76,7 @@ extension Router {
                 }
             if let choice { return .run(choice, explanation(of: choice, among: list, for: request, at: now)) }
             // Worth waiting for, although a server of a later group may be free.
-            if list.groupEnds.count > 1, isWorthWaiting(list, group, for: request, at: now) {
+            if !list.groupEnds.isEmpty, isWorthWaiting(list, group, for: request, at: now) {
                 return .wait(Explanation(list: list, choice: nil, findings: findings(list, request, now)))
             }
         }
