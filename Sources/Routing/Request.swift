@@ -26,6 +26,14 @@ package final class RequestTraits: Sendable, Codable {
         case server(String)
     }
 
+    /// What a request asks for, or goes on from.
+    package enum Followed: Sendable, Hashable, Codable {
+        /// A stored response, a conversation, a file or a batch, by the id that its server gave it.
+        case made(String)
+        /// A resumable stream, by the name that its client gave it.
+        case stream(String)
+    }
+
     package let destination: Destination
     /// The client's identity: for affinity and for fairness in the waiting line.
     package let client: String
@@ -41,14 +49,14 @@ package final class RequestTraits: Sendable, Codable {
     package let path: String
     /// The name of a resumable stream (llama-server's `X-Conversation-Id`).
     package let conversation: String?
-    /// The name of something that a server made (a stored response, a file, a resumable stream): only that server has it.
-    package let follows: String?
+    /// Something that a server made: only that server has it.
+    package let follows: Followed?
     /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
-        requestID: String = "", path: String = "", conversation: String? = nil, follows: String? = nil,
+        requestID: String = "", path: String = "", conversation: String? = nil, follows: Followed? = nil,
         match: RouteMatch? = nil
     ) {
         self.destination = destination

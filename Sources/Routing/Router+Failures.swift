@@ -88,8 +88,8 @@ extension Router {
     mutating func blame(
         _ index: Int, _ ticket: Ticket, _ model: String?, _ reason: String, _ now: Moment, _ effects: inout [Effect]
     ) {
-        guard backends[index].circuits[model].failed(ticket, reason: reason, policy: fleet.policy, at: now) else { return }
-        if let trial = backends[index].circuits[model].opensForTrialAt { wake(at: trial, &effects) }
+        let trial = backends[index].circuits.failed(ticket, model, reason: reason, policy: fleet.policy, at: now)
+        if let trial { wake(at: trial, &effects) }
     }
 
     /// Updates the server's circuit and health according to how a request ended.

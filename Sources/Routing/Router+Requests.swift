@@ -71,7 +71,9 @@ extension Router {
         let waited = request.waitingSince.map { now.milliseconds(since: $0) }
         request.waitingSince = nil
         request.history.attempts += 1
-        if let conversation = traits.conversation, traits.model != nil { owners.record(conversation, at: id) }
+        if let conversation = traits.conversation, traits.model != nil, traits.counts {
+            streamOwners.record(conversation, at: id)
+        }
         effects.append(
             .grant(
                 ticket,

@@ -23,6 +23,7 @@ package struct Router: Sendable {
     var decisions = DecisionLog()
     var retryBudget = RetryBudget()
     var owners = OwnerTable()
+    var streamOwners = OwnerTable()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` is due; nil when it was not requested.

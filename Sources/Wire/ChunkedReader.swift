@@ -27,6 +27,9 @@ package struct ChunkedReader: Sendable {
     private var remaining = 0
     private var digits = 0
     private var overhead = 0
+    /// White space behind the current size.
+    private var spaces = 0
+    private static let spaceLimit = 64
     private let allowsSpace: Bool
     /// White space has followed a chunk's size, so these chunks must not be passed on as they are.
     package private(set) var hasSpace = false
@@ -80,6 +83,7 @@ package struct ChunkedReader: Sendable {
         case .sizeLineFeed:
             state = remaining == 0 ? .trailerStart : .data
             digits = 0
+            spaces = 0
             return byte == 0x0A
         case .dataReturn:
             state = .dataLineFeed
@@ -120,8 +124,8 @@ package struct ChunkedReader: Sendable {
         case 0x20 where allowsSpace, 0x09 where allowsSpace:
             state = .sizeSpace
             hasSpace = true
-            overhead += 1
-            return overhead <= Self.overheadLimit
+            spaces += 1
+            return spaces <= Self.spaceLimit
         default: return false
         }
         return true

@@ -441,7 +441,8 @@ extension RequestScanner {
         case .stream: facts.stream = nil
         case .user: facts.user = nil
         case .name: facts.name = nil
-        case .follows: facts.follows = nil
+        // Three keys name it, and a later null of another key takes nothing back.
+        case .follows: break
         case .promptCacheKey: facts.promptCacheKey = nil
         case .messages:
             if messagesSeen { facts.systemTexts.removeAll() }

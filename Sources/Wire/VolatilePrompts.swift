@@ -38,15 +38,19 @@ package struct VolatilePrompts {
     // MARK: Claude Code's line
 
     private static let billingHeader: StaticString = "x-anthropic-billing-header:"
+    /// The line and its values are short. Longer ones are something else, and stay.
+    private static let longestLine = 512
+    private static let longestValue = 64
 
     private func billing(_ bytes: Bytes, _ text: Range<Int>, _ found: inout [Range<Int>]) {
         guard bytes.extracting(text).hasPrefix(Self.billingHeader) else { return }
         // The line ends with the text, or with an escaped line break.
-        let line = text.lowerBound..<(text.first { bytes[$0] == UInt8(ascii: "\\") } ?? text.upperBound)
-        if let value = value("cch=", bytes, line) { add(value, bytes, &found) }
+        let searched = text.lowerBound..<min(text.upperBound, text.lowerBound + Self.longestLine)
+        let line = text.lowerBound..<(searched.first { bytes[$0] == UInt8(ascii: "\\") } ?? searched.upperBound)
+        if let value = value("cch=", bytes, line), value.count <= Self.longestValue { add(value, bytes, &found) }
         if let version = value("cc_version=", bytes, line) {
             let dots = version.filter { bytes[$0] == UInt8(ascii: ".") }
-            if dots.count > 2 { add((dots[2] + 1)..<version.upperBound, bytes, &found) }
+            if dots.count > 2, version.count <= Self.longestValue { add((dots[2] + 1)..<version.upperBound, bytes, &found) }
         }
     }
 
@@ -96,7 +100,7 @@ package struct VolatilePrompts {
             if let range = match.output.count > 1 ? match.output[1].range : match.range {
                 let start = line.lowerBound + text.utf8.distance(from: text.startIndex, to: range.lowerBound)
                 let end = line.lowerBound + text.utf8.distance(from: text.startIndex, to: range.upperBound)
-                add(start..<min(end, line.upperBound), bytes, &found)
+                add(start..<min(end, line.upperBound), outsideEscapesOf: line, bytes, &found)
             }
             rest = rest[match.range.upperBound...]
         }
@@ -104,18 +108,31 @@ package struct VolatilePrompts {
 
     // MARK: Ranges
 
-    /// Adds the letters and digits of a range. Other characters stay, and so do escapes: the body must remain the same JSON but
-    /// for these characters.
+    /// Adds the letters and digits of a range that has no escapes.
     private func add(_ range: Range<Int>, _ bytes: Bytes, _ found: inout [Range<Int>]) {
-        var index = range.lowerBound
+        for index in range where bytes[index].isASCIILetterOrDigit { note(index, &found) }
+    }
+
+    /// Adds the letters and digits of a range, but not those of escapes: the body must remain the same JSON but for these
+    /// characters. `line` begins outside an escape.
+    private func add(_ range: Range<Int>, outsideEscapesOf line: Range<Int>, _ bytes: Bytes, _ found: inout [Range<Int>]) {
+        var index = line.lowerBound
         while index < range.upperBound {
             if bytes[index] == UInt8(ascii: "\\") {
                 let isUnicode = index + 1 < bytes.count && bytes[index + 1] == UInt8(ascii: "u")
                 index += isUnicode ? 6 : 2
                 continue
             }
-            if bytes[index].isASCIILetterOrDigit { found.append(index..<(index + 1)) }
+            if index >= range.lowerBound, bytes[index].isASCIILetterOrDigit { note(index, &found) }
             index += 1
+        }
+    }
+
+    private func note(_ index: Int, _ found: inout [Range<Int>]) {
+        if let last = found.last, last.upperBound == index {
+            found[found.count - 1] = last.lowerBound..<(index + 1)
+        } else {
+            found.append(index..<(index + 1))
         }
     }
 

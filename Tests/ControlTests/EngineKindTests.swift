@@ -1,6 +1,7 @@
 import Proxy
 import Routing
 import Testing
+import Wire
 
 @testable import Control
 
@@ -131,14 +132,38 @@ private struct Engine: Sendable, CustomTestStringConvertible {
         }
     }
 
-    @Test("a server that lacks the health check of its kind is asked for its models instead")
-    func withoutHealthCheck() async throws {
-        let list = DocumentServer.Document(body: #"{"data":[{"id":"m","owned_by":"vllm"}]}"#)
-        try await withDocuments(["/v1/models": list], kind: .vllm) { server, fleet in
+    @Test(
+        "a server that lacks the health check of its kind is asked for its models instead, once an interval",
+        arguments: [EngineKind.vllm, nil, .llamaServer], [401, 404, 429])
+    func withoutHealthCheck(kind: EngineKind?, status: Int) async throws {
+        guard kind != .llamaServer || status == 404 else { return }
+        let list = DocumentServer.Document(
+            body: #"{"data":[{"id":"m","owned_by":"\#(kind == .llamaServer ? "llamacpp" : "vllm")"}]}"#)
+        try await withDocuments(["/v1/models": list, "/health": .init(status: status)], kind: kind) { server, fleet in
             try await fleet.server("A", is: "up with its model") { $0.isUp && $0.models == ["m"] }
-            try await wait(for: "more probes", { server.asked }) { $0.count { $0 == "/v1/models" } > 5 }
+            try await wait(for: "more probes", { server.listings }) { $0 > 5 }
             #expect(server.asked.count { $0 == "/health" } == 1)
+            #expect(fleet.router.snapshot().servers.map(\.isUp) == [true])
         }
+    }
+
+    @Test("what is known of Ollama's models stays when one of its lists cannot be asked")
+    func lastDetails() throws {
+        let models = [EngineReports.Model(id: "a", entry: ["id": "a"]), EngineReports.Model(id: "b", entry: ["id": "b"])]
+        let tags = Array(#"{"models":[{"name":"a","size":5},{"name":"b","size":6}]}"#.utf8)
+        let running = Array(#"{"models":[{"name":"b"}]}"#.utf8)
+        let last = EngineReports.ollama(models, tags: tags, running: running)
+        #expect(EngineReports.ollama(models, tags: nil, running: nil, last: last) == last)
+        #expect(EngineReports.ollama(models, tags: tags, running: nil, last: last) == last)
+        #expect(
+            EngineReports.ollama(models, tags: nil, running: Array(#"{"models":[]}"#.utf8), last: last).map(\.residency) == [
+                .unloaded, .unloaded,
+            ])
+        let swapped = EngineReports.llamaSwap(models, running: Array(#"{"running":[{"model":"a","state":"ready"}]}"#.utf8))
+        #expect(EngineReports.llamaSwap(models, running: nil, last: swapped) == swapped)
+        let detailed = Array(#"{"data":[{"id":"a","state":"loaded"},{"id":"not-served","state":"not-loaded"}]}"#.utf8)
+        #expect(EngineReports.lmStudio(models, detailed: detailed).map(\.id) == ["a", "b"])
+        #expect(EngineReports.lmStudio(models, detailed: detailed)[0].listed.residency == .loaded)
     }
 
     @Test("a server that wants a key says so, and its models are unknown, not none", arguments: [401, 403])
@@ -177,7 +202,7 @@ private struct Engine: Sendable, CustomTestStringConvertible {
             let ticket = Ticket(owner: 0, sequence: 1)
             fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c")))
             let before = server.listings
-            try await wait(for: "probes during the work", { server.listings }) { $0 > before + 3 }
+            try await wait(for: "probes during the work", { server.listings }) { $0 > before + 8 }
             server.set("/v1/models", .init(body: nil))
             try await fleet.server("A", is: "down") { $0.isDown }
         }

@@ -119,6 +119,18 @@ import Wire
         #expect(merged["models"]?.arrayValue?.count == 1)
     }
 
+    @Test("the entries of `data` and `models` belong together, and all have a status if one has it")
+    func alignment() {
+        let catalog = catalog()
+        catalog.learned(first, kind: .llamaServer, models: models(["id": "a", "status": ["value": "unloaded"]], ["id": "z"]))
+        catalog.learned(second, kind: .ollama, models: EngineReports.models(Array(#"{"models":[{"name":"m"}]}"#.utf8)))
+        var merged = catalog.models(leavingOut: [])
+        merged.add(aliases: ["gpt-4o"])
+        #expect(ids(merged.openAI) == ["a", "gpt-4o", "m", "z"])
+        #expect(merged.openAI["models"]?.arrayValue?.map { $0["name"] } == ["a", "gpt-4o", "m", "z"])
+        #expect(merged.openAI["data"]?.arrayValue?.map { $0["status"]?["value"] } == ["unloaded", "loaded", "loaded", "loaded"])
+    }
+
     @Test("`name:latest` and `name` are one model")
     func latest() {
         let catalog = catalog()

@@ -24,17 +24,18 @@ struct BoundsTests {
     @Test("a conversation is noted only for requests that name a model")
     func conversationsOfModels() {
         var scene = Scene([("A", nil), ("B", nil)], fallback: 1)
-        func arrive(_ destination: RequestTraits.Destination, _ number: UInt64, follows: String? = nil) -> String? {
+        func arrive(_ destination: RequestTraits.Destination, _ number: UInt64, follows: RequestTraits.Followed? = nil) -> String?
+        {
             let ticket = Ticket(owner: 0, sequence: 1000 + number)
             let traits = RequestTraits(destination: destination, client: "c", conversation: "talk", follows: follows)
             return scene.happens(.requestArrived(ticket, traits)).grant(of: ticket)?.serverName
         }
         #expect(arrive(.server("B"), 1) == "B")
-        #expect(arrive(.fallback, 2, follows: "talk") == "A", "whoever merely looks at B makes it no stream's home")
+        #expect(arrive(.fallback, 2, follows: .stream("talk")) == "A", "whoever merely looks at B makes it no stream's home")
         _ = scene.happens(.drain(Scene.id(1)))
         #expect(arrive(.model("m"), 3) == "B")
         _ = scene.happens(.undrain(Scene.id(1)))
-        #expect(arrive(.fallback, 4, follows: "talk") == "B")
+        #expect(arrive(.fallback, 4, follows: .stream("talk")) == "B")
     }
 
     @Test("a conversation whose server is gone from the configuration goes to the fallback server")
@@ -47,7 +48,7 @@ struct BoundsTests {
         _ = scene.happens(.undrain(Scene.id(1)))
         _ = scene.happens(.fleetChanged(Scene.fleet([("A", nil)], fallback: 1)))
         #expect(scene.server("B")?.isRemoved == true)
-        let (ticket, effects) = scene.ask(.fallback, follows: "talk")
+        let (ticket, effects) = scene.ask(.fallback, follows: .stream("talk"))
         #expect(effects.grant(of: ticket)?.serverName == "A")
     }
 

@@ -70,6 +70,15 @@ import Testing
         #expect(scene.happens(.clockAdvanced).grant(of: ticket)?.attempt == 2)
     }
 
+    @Test("a server that asks for no pause at all is left alone for a second", arguments: [0, -5])
+    func noPause(retryAfter: Int) {
+        var scene = Scene([("A", nil)])
+        let (ticket, _) = scene.ask()
+        #expect(scene.fail(ticket, .answered(status: 429, retryAfter: retryAfter)).granted.isEmpty)
+        scene.pass(.seconds(1))
+        #expect(scene.happens(.clockAdvanced).granted == [ticket])
+    }
+
     @Test("the client gets the 429 when nothing waits here, when the pause is too long, and after too many of them")
     func passedOn() {
         var none = RoutingPolicy()

@@ -45,7 +45,7 @@ struct Scene {
 
     mutating func ask(
         _ destination: RequestTraits.Destination, client: String = "c", counts: Bool = true, requestID: String = "",
-        follows: String? = nil
+        follows: RequestTraits.Followed? = nil
     ) -> (ticket: Ticket, effects: [Effect]) {
         lastTicket += 1
         let ticket = Ticket(owner: 0, sequence: lastTicket)

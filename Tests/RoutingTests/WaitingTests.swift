@@ -114,7 +114,7 @@ struct WaitingTests {
         _ = scene.happens(.undrain(Scene.id(1)))
         _ = scene.ask(client: "1")
         let (first, _) = scene.ask(.fallback, client: "2")
-        let (second, effects) = scene.ask(.fallback, client: "3", follows: "talk")
+        let (second, effects) = scene.ask(.fallback, client: "3", follows: .stream("talk"))
         #expect(effects.granted.isEmpty)
         #expect(scene.finish(begun).granted == [second])
         #expect(scene.router.requests().first?.ticket == first)

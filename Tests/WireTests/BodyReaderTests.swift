@@ -55,6 +55,20 @@ struct ChunkedBodyTests {
         #expect(read(&strict) == .malformed)
     }
 
+    @Test("that white space is limited for each chunk, not for the body")
+    func manySpaces() {
+        let chunks = Array((String(repeating: "1    \r\nx\r\n", count: 10_000) + "0\r\n\r\n").utf8)
+        var reader = ChunkedReader(allowsSpace: true)
+        var (position, step) = (0, ChunkedReader.Step.needMore)
+        repeat {
+            step = reader.next(chunks.span.bytes, &position)
+        } while step != .finished && step != .malformed && step != .needMore
+        #expect(step == .finished)
+        var other = ChunkedReader(allowsSpace: true)
+        position = 0
+        #expect(other.next(Array("1\(String(repeating: " ", count: 65))\r\n".utf8).span.bytes, &position) == .malformed)
+    }
+
     @Test(
         "a digit after that white space is malformed, and so is white space in front of the size",
         arguments: ["5 5", " 5", "5 x"])

@@ -63,10 +63,17 @@ import Testing
             (#"nonce-\w+"#, "a nonce-12ab, a nonce-x", "a 00000-0000, a 00000-0"),
             (#"id=(.*)"#, #"id=\u0041\"b\\"#, #"id=\u0041\"0\\"#),
             (#"q(.)"#, "ä q7 ö qä", "ä q0 ö qä"),
-            ("(", "broken pattern", "broken pattern"),
+            ("(", "broken pattern", "broken pattern"), (#"(\w+) left"#, #"a\t500 left"#, #"a\t000 left"#),
+            (#"(\w+) left"#, #"\u0041bc left"#, #"\u004100 left"#),
         ])
     func patterns(pattern: String, text: String, expected: String) throws {
         #expect(try replaced(#"{"system":"\#(text)"}"#, patterns: [pattern]) == #"{"system":"\#(expected)"}"#)
+    }
+
+    @Test("a value that is longer than any of Claude Code's stays, and the work is bounded")
+    func longValue() throws {
+        let body = #"{"system":"x-anthropic-billing-header: cch=\#(String(repeating: "a-", count: 100_000))"}"#
+        #expect(try replaced(body) == body)
     }
 
     @Test("a pattern sees the first 256 bytes of a line, and a thousand lines")

@@ -7,9 +7,6 @@ import Routing
 
 /// `check --online`: asks every server what it is, with the probes that the running balancer uses.
 struct OnlineCheck {
-    /// How long a server may take to say what it is.
-    private static let patience = Duration.seconds(6)
-
     /// One line for each server, and whether all of them can be used.
     static func report(on settings: Configuration) async throws -> (text: String, isGood: Bool) {
         var known = Assembly.Known()
@@ -19,16 +16,18 @@ struct OnlineCheck {
         let monitor = HealthMonitor(group: group, router: router)
         router.send(.fleetChanged(assembly.fleet))
         monitor.watch(assembly.monitored, timing: .init(interval: .milliseconds(200), timeout: settings.health.timeout))
-        let servers = await answers(router)
+        // A server that does not answer is down after two probes.
+        let patience = max(.seconds(6), settings.health.timeout * 2 + .seconds(1))
+        let servers = await answers(router, within: patience)
         let kinds = servers.map { monitor.catalog.kind(of: $0.id) }
         monitor.stop()
         try await group.shutdownGracefully()
-        let lines = zip(servers, kinds).map { line(for: $0, $1) }
+        let lines = zip(servers, kinds).map { line(for: $0, $1, patience) }
         return (lines.map(\.text).joined(separator: "\n"), !lines.contains { !$0.isGood })
     }
 
     /// Waits until every server has said what it is, is down, or takes too long.
-    private static func answers(_ router: SharedRouter) async -> [FleetSnapshot.Server] {
+    private static func answers(_ router: SharedRouter, within patience: Duration) async -> [FleetSnapshot.Server] {
         let deadline = ContinuousClock.now + patience
         while true {
             let servers = router.snapshot().servers
@@ -48,7 +47,9 @@ struct OnlineCheck {
         }
     }
 
-    private static func line(for server: FleetSnapshot.Server, _ kind: EngineKind?) -> (text: String, isGood: Bool) {
+    private static func line(
+        for server: FleetSnapshot.Server, _ kind: EngineKind?, _ patience: Duration
+    ) -> (text: String, isGood: Bool) {
         switch server.phase {
         case .down(let reason): return ("\(server.name): cannot be used: \(reason)", false)
         case .unknown: return ("\(server.name): has not answered within \(patience)", false)
@@ -63,6 +64,6 @@ struct OnlineCheck {
         case let models?: parts.append("models " + models.joined(separator: ", "))
         }
         if let warning = server.lastReport?.warning { return ("\(server.name): \(warning)", false) }
-        return ("\(server.name): " + parts.joined(separator: "; "), server.models?.isEmpty == false)
+        return ("\(server.name): " + parts.joined(separator: "; "), true)
     }
 }

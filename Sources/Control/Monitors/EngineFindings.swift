@@ -3,15 +3,20 @@ import Routing
 /// What a monitor has found out about its server's engine.
 struct EngineFindings {
     /// Nil until it is detected.
-    var kind: EngineKind? {
-        didSet { if kind?.answersWhileComputing == true { answersWhileComputing = true } }
-    }
+    var kind: EngineKind?
     /// The model list alone did not show what the engine is, so it was asked for its other signs.
     var hasAskedForSigns = false
-    /// The engine does not have the health check of its kind.
-    var lacksHealthCheck = false
-    /// It has answered a probe while it computed.
-    var answersWhileComputing: Bool
+    /// The kind whose health check the engine does not have.
+    var kindWithoutHealthCheck: EngineKind?
+    /// When `/health` of an engine that computes for it was last requested, and what is wrong by its answer.
+    var rareHealthAskedAt = Moment.zero
+    var illness: String?
+    /// Probes in a row that it answered while it computed, and those that it did not.
+    private var answeredWhileComputing = 0
+    private(set) var silences = 0
+    private var hasLearnedThatItAnswers = false
+    /// The models as they were last published. What cannot be asked now is taken from them.
+    var models: [EngineReports.Model] = []
     var modelsAskedAt: Moment?
     /// Why the engine does not tell its models, if it refuses to.
     var refusal: String?
@@ -29,9 +34,28 @@ struct EngineFindings {
         var quietSince = Moment.zero
     }
 
-    init(kind: EngineKind?) {
-        self.kind = kind
-        answersWhileComputing = kind?.answersWhileComputing ?? false
+    init(kind: EngineKind?) { self.kind = kind }
+
+    /// The engine does not have the health check of its kind.
+    var lacksHealthCheck: Bool { kind != nil && kind == kindWithoutHealthCheck }
+
+    // MARK: Engines with one thread
+
+    /// A single answer may be chance: a probe can overtake a request, or come between two.
+    private static let answersUntilLearned = 5
+
+    /// The engine answers probes while it computes, by its kind or by experience.
+    var answersWhileComputing: Bool { hasLearnedThatItAnswers || kind?.answersWhileComputing == true }
+
+    mutating func answered(whileComputing: Bool) {
+        silences = 0
+        answeredWhileComputing = whileComputing ? answeredWhileComputing + 1 : 0
+        if answeredWhileComputing >= Self.answersUntilLearned { hasLearnedThatItAnswers = true }
+    }
+
+    mutating func wasSilent() {
+        silences += 1
+        answeredWhileComputing = 0
     }
 
     /// The engine failed a probe, so it may come back as another one. Until it has reported its slots, the old number is better
@@ -39,6 +63,6 @@ struct EngineFindings {
     mutating func engineFailed() {
         slots.areStale = true
         hasAskedForSigns = false
-        lacksHealthCheck = false
+        kindWithoutHealthCheck = nil
     }
 }

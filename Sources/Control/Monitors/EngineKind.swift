@@ -13,5 +13,5 @@ package enum EngineKind: String, CaseIterable, Sendable, Equatable {
     var answersWhileComputing: Bool { self != .openai }
 
     /// Whether the monitor probes it by something cheaper than its model list.
-    var hasHealthCheck: Bool { self != .openai }
+    var hasHealthCheck: Bool { self != .openai && self != .sglang }
 }

@@ -131,22 +131,39 @@ package enum EngineReports {
 
     // MARK: Which models are loaded
 
+    // A body is nil when the engine gave no good answer. Then the last one counts.
+
     /// Ollama's models with what `/api/tags` and `/api/ps` say of them.
-    static func ollama(_ models: [Model], tags: [UInt8], running: [UInt8]) -> [Model] {
-        let described = Dictionary((self.models(tags) ?? []).map { ($0.id, $0.entry) }) { first, _ in first }
-        guard let loaded = self.models(running) else { return models }
-        let inMemory = Dictionary(loaded.map { ($0.id, $0.entry) }) { first, _ in first }
+    static func ollama(_ models: [Model], tags: [UInt8]?, running: [UInt8]?, last: [Model] = []) -> [Model] {
+        let (described, loaded, known) = (byID(tags.flatMap(self.models)), byID(running.flatMap(self.models)), byID(last) ?? [:])
         return models.map { model in
             var model = model
-            model.description = described[model.id]
-            model.running = inMemory[model.id]
+            model.description = described.map { $0[model.id]?.entry } ?? known[model.id]?.description
+            model.running = loaded.map { $0[model.id]?.entry } ?? known[model.id]?.running
+            guard loaded != nil else {
+                model.residency = known[model.id]?.residency
+                return model
+            }
             return model.with(model.running == nil ? .unloaded : .loaded)
         }
     }
 
+    /// LM Studio's models, each with the state that its own list has. That list also has models that are not served.
+    static func lmStudio(_ models: [Model], detailed: [UInt8]?, last: [Model] = []) -> [Model] {
+        let known = byID(detailed.flatMap(self.models)) ?? byID(last) ?? [:]
+        return models.map { known[$0.id] ?? $0 }
+    }
+
+    private static func byID(_ models: [Model]?) -> [String: Model]? {
+        models.map { Dictionary($0.map { ($0.id, $0) }) { first, _ in first } }
+    }
+
     /// llama-swap's models with the states of those that run.
-    static func llamaSwap(_ models: [Model], running: [UInt8]) -> [Model] {
-        guard let list = (try? JSON(parsing: running))?["running"]?.arrayValue else { return models }
+    static func llamaSwap(_ models: [Model], running: [UInt8]?, last: [Model] = []) -> [Model] {
+        guard let running, let list = (try? JSON(parsing: running))?["running"]?.arrayValue else {
+            let known = byID(last) ?? [:]
+            return models.map { known[$0.id] ?? $0 }
+        }
         let states = Dictionary(list.map { ($0["model"]?.stringValue, $0["state"]?.stringValue) }) { first, _ in first }
         return models.map { model in
             switch states[model.id] {

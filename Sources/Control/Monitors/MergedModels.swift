@@ -38,13 +38,16 @@ package struct MergedModels: Sendable {
     /// All models, sorted by name.
     var all: [EngineReports.Model] { models.sorted { $0.key < $1.key }.map(\.value) }
 
-    /// OpenAI's `/v1/models`; with `models[]` in addition where llama-servers are among the servers.
+    /// OpenAI's `/v1/models`; with `models[]` in addition where engines describe their models.
+    ///
+    /// llama-server's own page pairs the entries of both lists by their place, and needs a status of every model if one has it.
     package var openAI: JSON {
-        var members: [JSON.Member] = [
-            .init(name: "object", value: "list"), .init(name: "data", value: .array(all.map(Self.entry))),
-        ]
-        let descriptions = all.compactMap(\.description)
-        if !descriptions.isEmpty { members.append(.init(name: "models", value: .array(descriptions))) }
+        let hasStatus = all.contains { $0.entry["status"] != nil }
+        let data = all.map { Self.entry($0, needsStatus: hasStatus) }
+        var members: [JSON.Member] = [.init(name: "object", value: "list"), .init(name: "data", value: .array(data))]
+        if all.contains(where: { $0.description != nil }) {
+            members.append(.init(name: "models", value: .array(all.map { $0.description ?? Self.tag($0) })))
+        }
         return .object(members)
     }
 
@@ -58,10 +61,19 @@ package struct MergedModels: Sendable {
     }
 
     /// Adds the fields that OpenAI's clients need and the engine omits.
-    private static func entry(_ model: EngineReports.Model) -> JSON {
+    private static func entry(_ model: EngineReports.Model, needsStatus: Bool) -> JSON {
         guard var members = model.entry.objectValue else { return ["id": .string(model.id), "object": "model"] }
         if model.entry["id"] == nil { members.insert(.init(name: "id", value: .string(model.id)), at: 0) }
         if model.entry["object"] == nil { members.append(.init(name: "object", value: "model")) }
+        if needsStatus, model.entry["status"] == nil {
+            let status: JSON =
+                switch model.listed.residency {
+                case nil, .loaded: "loaded"
+                case .loading: "loading"
+                case .unloaded: "unloaded"
+                }
+            members.append(.init(name: "status", value: ["value": status]))
+        }
         return .object(members)
     }
 

@@ -23,7 +23,8 @@ extension ServerMonitor {
     private func probeEngine(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         switch findings.kind {
         case .llamaServer: probeLlamaServer(timeout)
-        case .vllm, .sglang, .llamaSwap: probeHealth("/health", timeout)
+        case .vllm, .llamaSwap: probeHealth("/health", timeout)
+        case .sglang: probeSGLang(timeout)
         case .ollama: probeHealth("/api/version", timeout)
         case .lmStudio: probeHealth("/api/v0/models", timeout)
         // Generic `/health` endpoints are not used: LiteLLM's runs a request on every model.
@@ -73,11 +74,31 @@ extension ServerMonitor {
                 let failure = ProbeClient.Failure(description: "its \(path) answered \(response.status)")
                 return monitor.loop.makeFailedFuture(failure)
             default:
-                monitor.findings.lacksHealthCheck = true
-                monitor.findings.kind = monitor.server.kind
+                monitor.noteMissingHealthCheck()
                 return monitor.probeModelList(timeout)
             }
         }
+    }
+
+    /// The engine may have become another one, so its signs are looked for again.
+    private func noteMissingHealthCheck() {
+        findings.kindWithoutHealthCheck = findings.kind
+        findings.hasAskedForSigns = false
+    }
+
+    /// SGLang computes a token for each request of `/health`, and answers it after a second or later. It is requested rarely, beside
+    /// the probes, and only its 503 counts.
+    private func probeSGLang(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
+        let now = Clock.now
+        if findings.rareHealthAskedAt + Interval(timing.interval * 10) <= now {
+            findings.rareHealthAskedAt = now
+            let bound = NIOLoopBound(self, eventLoop: loop)
+            client.get("/health", from: server.engine, timeout: .seconds(20), on: loop).whenSuccess { response in
+                bound.value.findings.illness = response.status == 503 ? "its /health answered 503" : nil
+            }
+        }
+        if let illness = findings.illness { return loop.makeFailedFuture(ProbeClient.Failure(description: illness)) }
+        return probeModelList(timeout)
     }
 
     /// For engines without a health check of their own: requests the model list.
@@ -100,12 +121,18 @@ extension ServerMonitor {
     private func probeLlamaServer(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         if findings.lacksHealthCheck { return probeModelList(timeout) }
         let bound = NIOLoopBound(self, eventLoop: loop)
+        return probeWithSlots(timeout).flatMapError { error in
+            guard error is MissingHealthCheck else { return bound.value.loop.makeFailedFuture(error) }
+            bound.value.noteMissingHealthCheck()
+            return bound.value.probeModelList(timeout)
+        }
+    }
+
+    private func probeWithSlots(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
+        let bound = NIOLoopBound(self, eventLoop: loop)
         let alive = client.get("/health", from: server.engine, timeout: timeout, on: loop).flatMapThrowing { response in
             guard response.status != 200 else { return }
-            if response.status == 404 {
-                bound.value.findings.lacksHealthCheck = true
-                bound.value.findings.kind = bound.value.server.kind
-            }
+            if response.status == 404 { throw MissingHealthCheck() }
             throw ProbeClient.Failure(
                 description: response.status == 503 ? "loading its model" : "/health answered \(response.status)")
         }
@@ -120,7 +147,7 @@ extension ServerMonitor {
         }
         var known = slots.last
         if let total = known?.total, running > 0 || slots.quietSince > slots.askedAt { known?.busy = min(running, total) }
-        guard slots.areStale else {
+        guard slots.areStale || findings.isSleeping && running > 0 else {
             let report = healthy(slots: known)
             return alive.map { report }
         }
@@ -134,7 +161,9 @@ extension ServerMonitor {
     ) -> EventLoopFuture<BackendReport> {
         let bound = NIOLoopBound(self, eventLoop: loop)
         return client.get("/props", from: server.engine, timeout: timeout, on: loop).map { response in
-            let total = response.status == 200 ? EngineReports.props(response.body)?.totalSlots : nil
+            let props = response.status == 200 ? EngineReports.props(response.body) : nil
+            if let props { bound.value.note(isSleeping: props.isSleeping) }
+            let total = props?.totalSlots
             return bound.value.learned(slots: total.map { .init(total: $0, busy: min(running, $0)) } ?? known)
         }
     }
@@ -162,3 +191,6 @@ extension ServerMonitor {
         return healthy(slots: slots)
     }
 }
+
+/// llama-server's `/health` answered 404.
+private struct MissingHealthCheck: Error {}

@@ -47,7 +47,10 @@ extension ServerMonitor {
         guard models != nil, !findings.hasAskedForSigns else { return }
         findings.hasAskedForSigns = true
         let bound = NIOLoopBound(self, eventLoop: loop)
-        askForSigns(EngineReports.signs[...]).whenSuccess { bound.value.became($0) }
+        askForSigns(EngineReports.signs[...]).whenComplete { result in
+            // A sign that could not be asked for is asked for again.
+            if let kind = try? result.get() { bound.value.became(kind) } else { bound.value.findings.hasAskedForSigns = false }
+        }
     }
 
     /// The kind of the first sign that the engine shows; `openai` when it shows none.
@@ -63,7 +66,6 @@ extension ServerMonitor {
     private func became(_ kind: EngineKind) {
         guard kind != findings.kind, !isStopped else { return }
         findings.kind = kind
-        findings.lacksHealthCheck = false
         findings.modelsAskedAt = nil
         // Get the slots and the states of models at once, not with the next scheduled probe.
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -78,17 +80,17 @@ extension ServerMonitor {
         let bound = NIOLoopBound(self, eventLoop: loop)
         switch findings.kind {
         case .ollama:
-            get("/api/tags").and(get("/api/ps")).whenComplete { result in
-                guard case .success(let (tags, running)) = result else { return bound.value.publish(models) }
-                bound.value.publish(EngineReports.ollama(models, tags: tags.body, running: running.body))
+            body(of: "/api/tags").and(body(of: "/api/ps")).whenSuccess { tags, running in
+                bound.value.publish(
+                    EngineReports.ollama(models, tags: tags, running: running, last: bound.value.findings.models))
             }
         case .lmStudio:
-            get("/api/v0/models").whenComplete { result in
-                bound.value.publish((try? result.get()).flatMap { EngineReports.models($0.body) } ?? models)
+            body(of: "/api/v0/models").whenSuccess { body in
+                bound.value.publish(EngineReports.lmStudio(models, detailed: body, last: bound.value.findings.models))
             }
         case .llamaSwap:
-            get("/running").whenComplete { result in
-                bound.value.publish((try? result.get()).map { EngineReports.llamaSwap(models, running: $0.body) } ?? models)
+            body(of: "/running").whenSuccess { body in
+                bound.value.publish(EngineReports.llamaSwap(models, running: body, last: bound.value.findings.models))
             }
         case .llamaServer where findings.isSleeping:
             publish(models.map { $0.with(.loading) })
@@ -96,8 +98,14 @@ extension ServerMonitor {
         }
     }
 
+    /// Nil when there is no good answer.
+    private func body(of path: String) -> EventLoopFuture<[UInt8]?> {
+        get(path).map { $0.status == 200 ? $0.body : nil }.recover { _ in nil }
+    }
+
     private func publish(_ models: [EngineReports.Model]?) {
         guard !isStopped else { return }
+        if let models { findings.models = models }
         learned(server.id, findings.kind, models)
         if let models { report(.modelsListed(server.id, models.map(\.listed))) }
     }

@@ -98,14 +98,15 @@ final class ServerMonitor {
             if consecutiveFailures > 0 { findings.modelsAskedAt = nil }
             consecutiveFailures = 0
             answeredAt = Clock.now
-            if wasComputing, inFlight(server.id) > 0 { findings.answersWhileComputing = true }
+            findings.answered(whileComputing: wasComputing && inFlight(server.id) > 0)
             report(.probed(server.id, backendReport))
             delay = timing.interval
         case .failure(let error as ProbeClient.Failure) where error.isShortage:
             // The server was not probed, so its state does not change.
             delay = timing.interval
         case .failure(let error as ProbeClient.Failure) where error.isSilence && wasComputing && mayBeComputing:
-            delay = timing.interval
+            findings.wasSilent()
+            delay = pauseAfterSilence
         case .failure(let error):
             consecutiveFailures += 1
             findings.engineFailed()
@@ -119,6 +120,13 @@ final class ServerMonitor {
         let bound = NIOLoopBound(self, eventLoop: loop)
         next = loop.scheduleTask(in: .nanoseconds(wait)) { bound.value.probeNow() }
         if case .success = result { refreshModels() }
+    }
+
+    /// An engine with one thread accepts few connections while it computes, and each probe takes one of them. Five probes last
+    /// for ten minutes.
+    private var pauseAfterSilence: Duration {
+        let factor = [5, 15, 45, 135, 405][min(max(0, findings.silences - 1), 4)]
+        return timing.interval * factor
     }
 
     /// The engine may be silent because it computes: it accepted the connection, and it has never answered a probe while it

@@ -35,8 +35,9 @@ struct BodyScanner {
         case .json:
             reader = .json
             json.reset()
-        case .anything: reader = .undecided(isStrict: true)
-        case .perhapsJSON: reader = .undecided(isStrict: false)
+        case .anything, .perhapsJSON:
+            if case .anything = format { reader = .undecided(isStrict: true) } else { reader = .undecided(isStrict: false) }
+            json.reset()
         case .form(let boundary): reader = .form(MultipartScanner(boundary: boundary))
         }
     }
@@ -46,11 +47,10 @@ struct BodyScanner {
         case .none: break
         case .json, .perhapsJSON: json.feed(bytes)
         case .undecided(let isStrict):
-            guard let first = bytes.firstVisibleByte else { break }
-            guard first == UInt8(ascii: "{") else { return reader = .none }
-            reader = isStrict ? .json : .perhapsJSON
-            json.reset()
+            // White space counts as well: places in the body are counted from its first byte.
             json.feed(bytes)
+            guard let first = bytes.firstVisibleByte else { break }
+            reader = first == UInt8(ascii: "{") ? (isStrict ? .json : .perhapsJSON) : .none
         case .form(var form):
             // Removed from `reader` while it changes: a second reference would cause a copy.
             reader = .none

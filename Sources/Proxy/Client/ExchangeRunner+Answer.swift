@@ -96,7 +96,7 @@ extension ExchangeRunner {
         pulse.answerBeganAt = loop.now
         expectNextBytes()
         if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
-        if let ticket = attempt.ticket, record.grant?.isTrial == true {
+        if let ticket = attempt.ticket, record.grant?.isTrial == true, RetryableStatus(status, isSearch: false) == nil {
             loop.router.send(.answerBegan(ticket), from: loop)
         }
         if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
@@ -145,12 +145,12 @@ extension ExchangeRunner {
 
     /// The complete answer has been forwarded.
     func answerComplete() {
-        if case .gather(let content) = answer?.use { return tellGathered(content) }
         if exchange.bodyStopped() {
             // The server did not read the rest of the body, so neither connection can be reused.
             answer?.keepsUpstream = false
             stream.stopReceiving()
         }
+        if case .gather(let content) = answer?.use { return tellGathered(content) }
         stream.end()
         if let upstream = attempt.upstream {
             attempt.upstream = nil

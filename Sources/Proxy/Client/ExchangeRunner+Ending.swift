@@ -57,11 +57,21 @@ extension ExchangeRunner {
             loop.counters.clientsGone += 1
             loop.router.send(.requestCancelled(ticket), from: loop)
         case .complete, .upstreamBroke, .refused:
-            let verdict: Outcome.Ending = ending == .complete ? .complete : fault.map { .broken($0) } ?? .abandoned
+            let verdict: Outcome.Ending = ending == .complete ? completeVerdict : fault.map { .broken($0) } ?? .abandoned
             loop.router.send(
                 .finished(ticket, Outcome(verdict, timings: record.usage.map(Timings.init), created: created)), from: loop)
         }
         if ending != .refused { finishRecord() }
+    }
+
+    /// What a complete answer says about its server. The router already knows of a failure that was held; one whose request
+    /// could not be repeated is judged here.
+    private var completeVerdict: Outcome.Ending {
+        switch RetryableStatus(record.status, isSearch: false) {
+        case .unavailable: .broken("answered \(record.status)")
+        case .failed, .full: .abandoned
+        case nil, .missing: .complete
+        }
     }
 
     /// The id of what the server has made and keeps.

@@ -21,7 +21,8 @@ extension ExchangeRunner {
             destination: destination, client: identity.name, address: address, username: username, counts: counts,
             requestID: record.requestID, path: request.line.path.cut(toBytes: Self.longestPath),
             conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) },
-            follows: (request.line.followed ?? request.facts.follows)?.cut(toBytes: ClientIdentity.longestName), match: match)
+            follows: request.line.followed ?? request.facts.follows.map { .made($0.cut(toBytes: ClientIdentity.longestName)) },
+            match: match)
         record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)

@@ -1,4 +1,5 @@
 import NIOCore
+import Routing
 import Wire
 
 /// Method and target of a request as received, and their meaning. A connection keeps the last one, because most clients
@@ -15,7 +16,7 @@ final class RequestLine: Sendable {
     /// The model that the target names; the body may name one as well.
     let namedModel: String?
     /// What the target asks for, if it was made by one server.
-    let followed: String?
+    let followed: RequestTraits.Followed?
     /// A successful answer has the id of something that its server keeps.
     let creates: Bool
 

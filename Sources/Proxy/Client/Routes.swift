@@ -1,3 +1,4 @@
+package import Routing
 package import Wire
 
 /// The kind of a request, according to its method and path.
@@ -95,15 +96,18 @@ package enum Routes {
 
     /// What a request asks for, if one server made it: a stored response, conversation, completion, file or batch by its id, or a
     /// conversation's stream.
-    package static func followed(target: String) -> String? {
-        if let conversation = resumedConversation(target) { return conversation }
+    package static func followed(target: String) -> RequestTraits.Followed? {
+        if let conversation = resumedConversation(target) {
+            return .stream(conversation.cut(toBytes: ClientIdentity.longestName))
+        }
         let path = path(of: target)
         let short = path.hasPrefix("/v1/") ? path.dropFirst("/v1".count) : path[...]
         for collection in collections {
             guard short.hasPrefix(collection), short.dropFirst(collection.count).first == "/" else { continue }
             let id = short.dropFirst(collection.count + 1).prefix { $0 != "/" }
             // Ids have digits; words such as `input_tokens` are other requests.
-            return id.utf8.contains { (0x30...0x39).contains($0) } ? percentDecoded(id) : nil
+            guard id.utf8.contains(where: { (0x30...0x39).contains($0) }) else { return nil }
+            return .made(percentDecoded(id).cut(toBytes: ClientIdentity.longestName))
         }
         return nil
     }

@@ -28,7 +28,7 @@ struct WaitingLine: Sendable {
     struct Lane: Hashable, Sendable {
         let destination: RequestTraits.Destination
         let counts: Bool
-        let follows: String?
+        let follows: RequestTraits.Followed?
         let failed: Set<BackendID>
 
         init(_ request: PendingRequest) {

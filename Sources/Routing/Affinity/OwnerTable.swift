@@ -1,4 +1,7 @@
-/// The backend that made a thing that only it has: a stored response, a file, a resumable stream.
+/// The backend that made a thing that only it has.
+///
+/// There is a table for what servers name themselves (stored responses, files), and another one for resumable streams, whose
+/// names clients choose: a client must not be able to say where something else is.
 struct OwnerTable: Sendable {
     /// Above this number, the oldest entries are evicted.
     private static let limit = 10_000

@@ -30,12 +30,16 @@ struct CircuitTable: Sendable, Equatable {
 
     /// The server answered the request. True when the answer closes the circuit.
     mutating func succeeded(_ ticket: Ticket, _ model: String?) -> Bool {
-        !circuits.isEmpty && self[model].succeeded(ticket)
+        guard !circuits.isEmpty else { return false }
+        let key = key(model, ticket)
+        return self[key].succeeded(ticket)
     }
 
     /// The request ended without showing whether the server works.
     mutating func abandoned(_ ticket: Ticket, _ model: String?, at now: Moment) {
-        if !circuits.isEmpty { self[model].abandoned(ticket, at: now) }
+        guard !circuits.isEmpty else { return }
+        let key = key(model, ticket)
+        self[key].abandoned(ticket, at: now)
     }
 
     /// The models whose circuit is not closed, sorted by name. Empty name: requests without a model.
@@ -49,6 +53,20 @@ struct CircuitTable: Sendable, Equatable {
     }
 
     mutating func removeAll() { circuits.removeAll() }
+
+    /// The request failed on the server. When the next trial may begin, if the circuit opens.
+    mutating func failed(
+        _ ticket: Ticket, _ model: String?, reason: String, policy: RoutingPolicy, at now: Moment
+    ) -> Moment? {
+        let key = key(model, ticket)
+        guard self[key].failed(ticket, reason: reason, policy: policy, at: now) else { return nil }
+        return self[key].opensForTrialAt
+    }
+
+    /// A trial ends in the circuit in which it began, although the model may have got one of its own in the meantime.
+    private func key(_ model: String?, _ ticket: Ticket) -> String {
+        circuits[""]?.isTrial(ticket) == true ? "" : key(model)
+    }
 
     private func key(_ model: String?) -> String {
         let model = model ?? ""

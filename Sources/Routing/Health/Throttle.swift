@@ -21,7 +21,8 @@ struct Throttle: Sendable, Equatable {
     ///   - inFlight: the requests on the server, including the refused one.
     ///   - retryAfter: the pause that the server asks for, if it does.
     mutating func refused(inFlight: Int, retryAfter: Interval?, longestPause: Interval, at now: Moment) {
-        let pause = min(longestPause, retryAfter ?? nextPause)
+        // Without a pause, the request would be sent again at once.
+        let pause = min(longestPause, max(Self.shortestPause, retryAfter ?? nextPause))
         until = max(until, now + pause)
         nextPause = min(longestPause, Interval(nanoseconds: nextPause.nanoseconds &* 2))
         limit = max(1, min(inFlight, limit ?? inFlight) - 1)

@@ -62,11 +62,20 @@ struct CandidateList: Sendable {
 extension Router {
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
-        guard let name = traits.follows else { return candidates(for: traits.destination, traits.match) }
-        if let index = owners.backend(of: name).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved {
+        guard traits.follows != nil else { return candidates(for: traits.destination, traits.match) }
+        if let index = owner(for: traits).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved {
             return onlyCandidate(index, for: traits)
         }
         return traits.isSearch ? everyServer() : candidates(for: traits.destination, traits.match)
+    }
+
+    /// The server that made what the request follows; nil when it follows nothing, or the server is not known.
+    func owner(for traits: RequestTraits) -> BackendID? {
+        switch traits.follows {
+        case nil: nil
+        case .made(let id)?: owners.backend(of: id)
+        case .stream(let name)?: streamOwners.backend(of: name)
+        }
     }
 
     private mutating func candidates(for destination: RequestTraits.Destination, _ match: RouteMatch?) -> CandidateList? {
@@ -85,14 +94,13 @@ extension Router {
     }
 
     /// The server that has what the request follows.
-    private mutating func onlyCandidate(_ index: Int, for traits: RequestTraits) -> CandidateList {
-        guard let model = traits.model else { return CandidateList([candidate(index)], model: nil, rule: fleet.rule) }
-        if let list = candidates(for: traits.destination, traits.match),
-            let known = list.candidates.first(where: { $0.index == index })
-        {
-            return CandidateList([known], model: list.model, rule: list.rule)
-        }
-        return CandidateList([candidate(index, .init(names: [model]))], model: model, rule: fleet.rule)
+    ///
+    /// A request that names a model stays among the model's servers.
+    private mutating func onlyCandidate(_ index: Int, for traits: RequestTraits) -> CandidateList? {
+        guard traits.model != nil else { return CandidateList([candidate(index)], model: nil, rule: fleet.rule) }
+        let list = candidates(for: traits.destination, traits.match)
+        guard let list, let known = list.candidates.first(where: { $0.index == index }) else { return list }
+        return CandidateList([known], model: list.model, rule: list.rule)
     }
 
     /// All servers, one after the other, the fallback first.

@@ -16,10 +16,15 @@ extension Router {
         if !request.history.failures.isEmpty, request.history.hasFailed(on: backends[index].server.id) {
             return .failedThisRequest
         }
-        if backends[index].isDraining || backends[index].isRemoved { return .draining }
+        // Nobody else has what the request follows, so a draining server still takes it.
+        if backends[index].isRemoved || backends[index].isDraining && !isOwner(index, request.traits) { return .draining }
         if backends[index].health.isDown { return .down }
         if !backends[index].circuits.admits(request.traits.model, at: now) { return .failing }
         if request.traits.counts, backends[index].isFull(at: now) { return .full }
         return nil
+    }
+
+    private func isOwner(_ index: Int, _ traits: RequestTraits) -> Bool {
+        traits.follows != nil && owner(for: traits) == backends[index].id
     }
 }

@@ -74,7 +74,8 @@ extension Router {
         let index = list.backend(of: held)
         guard backends[index].limit == nil, let session = held.session, sessions.isRunning(session), request.traits.counts,
             var other = leastInFlightChoice(among: list, group, for: request, at: now),
-            backends[list.backend(of: other)].inFlight < backends[index].inFlight
+            backends[list.backend(of: other)].inFlight < backends[index].inFlight,
+            list.candidates[other.position].residency <= list.candidates[held.position].residency
         else { return nil }
         other.reason = .overflow
         return other

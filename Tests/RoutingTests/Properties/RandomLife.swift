@@ -93,7 +93,7 @@ struct RandomLife {
         if case .model(let model) = destination, random.chance(percent: 80) { match = matcher.match(model) }
         let traits = RequestTraits(
             destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
-            requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? "made-\(random.below(3))" : nil, match: match)
+            requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? .made("made-\(random.below(3))") : nil, match: match)
         happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
     }
 

@@ -10,15 +10,17 @@ extension World {
     }
 
     func candidates(for request: Request) -> Candidates {
-        if let name = request.traits.follows {
-            if let owner = owners[name], servers[owner]?.isRemoved == false { return Candidates(servers: [owner]) }
-            if request.traits.isSearch { return everyServer }
+        if let owner = owner(for: request), servers[owner]?.isRemoved == false {
+            guard case .model(let model) = request.traits.destination else { return Candidates(servers: [owner]) }
+            let all = servers(of: model) ?? withoutKnownModel
+            return all.servers.contains(owner) ? Candidates(servers: [owner]) : all
         }
+        if request.traits.isSearch { return everyServer }
         return switch request.traits.destination {
         case .server(let name): Candidates(servers: fleet.servers.filter { $0.name == name }.map(\.id))
         case .fallback: withoutModel
         case .model(let model):
-            servers(of: model) ?? (fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder)
+            servers(of: model) ?? withoutKnownModel
         }
     }
 
@@ -32,6 +34,15 @@ extension World {
         if !listing.isEmpty { return Candidates(servers: listing) }
         let silent = present.filter { servers[$0].map { $0.models == nil && !$0.isDown } ?? false }
         return silent.isEmpty ? nil : Candidates(servers: silent)
+    }
+
+    /// The server that made what the request follows.
+    func owner(for request: Request) -> BackendID? {
+        if case .made(let id)? = request.traits.follows { owners[id] } else { nil }
+    }
+
+    private var withoutKnownModel: Candidates {
+        fleet.routes == nil && fleet.fallback != nil ? withoutModel : fallbackOrder
     }
 
     /// The servers of the only model, if there is one.
@@ -70,6 +81,7 @@ extension World {
         guard let server = servers[id], !request.failed.contains(id) else { return false }
         let circuit = server.circuits[request.traits.model] ?? Circuit()
         let answersSoon = circuit.admits(at: now) || circuit.trial != nil && request.traits.counts
-        return !server.isDown && !server.isDraining && !server.isRemoved && answersSoon
+        let isDraining = server.isDraining && owner(for: request) != id
+        return !server.isDown && !isDraining && !server.isRemoved && answersSoon
     }
 }

@@ -209,7 +209,7 @@ struct World {
     /// The server answered 429. The refused request is in flight there.
     mutating func pause(_ id: BackendID, _ retryAfter: Int?, _ now: Moment) {
         guard var server = servers[id] else { return }
-        let pause = retryAfter.map { Interval.seconds(Int64($0)) } ?? server.nextPause
+        let pause = max(.seconds(1), retryAfter.map { Interval.seconds(Int64($0)) } ?? server.nextPause)
         server.pausedUntil = max(server.pausedUntil, now + min(pause, fleet.policy.longestThrottle))
         server.nextPause = min(.init(nanoseconds: server.nextPause.nanoseconds * 2), fleet.policy.longestThrottle)
         server.learnedLimit = max(1, min(server.inFlight, server.learnedLimit ?? server.inFlight) - 1)
