@@ -197,12 +197,12 @@ private struct Engine: Sendable, CustomTestStringConvertible {
     @Test("an engine that has answered while it computed is frozen when it is silent")
     func frozen() async throws {
         let list = DocumentServer.Document(body: #"{"data":[{"id":"m"}]}"#)
-        try await withDocuments(["/v1/models": list], timeout: .milliseconds(500)) { server, fleet in
+        try await withDocuments(["/v1/models": list], timeout: .seconds(2)) { server, fleet in
             try await fleet.server("A", is: "up") { $0.isUp && $0.models == ["m"] }
             let ticket = Ticket(owner: 0, sequence: 1)
             fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model("m"), client: "c")))
             let before = server.listings
-            try await wait(for: "probes during the work", { server.listings }) { $0 > before + 8 }
+            try await wait(for: "probes during the work", { server.listings }) { $0 > before + 12 }
             server.set("/v1/models", .init(body: nil))
             try await fleet.server("A", is: "down") { $0.isDown }
         }

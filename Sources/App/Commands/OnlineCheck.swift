@@ -18,7 +18,7 @@ struct OnlineCheck {
         monitor.watch(assembly.monitored, timing: .init(interval: .milliseconds(200), timeout: settings.health.timeout))
         // A server that does not answer is down after two probes.
         let patience = max(.seconds(6), settings.health.timeout * 2 + .seconds(1))
-        let servers = await answers(router, within: patience)
+        let servers = await answers(router, monitor.catalog, within: patience)
         let kinds = servers.map { monitor.catalog.kind(of: $0.id) }
         monitor.stop()
         try await group.shutdownGracefully()
@@ -27,22 +27,24 @@ struct OnlineCheck {
     }
 
     /// Waits until every server has said what it is, is down, or takes too long.
-    private static func answers(_ router: SharedRouter, within patience: Duration) async -> [FleetSnapshot.Server] {
+    private static func answers(
+        _ router: SharedRouter, _ catalog: ModelCatalog, within patience: Duration
+    ) async -> [FleetSnapshot.Server] {
         let deadline = ContinuousClock.now + patience
         while true {
             let servers = router.snapshot().servers
             let isDone = !servers.contains { server in
                 switch server.phase {
-                case .up: server.models == nil && server.lastReport?.warning == nil
+                case .up where server.lastReport?.warning != nil: false
+                // The slots of a llama-server follow its models.
+                case .up:
+                    server.models == nil || catalog.kind(of: server.id) == nil
+                        || catalog.kind(of: server.id) == .llamaServer && server.lastReport?.slots == nil
                 case .down: false
                 case .unknown, .suspect: true
                 }
             }
-            if isDone || ContinuousClock.now >= deadline {
-                // The slots of a server follow its models at once.
-                try? await Task.sleep(for: .milliseconds(300))
-                return router.snapshot().servers
-            }
+            if isDone || ContinuousClock.now >= deadline { return servers }
             try? await Task.sleep(for: .milliseconds(20))
         }
     }
