@@ -76,6 +76,9 @@ package final class RequestTraits: Sendable, Codable {
         return name
     }
 
+    /// What lists of sessions show: the user's name if it is known, as in the original.
+    var shownAddress: String { username ?? address }
+
     /// The request asks for something that a server made, and does not name a model. When its server is not known, all are asked
     /// in turn.
     package var isSearch: Bool { follows != nil && destination == .fallback }

@@ -127,7 +127,7 @@ extension Router {
         }
         return sessions.record(
             .init(client: traits.client, model: model), at: .init(backend: backend, instance: instance),
-            capacity: choice.capacity, address: traits.username ?? traits.address, now: now, limit: fleet.policy.stickyLimit)
+            capacity: choice.capacity, address: traits.shownAddress, now: now, limit: fleet.policy.stickyLimit)
     }
 
     /// A session's time to live starts at the end of its last request, however long the request took.
@@ -135,7 +135,7 @@ extension Router {
         guard let session = request.session, let model = request.sessionModel, let instance = request.instance else { return }
         sessions.ended(
             .init(client: request.traits.client, model: model), at: .init(backend: request.backend, instance: instance),
-            session, capacity: request.capacity, address: request.traits.username ?? request.traits.address, now: now,
+            session, capacity: request.capacity, address: request.traits.shownAddress, now: now,
             limit: fleet.policy.stickyLimit)
     }
 

@@ -24,17 +24,17 @@ package enum AnswerAsStream {
             var message = choice["message"] ?? [:]
             // Tool calls of a delta are numbered.
             if let calls = message["tool_calls"]?.arrayValue {
-                message = message.replacing("tool_calls", .array(calls.enumerated().map { $1.replacing("index", JSON($0)) }))
+                message = message.setting("tool_calls", to: .array(calls.enumerated().map { $1.setting("index", to: JSON($0)) }))
             }
-            return choice.replacing("message", nil).replacing("delta", message)
+            return choice.setting("message", to: nil).setting("delta", to: message)
         }
-        let chunk = answer.replacing("object", "chat.completion.chunk").replacing("choices", .array(choices))
+        let chunk = answer.setting("object", to: "chat.completion.chunk").setting("choices", to: .array(choices))
         return event(nil, chunk) + done
     }
 
     /// Anthropic's messages: each block of the content begins, has one delta, and ends.
     private static func message(_ answer: JSON) -> [UInt8] {
-        let start = answer.replacing("content", []).replacing("stop_reason", .null)
+        let start = answer.setting("content", to: []).setting("stop_reason", to: .null)
         var events = event("message_start", ["type": "message_start", "message": start])
         for (index, block) in (answer["content"]?.arrayValue ?? []).enumerated() {
             let (empty, delta) = parts(of: block)
@@ -56,25 +56,15 @@ package enum AnswerAsStream {
     private static func parts(of block: JSON) -> (start: JSON, delta: JSON?) {
         switch block["type"]?.stringValue {
         case "text":
-            (block.replacing("text", ""), ["type": "text_delta", "text": block["text"] ?? ""])
+            (block.setting("text", to: ""), ["type": "text_delta", "text": block["text"] ?? ""])
         case "thinking":
-            (block.replacing("thinking", ""), ["type": "thinking_delta", "thinking": block["thinking"] ?? ""])
+            (block.setting("thinking", to: ""), ["type": "thinking_delta", "thinking": block["thinking"] ?? ""])
         case "tool_use":
             (
-                block.replacing("input", [:]),
+                block.setting("input", to: [:]),
                 ["type": "input_json_delta", "partial_json": .string(block["input"]?.text ?? "{}")]
             )
         case nil, .some: (block, nil)
         }
-    }
-}
-
-extension JSON {
-    /// The object with that member set, or without it. A value that is no object stays as it is.
-    fileprivate func replacing(_ name: String, _ value: JSON?) -> JSON {
-        guard var members = objectValue else { return self }
-        members.removeAll { $0.name == name }
-        if let value { members.append(Member(name: name, value: value)) }
-        return .object(members)
     }
 }

@@ -52,6 +52,14 @@ package enum JSON: Equatable, Sendable {
         return items[index]
     }
 
+    /// The object with that member set, at the end, or without it when the value is nil. A value that is no object stays as it is.
+    package func setting(_ name: String, to value: JSON?) -> JSON {
+        guard var members = objectValue else { return self }
+        members.removeAll { $0.name == name }
+        if let value { members.append(Member(name: name, value: value)) }
+        return .object(members)
+    }
+
     package var stringValue: String? { if case .string(let value) = self { value } else { nil } }
     package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
     package var arrayValue: [JSON]? { if case .array(let value) = self { value } else { nil } }

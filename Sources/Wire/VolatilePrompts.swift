@@ -47,10 +47,14 @@ package struct VolatilePrompts {
         // The line ends with the text, or with an escaped line break.
         let searched = text.lowerBound..<min(text.upperBound, text.lowerBound + Self.longestLine)
         let line = text.lowerBound..<(searched.first { bytes[$0] == UInt8(ascii: "\\") } ?? searched.upperBound)
-        if let value = value("cch=", bytes, line), value.count <= Self.longestValue { add(value, bytes, &found) }
+        if let value = value("cch=", bytes, line), value.count <= Self.longestValue {
+            add(value, outsideEscapesOf: line, bytes, &found)
+        }
         if let version = value("cc_version=", bytes, line) {
             let dots = version.filter { bytes[$0] == UInt8(ascii: ".") }
-            if dots.count > 2, version.count <= Self.longestValue { add((dots[2] + 1)..<version.upperBound, bytes, &found) }
+            if dots.count > 2, version.count <= Self.longestValue {
+                add((dots[2] + 1)..<version.upperBound, outsideEscapesOf: line, bytes, &found)
+            }
         }
     }
 
@@ -107,11 +111,6 @@ package struct VolatilePrompts {
     }
 
     // MARK: Ranges
-
-    /// Adds the letters and digits of a range that has no escapes.
-    private func add(_ range: Range<Int>, _ bytes: Bytes, _ found: inout [Range<Int>]) {
-        for index in range where bytes[index].isASCIILetterOrDigit { note(index, &found) }
-    }
 
     /// Adds the letters and digits of a range, but not those of escapes: the body must remain the same JSON but for these
     /// characters. `line` begins outside an escape.

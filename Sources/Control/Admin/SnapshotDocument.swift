@@ -68,14 +68,15 @@ struct SnapshotDocument {
         }
         if state != "down", reason == nil { reason = server.lastReport?.warning }
         let status = state == "down" ? "invalid" : server.isBusy ? "busy" : "idle"
-        let healthURL = configured(server.id)?.healthURL ?? ""
+        let configured = configured(server.id)
+        let healthURL = configured?.healthURL ?? ""
         let report = state == "down" ? nil : server.lastReport
         let last: JSON =
             server.lastProbeAt.map { probedAt in
                 [
                     "status": report.map { $0.isBusy ? "busy" : "idle" } ?? "invalid",
                     "gpu_util_max5s": report?.gpuUtilisation.map { JSON($0) } ?? .null,
-                    "updated_at": time(probedAt), "url": .string(configured(server.id)?.probedURL ?? ""),
+                    "updated_at": time(probedAt), "url": .string(configured?.probedURL ?? ""),
                 ]
             } ?? .null
         return [

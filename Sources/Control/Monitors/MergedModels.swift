@@ -97,13 +97,3 @@ package struct MergedModels: Sendable {
         return one.setting("capabilities", to: .array(known + more.filter { !known.contains($0) }))
     }
 }
-
-extension JSON {
-    /// The object with that member replaced or added.
-    fileprivate func setting(_ name: String, to value: JSON) -> JSON {
-        guard var members = objectValue else { return self }
-        members.removeAll { $0.name == name }
-        members.append(Member(name: name, value: value))
-        return .object(members)
-    }
-}

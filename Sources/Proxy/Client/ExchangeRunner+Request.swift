@@ -194,8 +194,7 @@ extension ExchangeRunner {
         case .model(let counts, let isChat):
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             if isChat { applyModelRules() }
-            let named = request.facts.model ?? (request.line.dialect == .ollama ? request.facts.name : nil)
-            submit(named.map { .model($0) } ?? .fallback, counts: counts)
+            submit(modelInBody.map { .model($0) } ?? .fallback, counts: counts)
         case .multipart:
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
@@ -209,9 +208,13 @@ extension ExchangeRunner {
         if line.followed != nil { return (.fallback, false) }
         // A new model has no server yet.
         if line.path == "/api/pull" { return (.fallback, false) }
-        let named = line.namedModel ?? request.facts.model ?? (line.dialect == .ollama ? request.facts.name : nil)
-        guard let model = named else { return (.fallback, false) }
+        guard let model = line.namedModel ?? modelInBody else { return (.fallback, false) }
         return (.model(model), Routes.computes(method: line.method, path: line.path))
+    }
+
+    /// On Ollama's paths, `name` names a model as well.
+    private var modelInBody: String? {
+        request.facts.model ?? (request.line.dialect == .ollama ? request.facts.name : nil)
     }
 
     func malformed(_ problem: RequestScanProblem) -> ErrorReply {

@@ -101,7 +101,7 @@ package enum Routes {
             return .stream(conversation.cut(toBytes: ClientIdentity.longestName))
         }
         let path = path(of: target)
-        let short = path.hasPrefix("/v1/") ? path.dropFirst("/v1".count) : path[...]
+        let short = withoutVersion(path)
         for collection in collections {
             guard short.hasPrefix(collection), short.dropFirst(collection.count).first == "/" else { continue }
             let id = short.dropFirst(collection.count + 1).prefix { $0 != "/" }
@@ -115,8 +115,13 @@ package enum Routes {
     /// Whether a successful answer has the id of something that its server keeps.
     static func creates(method: String, path: String) -> Bool {
         guard method == "POST" else { return false }
-        let short = path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
+        let short = withoutVersion(path)
         return short != "/chat/completions" && collections.contains(short)
+    }
+
+    /// OpenAI's paths are served with and without `/v1`.
+    private static func withoutVersion(_ path: String) -> String {
+        path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
     }
 
     private static let collections = ["/responses", "/conversations", "/chat/completions", "/files", "/batches"]
@@ -129,7 +134,7 @@ package enum Routes {
     }
 
     private static func modelPath(_ path: String) -> RouteKind {
-        let short = path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
+        let short = withoutVersion(path)
         switch short {
         case "/chat/completions": return .model(counts: true, isChat: true)
         case "/completions", "/responses", "/embeddings", "/rerank", "/messages":
