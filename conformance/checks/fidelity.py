@@ -23,7 +23,7 @@ def raw_exchange(stage, answer, method="POST", target=CHAT, fields=(), body=ODD_
         engine.answer = play
     with Connection(stage.port) as client:
         got = client.ask(method, target, [*somebody(), *fields], body).read_answer(head_only=head_only)
-    return got, next((r for engine in stage.engines for r in engine.requests), None)
+    return got, next((r for engine in stage.engines for r in engine.requests if (r.method, r.target) == (method, target)), None)
 
 
 @check("body-out", "fidelity", engines=("raw", "raw"))

@@ -12,7 +12,8 @@ from support.client import MODEL, ask, parse_head
 from support.process import Process, free_port
 from support.waiting import eventually
 
-PROBES = ("/health", "/v1/health", "/v1/models", "/models", "/metrics", "/slots", "/props", "/llmhealth", "/version",
+PROBES = ("/", "/health", "/v1/health", "/v1/models", "/models", "/metrics", "/slots", "/props", "/llmhealth", "/version",
+          "/api/version", "/api/tags", "/api/ps", "/api/v0/models", "/running",
           "/get_model_info", "/model_info", "/get_server_info", "/server_info", "/health_generate")  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def whole_answer(body, content_type="application/json", status="200 OK", more=""
 
 
 def probe_answer(target):
-    if "models" in target:
+    if target.startswith(("/v1/models", "/models")):
         return whole_answer(json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode())
     if target.startswith("/health"):
         return whole_answer(b'{"status":"ok"}')
