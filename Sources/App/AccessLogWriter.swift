@@ -23,6 +23,7 @@ final class AccessLogWriter: AccessLogSink {
     private let path: String?
     private let state: NIOLockedValueBox<State>
     private let pendingLimit: Int
+    private let reportInterval: Duration
     private let logger: Logger
     private let queue = DispatchQueue(label: "access-log")
 
@@ -40,9 +41,14 @@ final class AccessLogWriter: AccessLogSink {
     /// - Parameters:
     ///   - path: the file that `reopen` opens; nil: it opens nothing.
     ///   - pendingLimit: bytes kept for an output that does not accept them; beyond this limit, lines are dropped.
-    init(to output: OutputDescriptor, path: String?, pendingLimit: Int = 64 << 20, logger: Logger) {
+    ///   - reportInterval: the time between two reports of dropped lines, so that a failing access log does not fill the program's log.
+    init(
+        to output: OutputDescriptor, path: String?, pendingLimit: Int = 64 << 20, reportInterval: Duration = .seconds(60),
+        logger: Logger
+    ) {
         self.path = path
         self.pendingLimit = pendingLimit
+        self.reportInterval = reportInterval
         self.logger = logger
         state = NIOLockedValueBox(State(output: output))
     }
@@ -85,12 +91,11 @@ final class AccessLogWriter: AccessLogSink {
         state.withLockedValue { state in state.deadline.map { ContinuousClock.now < $0 } ?? true }
     }
 
-    /// Reports the first dropped lines at once, later ones once a minute, so that a failing access log does not fill the
-    /// program's log.
+    /// Reports the first dropped lines at once, later ones once per `reportInterval`.
     private func tellDropped(because reason: String) {
         let now = ContinuousClock.now
         let dropped: Int? = state.withLockedValue { state in
-            guard state.dropped > state.told, state.toldAt.map({ $0 + .seconds(60) <= now }) ?? true else { return nil }
+            guard state.dropped > state.told, state.toldAt.map({ $0 + reportInterval <= now }) ?? true else { return nil }
             (state.told, state.toldAt) = (state.dropped, now)
             return state.dropped
         }

@@ -5,12 +5,13 @@ import Testing
 
 @testable import App
 
-@Suite("The access log's writer", .timeLimit(.minutes(1))) struct AccessLogWriterTests {
+@Suite("The access log's writer", .timeLimit(.minutes(2))) struct AccessLogWriterTests {
     private let told = LogCollector()
     private let line = Array((String(repeating: "x", count: 99) + "\n").utf8)
 
     private func writer(_ pipe: TestPipe, pendingLimit: Int = 1 << 20) -> AccessLogWriter {
-        AccessLogWriter(to: pipe.output, path: nil, pendingLimit: pendingLimit, logger: told.logger)
+        AccessLogWriter(
+            to: pipe.output, path: nil, pendingLimit: pendingLimit, reportInterval: .seconds(3600), logger: told.logger)
     }
 
     @Test("a pipe that nobody reads does not keep the program from ending")
