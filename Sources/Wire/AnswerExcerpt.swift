@@ -132,24 +132,25 @@ private enum AnswerKey {
 
     /// The last key.
     ///
-    /// Most answers have none, and all kept bytes have to be searched: backwards for quotes, eight bytes at a time. The eight
-    /// bytes behind each quote are compared at once.
+    /// Most answers have none, and all kept bytes have to be searched: backwards for quotes, 64 bytes at a time. The eight bytes
+    /// behind each quote are compared at once.
     static func last(in bytes: Bytes) -> AnswerKey? {
-        var index = bytes.count - 9
-        // Byte by byte until the rest can be searched eight bytes at a time.
-        while index >= 0, index & 7 != 7 {
-            if bytes[index] == UInt8(ascii: "\""), let key = AnswerKey(bytes, at: index + 1) { return key }
-            index &-= 1
-        }
-        while index >= 7 {
-            var marks = EightBytes.marks(of: UInt8(ascii: "\""), bytes.loadEight(index &- 7))
-            while marks != 0 {
-                let highest = 63 &- marks.leadingZeroBitCount
-                let quote = index &- 7 &+ highest &>> 3
-                if let key = AnswerKey(bytes, at: quote &+ 1) { return key }
-                marks &= ~(1 &<< UInt64(highest))
+        let quote = UInt8(ascii: "\"")
+        // The end of what is not searched yet. Eight bytes have to follow each quote.
+        var end = bytes.count &- 8
+        while end >= 64 {
+            let start = end &- 64
+            var mask = EightBytes.mask(of: quote, bytes, start)
+            while mask != 0 {
+                let highest = 63 &- mask.leadingZeroBitCount
+                if let key = AnswerKey(bytes, at: start &+ highest &+ 1) { return key }
+                mask &= ~(1 &<< UInt64(highest))
             }
-            index &-= 8
+            end = start
+        }
+        while end > 0 {
+            end &-= 1
+            if bytes[end] == quote, let key = AnswerKey(bytes, at: end &+ 1) { return key }
         }
         return nil
     }

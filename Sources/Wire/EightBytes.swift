@@ -61,6 +61,10 @@ enum EightBytes {
     static func count(of byte: UInt8, _ bytes: Bytes, _ range: Range<Int>) -> Int {
         var count = 0
         var index = range.lowerBound
+        while index &+ 64 <= range.upperBound {
+            count &+= mask(of: byte, bytes, index).nonzeroBitCount
+            index &+= 64
+        }
         while index &+ 8 <= range.upperBound {
             count &+= marks(of: byte, bytes.loadEight(index)).nonzeroBitCount
             index &+= 8
@@ -132,6 +136,27 @@ enum EightBytes {
         let low = sideBySide(first) | sideBySide(second) &<< 8 | sideBySide(third) &<< 16 | sideBySide(fourth) &<< 24
         let high = sideBySide(fifth) | sideBySide(sixth) &<< 8 | sideBySide(seventh) &<< 16 | sideBySide(eighth) &<< 24
         return low | high &<< 32
+    }
+
+    /// One bit for each of the 64 bytes from `index` on, the first one lowest: set when it is `byte`, which must be ASCII. All of them
+    /// must be there.
+    @inline(__always)
+    static func mask(of byte: UInt8, _ bytes: Bytes, _ index: Int) -> UInt64 {
+        #if arch(x86_64)
+            return unsafe bytes.withMemory { memory in
+                guard let first = memory.baseAddress else { return 0 }
+                return unsafe byte_marks_64(first + index, byte)
+            }
+        #else
+            return maskByWords(of: byte, bytes, index)
+        #endif
+    }
+
+    /// `mask` for processors other than x86-64.
+    static func maskByWords(of byte: UInt8, _ bytes: Bytes, _ index: Int) -> UInt64 {
+        var mask: UInt64 = 0
+        for word in 0..<8 { mask |= sideBySide(marks(of: byte, bytes.loadEight(index &+ 8 &* word))) &<< UInt64(8 &* word) }
+        return mask
     }
 
     /// The eight high bits, moved together into the lowest byte.

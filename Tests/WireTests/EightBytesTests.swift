@@ -52,6 +52,22 @@ struct EightBytesTests {
         }
     }
 
+    @Test("64 bytes give a bit for each that is the one looked for, by words as by vectors, and are counted")
+    func maskOfByte() {
+        var random = SplitMix64(seed: 5)
+        for _ in 0..<2_000 {
+            let bytes = (0..<64).map { _ in [0x0A, 0x22, 0x0B, 0x8A, 0xA2, 0x00, 0x21, 0x23][random.below(8)] as UInt8 }
+            for byte: UInt8 in [0x0A, 0x22] {
+                let mask = bytes.withBytes { EightBytes.mask(of: byte, $0, 0) }
+                #expect(mask == bytes.withBytes { EightBytes.maskByWords(of: byte, $0, 0) })
+                for (index, found) in bytes.enumerated() { #expect((mask >> UInt64(index) & 1 == 1) == (found == byte)) }
+                let three = bytes + bytes + bytes
+                let range = random.below(100)..<192
+                #expect(three.withBytes { EightBytes.count(of: byte, $0, range) } == three[range].count { $0 == byte })
+            }
+        }
+    }
+
     @Test("plain text ends at the first byte that interrupts it", arguments: [0, 1, 7, 8, 9, 15, 63, 64, 70])
     func plainText(position: Int) {
         for interrupting: UInt8 in [0x22, 0x5C, 0x1F, 0x80, 0xFF] {

@@ -10,7 +10,7 @@ extension ExchangeRunner {
         guard let pool = loop.pool(of: backend) else {
             return carryOut(exchange.upstreamLost(), .connect("the server is no longer configured"))
         }
-        if leavesPrefix(of: pool.endpoint) || request.wantsUpgrade && refusesResponsesSocket(pool.endpoint) { return }
+        if leavesPrefix(of: pool) || request.wantsUpgrade && refusesResponsesSocket(pool) { return }
         attempt.dialNumber += 1
         if allowKept, let kept = pool.leaseKept(at: loop.now) { return send(on: kept, isReused: true) }
         let number = attempt.dialNumber
@@ -20,8 +20,8 @@ extension ExchangeRunner {
     }
 
     /// A path with `..` could leave the path prefix of the server's address, so it is refused.
-    private func leavesPrefix(of endpoint: BackendEndpoint) -> Bool {
-        guard !endpoint.pathPrefix.isEmpty, Routes.hasDotSegments(request.line.path) else { return false }
+    private func leavesPrefix(of pool: UpstreamPool) -> Bool {
+        guard !pool.endpoint.pathPrefix.isEmpty, Routes.hasDotSegments(request.line.path) else { return false }
         withdraw()
         refuse(
             .init(

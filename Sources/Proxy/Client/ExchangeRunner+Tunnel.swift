@@ -17,15 +17,15 @@ extension ExchangeRunner {
 
     /// OpenAI's clients first try the Responses API over a WebSocket. Local engines support only HTTP there,
     /// so such a request is refused at once, and the client does not wait for the engine.
-    func refusesResponsesSocket(_ endpoint: BackendEndpoint) -> Bool {
-        guard !endpoint.speaksResponsesOverWebSocket,
+    func refusesResponsesSocket(_ pool: UpstreamPool) -> Bool {
+        guard !pool.endpoint.speaksResponsesOverWebSocket,
             request.line.path == "/v1/responses" || request.line.path == "/responses"
         else { return false }
         withdraw()
         refuse(
             .init(
                 status: 426, code: "websocket_not_supported",
-                message: "\(endpoint.name) speaks the Responses API over HTTP only; send the request as POST."))
+                message: "\(pool.endpoint.name) speaks the Responses API over HTTP only; send the request as POST."))
         return true
     }
 
