@@ -5,103 +5,9 @@ import Wire
 
 @testable import Control
 
-/// What each engine answers, as its documentation or its source shows it.
-private struct Engine: Sendable, CustomTestStringConvertible {
-    var name: String
-    var kind: EngineKind
-    var documents: [String: DocumentServer.Document]
-    var residencies: [String: ListedModel.Residency?]
-
-    var testDescription: String { name }
-
-    init(
-        _ name: String, _ kind: EngineKind, _ residencies: [String: ListedModel.Residency?], server: String? = nil,
-        _ documents: [String: String]
-    ) {
-        self.name = name
-        self.kind = kind
-        self.residencies = residencies
-        self.documents = documents.mapValues { DocumentServer.Document(server: server, body: $0) }
-    }
-
-    static let all: [Engine] = [
-        Engine(
-            "llama-server", .llamaServer, ["m": nil], server: "llama.cpp",
-            [
-                "/v1/models": """
-                {"models":[{"name":"m","model":"m","capabilities":["completion"]}],"object":"list",
-                 "data":[{"id":"m","aliases":["gpt-big"],"object":"model","owned_by":"llamacpp",
-                          "meta":{"n_params":134515008,"size":91735488,"n_embd":576}}]}
-                """,
-                "/health": #"{"status":"ok"}"#, "/props": #"{"total_slots":2}"#,
-            ]),
-        Engine(
-            "llama-server, asleep", .llamaServer, ["m": .loading], server: "llama.cpp",
-            [
-                "/v1/models": #"{"data":[{"id":"m","owned_by":"llamacpp"}]}"#, "/health": "{}",
-                "/props": #"{"total_slots":2,"is_sleeping":true}"#,
-            ]),
-        Engine(
-            "llama-server as a router", .llamaServer, ["a": .loaded, "b": .unloaded, "c": .loading], server: "llama.cpp",
-            [
-                "/v1/models": """
-                {"data":[{"id":"a","owned_by":"llamacpp","status":{"value":"loaded"}},
-                         {"id":"b","status":{"value":"unloaded"}},{"id":"c","status":{"value":"loading"}}]}
-                """,
-                "/health": "{}", "/props": #"{"role":"router"}"#,
-            ]),
-        Engine(
-            "Ollama", .ollama, ["llama3:latest": .loaded, "qwen3:8b": .unloaded],
-            [
-                "/v1/models": #"{"data":[{"id":"llama3:latest","owned_by":"library"},{"id":"qwen3:8b","owned_by":"library"}]}"#,
-                "/api/version": #"{"version":"0.12.0"}"#,
-                "/api/tags": #"{"models":[{"name":"llama3:latest","size":1},{"name":"qwen3:8b","size":2}]}"#,
-                "/api/ps": #"{"models":[{"name":"llama3:latest","size_vram":1}]}"#,
-            ]),
-        Engine(
-            "Ollama with models of a hub", .ollama, ["hf.co/x/y:Q4": .unloaded],
-            [
-                "/": "Ollama is running", "/v1/models": #"{"data":[{"id":"hf.co/x/y:Q4","owned_by":"hf.co"}]}"#,
-                "/api/version": "{}", "/api/tags": #"{"models":[{"name":"hf.co/x/y:Q4"}]}"#, "/api/ps": #"{"models":[]}"#,
-            ]),
-        Engine(
-            "Ollama without models", .ollama, [:],
-            [
-                "/": "Ollama is running", "/v1/models": #"{"object":"list","data":null}"#, "/api/version": "{}",
-                "/api/tags": #"{"models":[]}"#, "/api/ps": #"{"models":[]}"#,
-            ]),
-        Engine(
-            "LM Studio", .lmStudio, ["a": .loaded, "b": .unloaded],
-            [
-                "/v1/models": #"{"data":[{"id":"a","owned_by":"organization_owner"},{"id":"b"}]}"#,
-                "/api/v0/models": """
-                {"object":"list","data":[{"id":"a","type":"llm","arch":"qwen2","state":"loaded"},
-                                         {"id":"b","type":"vlm","arch":"x","state":"not-loaded"}]}
-                """,
-            ]),
-        Engine(
-            "llama-swap", .llamaSwap, ["a": .loaded, "b": .unloaded, "c": .loading],
-            [
-                "/v1/models": #"{"data":[{"id":"a","owned_by":"llama-swap"},{"id":"b"},{"id":"c"}]}"#, "/health": "OK",
-                "/running": #"{"running":[{"model":"a","state":"ready"},{"model":"c","state":"starting"}]}"#,
-            ]),
-        Engine(
-            "llama-swap that does not say who owns its models", .llamaSwap, ["a": .unloaded],
-            ["/v1/models": #"{"data":[{"id":"a"}]}"#, "/health": "OK", "/running": #"{"running":[]}"#]),
-        Engine(
-            "vLLM", .vllm, ["m": nil], server: "uvicorn",
-            ["/v1/models": #"{"data":[{"id":"m","owned_by":"vllm","root":"m"}]}"#, "/health": ""]),
-        Engine(
-            "SGLang", .sglang, ["m": nil], server: "uvicorn",
-            ["/v1/models": #"{"data":[{"id":"m","owned_by":"sglang"}]}"#, "/health": ""]),
-        Engine("LiteLLM", .openai, ["m": nil], ["/v1/models": #"{"data":[{"id":"m","owned_by":"openai"}]}"#]),
-        Engine("an MLX server", .openai, ["m": nil], ["/v1/models": #"{"object":"list","data":[{"id":"m","object":"model"}]}"#]),
-    ]
-}
-
 @Suite("Engines are known by what they answer", .timeLimit(.minutes(2))) struct EngineKindTests {
-    @Test("their kind, their models, and which of these are in memory", arguments: Engine.all)
-    fileprivate func kinds(engine: Engine) async throws {
+    @Test("their kind, their models, and which of these are in memory", arguments: EngineFixture.all)
+    func kinds(engine: EngineFixture) async throws {
         try await withDocuments(engine.documents) { server, fleet in
             try await fleet.server("A", is: "a \(engine.name)") { found in
                 found.isUp && found.models.map(Set.init) == Set(engine.residencies.keys)
@@ -112,6 +18,25 @@ private struct Engine: Sendable, CustomTestStringConvertible {
                 return Dictionary(models.map { ($0.id, $0.listed.residency) }) { first, _ in first }
             }
             try await wait(for: "the states of the models", residencies) { $0 == engine.residencies }
+        }
+    }
+
+    @Test("whether a stream goes on there without its client", arguments: EngineFixture.all)
+    func resumableStreams(engine: EngineFixture) async throws {
+        try await withDocuments(engine.documents) { server, fleet in
+            try await fleet.server("A", is: "a \(engine.name)") { fleet.monitor.catalog.kind(of: $0.id) == engine.kind }
+            try await server.answersMoreProbes()
+            #expect(fleet.router.snapshot().servers.map { $0.lastReport?.resumesStreams } == [engine.resumesStreams])
+        }
+    }
+
+    @Test("one of no known kind is asked for its models and for signs, nothing else", arguments: EngineFixture.all)
+    func others(engine: EngineFixture) async throws {
+        guard engine.kind == .openai else { return }
+        try await withDocuments(engine.documents) { server, fleet in
+            try await fleet.server("A", is: "a \(engine.name)") { fleet.monitor.catalog.kind(of: $0.id) == .openai }
+            try await server.answersMoreProbes()
+            #expect(Set(server.asked) == Set(["/v1/models"] + EngineReports.signs.map(\.path)))
         }
     }
 
@@ -194,6 +119,21 @@ private struct Engine: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test("llamafile answers no health check while it reads a batch of a prompt, and is not frozen")
+    func silentLlamafile() async throws {
+        let documents = EngineFixture.llamafile.mapValues { DocumentServer.Document(server: "llama.cpp", body: $0.body) }
+        try await withDocuments(documents, timeout: .seconds(2)) { server, fleet in
+            try await fleet.server("A", is: "up with its slots") { $0.isUp && $0.lastReport?.slots?.total == 2 }
+            for path in ["/health", "/slots"] { server.set(path, .init(body: nil)) }
+            let ticket = Ticket(owner: 0, sequence: 1)
+            let model = "Llama-3.2-1B-Instruct.Q6_K.gguf"
+            fleet.router.send(.requestArrived(ticket, RequestTraits(destination: .model(model), client: "c")))
+            let before = server.asked.count
+            try await wait(for: "several silent probes", { server.asked.count }) { $0 > before + 2 }
+            #expect(fleet.router.snapshot().servers.map(\.isDown) == [false])
+        }
+    }
+
     @Test("an engine that has answered while it computed is frozen when it is silent")
     func frozen() async throws {
         let list = DocumentServer.Document(body: #"{"data":[{"id":"m"}]}"#)
@@ -227,4 +167,10 @@ private struct Engine: Sendable, CustomTestStringConvertible {
 extension DocumentServer {
     /// How often the model list was asked for.
     fileprivate var listings: Int { asked.count { $0 == "/v1/models" } }
+
+    /// Waits until what was known of the engine so far has had time to show.
+    fileprivate func answersMoreProbes() async throws {
+        let before = asked.count
+        try await wait(for: "more probes", { asked.count }) { $0 > before + 8 }
+    }
 }

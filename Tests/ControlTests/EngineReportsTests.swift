@@ -37,6 +37,12 @@ import Wire
         #expect(EngineReports.slots(bytes(text)) == .init(total: total, busy: busy))
     }
 
+    @Test("slots of an old llama-server have a state: 0 is idle, 1 works")
+    func oldSlots() throws {
+        let slots = try #require(EngineFixture.llamafile["/slots"]?.body)
+        #expect(EngineReports.slots(bytes(slots)) == .init(total: 2, busy: 1))
+    }
+
     @Test(
         "what is no list of slots tells nothing", arguments: ["", "[]", "{}", "null", #"{"error":{"code":501}}"#, "[{]", "\u{1}"])
     func noSlots(text: String) {
@@ -72,6 +78,14 @@ import Wire
         #expect(ollama?.map(\.id) == ["qwen3:latest"])
     }
 
+    @Test("what llama-server leaves empty is unknown of the model, not its property")
+    func emptyDetails() throws {
+        let list = try #require(EngineFixture.llamaServers.first?.documents["/v1/models"]?.body)
+        let models = try #require(EngineReports.models(bytes(list)))
+        let traits = ModelTraits(parameters: "115520", family: "64", bytes: 231_680)
+        #expect(models.map(\.listed) == [ListedModel("m", aliases: ["m"], traits: traits)])
+    }
+
     @Test(
         "entries without a name are left out, and a list of nothing is a list",
         arguments: [
@@ -96,7 +110,11 @@ import Wire
             ("llama.cpp", nil, .llamaServer), ("LLAMA.CPP b1234", nil, .llamaServer),
             (nil, #"{"owned_by":"llamacpp"}"#, .llamaServer),
             (nil, #"{"owned_by":"vllm"}"#, .vllm), (nil, #"{"owned_by":"sglang"}"#, .sglang),
-            (nil, #"{"owned_by":"library"}"#, .ollama),
+            (nil, #"{"owned_by":"library"}"#, .ollama), (nil, #"{"owned_by":"llama-swap"}"#, .llamaSwap),
+            ("KoboldCppServer 1", #"{"owned_by":"koboldcpp"}"#, .openai),
+            ("ConcedoLlamaForKoboldServer", #"{"owned_by":"koboldcpp"}"#, .openai),
+            ("llamafile/0.9.3", #"{"owned_by":"llamafile"}"#, .openai), (nil, #"{"owned_by":"llama.cpp"}"#, .openai),
+            (nil, #"{"owned_by":"organization_owner"}"#, .openai),
             ("uvicorn", #"{"owned_by":"vllm"}"#, .vllm), ("nginx", #"{"owned_by":"me"}"#, .openai), (nil, "{}", .openai),
             (nil, #"{"owned_by":5}"#, .openai), ("nginx", nil, nil), (nil, nil, nil),
         ] as [(String?, String?, EngineKind?)])

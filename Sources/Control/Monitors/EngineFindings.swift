@@ -8,6 +8,8 @@ struct EngineFindings {
     var hasAskedForSigns = false
     /// The kind whose health check the engine does not have.
     var kindWithoutHealthCheck: EngineKind?
+    /// A llama-server of 2024 or older (`EngineReports.isOldLlamaServer`).
+    var isOldLlamaServer = false
     /// When `/health` of an engine that computes for it was last requested, and what is wrong by its answer.
     var rareHealthAskedAt = Moment.zero
     var illness: String?
@@ -45,7 +47,9 @@ struct EngineFindings {
     private static let answersUntilLearned = 5
 
     /// The engine answers probes while it computes, by its kind or by experience.
-    var answersWhileComputing: Bool { hasLearnedThatItAnswers || kind?.answersWhileComputing == true }
+    var answersWhileComputing: Bool {
+        hasLearnedThatItAnswers || kind?.answersWhileComputing == true && !isOldLlamaServer
+    }
 
     mutating func answered(whileComputing: Bool) {
         silences = 0

@@ -17,8 +17,14 @@ package enum EngineReports {
     /// llama-server's `/slots`. Nil when the body is not a list of slots (`/slots` is disabled, or needs a model).
     package static func slots(_ body: [UInt8]) -> BackendReport.Slots? {
         guard let list = (try? JSON(parsing: body))?.arrayValue, !list.isEmpty else { return nil }
-        return .init(total: list.count, busy: list.count { $0["is_processing"]?.boolValue == true })
+        // Versions of 2024, such as llamafile's, have `state`: 0 is idle.
+        return .init(
+            total: list.count, busy: list.count { $0["is_processing"]?.boolValue ?? ($0["state"]?.intValue ?? 0 != 0) })
     }
+
+    /// Whether this answer to `/health` comes from a llama-server of 2024 or older, such as llamafile's. It answers `/health` between
+    /// two batches of a prompt only, and has no streams that can be resumed.
+    static func isOldLlamaServer(_ body: [UInt8]) -> Bool { (try? JSON(parsing: body))?["slots_idle"] != nil }
 
     /// llama-server's `/props`.
     package static func props(_ body: [UInt8]) -> (totalSlots: Int?, isSleeping: Bool)? {
@@ -56,7 +62,7 @@ package enum EngineReports {
             switch entry["status"]?["value"]?.stringValue ?? entry["state"]?.stringValue {
             case "loaded", "ready": .loaded
             case "loading", "starting", "sleeping": .loading
-            case "unloaded", "not-loaded", "stopped", "downloading", "failed": .unloaded
+            case "unloaded", "not-loaded", "stopped", "downloading", "downloaded", "failed": .unloaded
             case nil, .some: nil
             }
         }
@@ -64,7 +70,11 @@ package enum EngineReports {
         /// llama-server has `meta`, Ollama `details` and `size`, LM Studio `arch` and `quantization`.
         private var traits: ModelTraits {
             let (meta, details) = (entry["meta"], description?["details"] ?? entry["details"])
-            func text(_ json: JSON?) -> String? { json?.stringValue ?? json?.intValue.map(String.init) }
+            // llama-server leaves some of them empty.
+            func text(_ json: JSON?) -> String? {
+                let text = json?.stringValue ?? json?.intValue.map(String.init)
+                return text?.isEmpty == false ? text : nil
+            }
             return ModelTraits(
                 parameters: text(meta?["n_params"]) ?? text(details?["parameter_size"]),
                 family: text(details?["family"]) ?? text(entry["arch"]) ?? text(meta?["n_embd"]),
@@ -100,7 +110,7 @@ package enum EngineReports {
     /// Detects the engine from the `Server` field and the model list. Nil when there is no model list; `openai` when the list
     /// does not identify the engine.
     package static func kind(server: String?, models: [Model]?) -> EngineKind? {
-        if server?.lowercased().hasPrefix("llama.cpp") == true { return .llamaServer }
+        if isLlamaServer(server) { return .llamaServer }
         guard let models else { return nil }
         switch models.first?.entry["owned_by"]?.stringValue {
         case "llamacpp": return .llamaServer
@@ -110,6 +120,17 @@ package enum EngineReports {
         case "library": return .ollama
         case nil, .some: return .openai
         }
+    }
+
+    private static func isLlamaServer(_ server: String?) -> Bool { server?.lowercased().hasPrefix("llama.cpp") == true }
+
+    /// Whether the owner of the first model may only be a namespace in its name, as in Ollama's `hf.co/vllm/m`. Then it does not
+    /// identify the engine.
+    static func ownerIsNamespace(server: String?, _ models: [Model]?) -> Bool {
+        guard !isLlamaServer(server), let model = models?.first, let owner = model.entry["owned_by"]?.stringValue else {
+            return false
+        }
+        return model.id.split(separator: "/").dropLast().contains { $0 == owner }
     }
 
     /// Something that only one kind of engine shows.
@@ -135,11 +156,15 @@ package enum EngineReports {
 
     /// Ollama's models with what `/api/tags` and `/api/ps` say of them.
     static func ollama(_ models: [Model], tags: [UInt8]?, running: [UInt8]?, last: [Model] = []) -> [Model] {
-        let (described, loaded, known) = (byID(tags.flatMap(self.models)), byID(running.flatMap(self.models)), byID(last) ?? [:])
+        let described = byID(tags.flatMap(self.models), name: ModelName.withoutLatest)
+        let loaded = byID(running.flatMap(self.models), name: ModelName.withoutLatest)
+        let known = byID(last) ?? [:]
         return models.map { model in
             var model = model
-            model.description = described.map { $0[model.id]?.entry } ?? known[model.id]?.description
-            model.running = loaded.map { $0[model.id]?.entry } ?? known[model.id]?.running
+            // LocalAI, which can pose as Ollama, adds `:latest` here.
+            let name = ModelName.withoutLatest(model.id)
+            model.description = described.map { $0[name]?.entry } ?? known[model.id]?.description
+            model.running = loaded.map { $0[name]?.entry } ?? known[model.id]?.running
             guard loaded != nil else {
                 model.residency = known[model.id]?.residency
                 return model
@@ -154,8 +179,8 @@ package enum EngineReports {
         return models.map { known[$0.id] ?? $0 }
     }
 
-    private static func byID(_ models: [Model]?) -> [String: Model]? {
-        models.map { Dictionary($0.map { ($0.id, $0) }) { first, _ in first } }
+    private static func byID(_ models: [Model]?, name: (String) -> String = { $0 }) -> [String: Model]? {
+        models.map { Dictionary($0.map { (name($0.id), $0) }) { first, _ in first } }
     }
 
     /// llama-swap's models with the states of those that run.
@@ -166,7 +191,12 @@ package enum EngineReports {
         }
         let states = Dictionary(list.map { ($0["model"]?.stringValue, $0["state"]?.stringValue) }) { first, _ in first }
         return models.map { model in
-            switch states[model.id] {
+            // `/running` has only the models' own names; other names of them have an entry that says which model they are.
+            let isOtherName = states[model.id] == nil && model.entry["status"]?["value"] != nil
+            guard let state = states[model.id] ?? states[model.entry["meta"]?["llamaswap"]?["modelID"]?.stringValue] else {
+                return isOtherName ? model : model.with(.unloaded)
+            }
+            return switch state {
             case .some("ready"): model.with(.loaded)
             case .some("starting"): model.with(.loading)
             case nil, .some: model.with(.unloaded)

@@ -42,7 +42,8 @@ extension ServerMonitor {
     /// The report of an engine that works.
     private func healthy(slots: BackendReport.Slots? = nil) -> BackendReport {
         BackendReport(
-            isBusy: false, slots: slots, warning: findings.refusal, resumesStreams: findings.kind == .llamaServer)
+            isBusy: false, slots: slots, warning: findings.refusal,
+            resumesStreams: findings.kind == .llamaServer && !findings.isOldLlamaServer)
     }
 
     /// The machine's load by the original's health protocol. Fails with `HealthPortFailure`.
@@ -131,7 +132,10 @@ extension ServerMonitor {
     private func probeWithSlots(_ timeout: Duration) -> EventLoopFuture<BackendReport> {
         let bound = NIOLoopBound(self, eventLoop: loop)
         let alive = client.get("/health", from: server.engine, timeout: timeout, on: loop).flatMapThrowing { response in
-            guard response.status != 200 else { return }
+            guard response.status != 200 else {
+                bound.value.findings.isOldLlamaServer = EngineReports.isOldLlamaServer(response.body)
+                return
+            }
             if response.status == 404 { throw MissingHealthCheck() }
             throw ProbeClient.Failure(
                 description: response.status == 503 ? "loading its model" : "/health answered \(response.status)")
@@ -148,8 +152,8 @@ extension ServerMonitor {
         var known = slots.last
         if let total = known?.total, running > 0 || slots.quietSince > slots.askedAt { known?.busy = min(running, total) }
         guard slots.areStale || findings.isSleeping && running > 0 else {
-            let report = healthy(slots: known)
-            return alive.map { report }
+            let old = known
+            return alive.map { bound.value.healthy(slots: old) }
         }
         let old = known
         return alive.flatMap { bound.value.countSlots(running: running, else: old, timeout) }

@@ -21,11 +21,20 @@ extension ServerMonitor {
     func note(_ response: ProbeClient.Response) {
         guard !isStopped else { return }
         let models = response.status == 200 ? EngineReports.models(response.body) : nil
-        findings.refusal =
-            response.status == 401 || response.status == 403
-            ? "answers \(response.status) to /v1/models, so its models are unknown; set servers.\(server.name).api-key" : nil
+        findings.refusal = refusal(response.status)
         detect(server: response.server, models)
         complete(models)
+    }
+
+    private func refusal(_ status: Int) -> String? {
+        let key = "set servers.\(server.name).api-key"
+        return switch status {
+        case 401: "answers 401 to /v1/models, so its models are unknown; \(key)"
+        case 403:
+            "answers 403 to /v1/models, so its models are unknown; \(key), or let the engine accept requests for "
+                + server.engine.address.authority
+        default: nil
+        }
     }
 
     func note(isSleeping: Bool) {
@@ -43,23 +52,26 @@ extension ServerMonitor {
     private func detect(server name: String?, _ models: [EngineReports.Model]?) {
         guard server.kind == nil else { return }
         let found = EngineReports.kind(server: name, models: models)
-        if let found, found != .openai { return became(found) }
+        let isCertain = !EngineReports.ownerIsNamespace(server: name, models)
+        if let found, found != .openai, isCertain { return became(found) }
         guard models != nil, !findings.hasAskedForSigns else { return }
         findings.hasAskedForSigns = true
         let bound = NIOLoopBound(self, eventLoop: loop)
-        askForSigns(EngineReports.signs[...]).whenComplete { result in
+        askForSigns(EngineReports.signs[...], else: found ?? .openai).whenComplete { result in
             // A sign that could not be asked for is asked for again.
             if let kind = try? result.get() { bound.value.became(kind) } else { bound.value.findings.hasAskedForSigns = false }
         }
     }
 
-    /// The kind of the first sign that the engine shows; `openai` when it shows none.
-    private func askForSigns(_ signs: ArraySlice<EngineReports.Sign>) -> EventLoopFuture<EngineKind> {
-        guard let sign = signs.first else { return loop.makeSucceededFuture(.openai) }
+    /// The kind of the first sign that the engine shows, else the other one.
+    private func askForSigns(
+        _ signs: ArraySlice<EngineReports.Sign>, else other: EngineKind
+    ) -> EventLoopFuture<EngineKind> {
+        guard let sign = signs.first else { return loop.makeSucceededFuture(other) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         return get(sign.path).flatMap { response in
             if response.status == 200, sign.isShown(response.body) { return bound.value.loop.makeSucceededFuture(sign.kind) }
-            return bound.value.askForSigns(signs.dropFirst())
+            return bound.value.askForSigns(signs.dropFirst(), else: other)
         }
     }
 
