@@ -104,7 +104,7 @@ final class LoopContext {
         case .keepAnswer(let ticket): exchanges[ticket]?.handle(.failureKept(ticket))
         case .requeued(let ticket): exchanges[ticket]?.handle(.requeued(ticket))
         case .serverLost(let ticket): exchanges[ticket]?.handle(.serverLost(ticket))
-        case .probeNow, .wakeMe: break  // handled by SharedRouter
+        case .probeNow, .serverNews, .wakeMe: break  // handled by SharedRouter
         }
     }
 

@@ -44,6 +44,7 @@ package final class SharedRouter: Sendable {
     /// The number of that fleet: loops read it for every request, and a lock would be one more thing that they share.
     private let fleetNumber: Synchronization.Atomic<Int>
     private let probeNow = NIOLockedValueBox<(@Sendable (BackendID) -> Void)?>(nil)
+    private let serverNews = NIOLockedValueBox<(@Sendable (String, ServerNews) -> Void)?>(nil)
     private let clock: (any EventLoop)?
 
     /// - Parameter eventLoops: the first loop runs the router's timers.
@@ -56,6 +57,11 @@ package final class SharedRouter: Sendable {
 
     /// Sets the action to call when a server should be probed at once.
     package func onProbeNow(_ action: @escaping @Sendable (BackendID) -> Void) { probeNow.withLockedValue { $0 = action } }
+
+    /// Sets the action to call with a server's name when there is something to tell about it. Must not block.
+    package func onServerNews(_ action: @escaping @Sendable (String, ServerNews) -> Void) {
+        serverNews.withLockedValue { $0 = action }
+    }
 
     // MARK: Owners
 
@@ -169,6 +175,7 @@ package final class SharedRouter: Sendable {
         for effect in errands.effects {
             switch effect {
             case .probeNow(let backend): probeNow.withLockedValue { $0 }?(backend)
+            case .serverNews(let server, let news): serverNews.withLockedValue { $0 }?(server, news)
             case .wakeMe(let moment): clock?.scheduleTask(deadline: moment.deadline) { self.send(.clockAdvanced) }
             case .grant, .refuse, .keepAnswer, .requeued, .serverLost: break  // handled by the owner
             }

@@ -12,6 +12,8 @@ package enum Effect: Sendable, Equatable {
     /// otherwise end the answer with a visible error.
     case serverLost(Ticket)
     case probeNow(BackendID)
+    /// Something that the operator wants to know about that server.
+    case serverNews(server: String, ServerNews)
     /// Send `clockAdvanced` at that moment or a little later.
     case wakeMe(at: Moment)
 
@@ -21,9 +23,19 @@ package enum Effect: Sendable, Equatable {
         case .grant(let ticket, _), .refuse(let ticket, _), .keepAnswer(let ticket), .requeued(let ticket),
             .serverLost(let ticket):
             ticket
-        case .probeNow, .wakeMe: nil
+        case .probeNow, .serverNews, .wakeMe: nil
         }
     }
+}
+
+/// What changes about a server, for the program's log.
+package enum ServerNews: Sendable, Equatable {
+    /// For the first time, or again.
+    case up
+    /// It gets no new requests.
+    case down(reason: String)
+    /// It works, but not as it should (`BackendReport.warning`).
+    case warning(String)
 }
 
 /// The server on which a request runs.

@@ -5,18 +5,29 @@ extension Router {
         _ id: BackendID, _ report: BackendReport, _ now: Moment, _ effects: inout [Effect]
     ) {
         guard let index = indexOfBackend[id] else { return }
-        let (wasDown, oldLimit) = (backends[index].health.isDown, backends[index].limit)
+        let (old, oldLimit) = (backends[index].health, backends[index].limit)
+        let wasDown = old.isDown
         var report = report
         // Slots that serve this balancer's own requests do not make the machine busy: the limit already accounts for them.
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
         backends[index].health.probed(report, at: now)
+        tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {
             forgetCandidates()
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
+    }
+
+    private func tell(of index: Int, wasUp: Bool, oldWarning: String?, _ effects: inout [Effect]) {
+        let backend = backends[index]
+        guard !backend.isRemoved else { return }
+        if !wasUp { effects.append(.serverNews(server: backend.server.name, .up)) }
+        if let warning = backend.health.lastReport?.warning, warning != oldWarning {
+            effects.append(.serverNews(server: backend.server.name, .warning(warning)))
+        }
     }
 
     mutating func probeFailed(
@@ -31,6 +42,9 @@ extension Router {
             for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
         }
         guard change.contains(.takenDown) else { return }
+        if !backends[index].isRemoved {
+            effects.append(.serverNews(server: backends[index].server.name, .down(reason: reason)))
+        }
         forgetCandidates()
         // Requests that could only run on this server no longer have a reason to wait.
         serveWaiting(now, &effects)

@@ -83,7 +83,7 @@ struct HealthTests {
         let tickets = (0..<20).map { scene.ask(.server("A"), client: "\($0)").ticket }
         _ = scene.ask(.server("B"))
         #expect(scene.probeFails(1).isEmpty)
-        #expect(scene.probeFails(1) == tickets.map { .serverLost($0) })
+        #expect(scene.probeFails(1).ofRequests == tickets.map { .serverLost($0) })
         #expect(scene.probeFails(1).isEmpty)
     }
 
@@ -91,7 +91,7 @@ struct HealthTests {
     func healthPortFails() {
         var scene = Scene()
         let (running, _) = scene.ask(client: "1")
-        #expect(scene.probeFails(1, times: 3, engineListens: true).isEmpty)
+        #expect(scene.probeFails(1, times: 3, engineListens: true).ofRequests.isEmpty)
         let (next, effects) = scene.ask(client: "2")
         #expect(effects.grant(of: next)?.serverName == "B")
         #expect(scene.probeFails(1).isEmpty)
@@ -127,7 +127,8 @@ struct HealthTests {
         let (stranded, _) = scene.ask("m", client: "3")
         let (patient, _) = scene.ask("n", client: "4")
         let refusal = Refusal.noServerAvailable(detail: "A is down: no answer", retryAfterSeconds: 1)
-        #expect(scene.probeFails(1, times: 2) == [.serverLost(running), .refuse(stranded, refusal)])
+        let effects = scene.probeFails(1, times: 2).ofRequests
+        #expect(effects == [.serverLost(running), .refuse(stranded, refusal)])
         #expect(scene.fail(running, .serverLost).refusal(of: running)?.kind == "upstreamFailed")
         #expect(scene.finish(onB).granted == [patient])
     }
@@ -153,5 +154,22 @@ struct HealthTests {
         _ = scene.probe(1)
         #expect(scene.router.canTakeWork)
         #expect(!Router().canTakeWork)
+    }
+
+    @Test("it is told once that a server is up, down, up again, or needs attention")
+    func news() {
+        func news(_ effects: [Effect]) -> [ServerNews] {
+            effects.compactMap { if case .serverNews(server: "A", let news) = $0 { news } else { nil } }
+        }
+        var scene = Scene([("A", 1)], isUp: false)
+        #expect(news(scene.probe(1)) == [.up])
+        #expect(news(scene.probe(1)) == [])
+        #expect(news(scene.probeFails(1)) == [])
+        #expect(news(scene.probe(1)) == [], "a single failure is no news")
+        #expect(news(scene.probeFails(1, times: 5)) == [.down(reason: "no answer")])
+        #expect(news(scene.probe(1)) == [.up])
+        let lacksKey = Event.probed(Scene.id(1), BackendReport(isBusy: false, warning: "it wants a key"))
+        #expect(news(scene.happens(lacksKey)) == [.warning("it wants a key")])
+        #expect(news(scene.happens(lacksKey)) == [])
     }
 }

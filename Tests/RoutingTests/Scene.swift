@@ -100,6 +100,9 @@ extension [Effect] {
         return nil
     }
 
+    /// Without those that concern servers.
+    var ofRequests: [Effect] { filter { $0.ticket != nil } }
+
     /// The granted tickets, in order.
     var granted: [Ticket] {
         compactMap { if case .grant(let ticket, _) = $0 { ticket } else { nil } }

@@ -25,7 +25,7 @@ extension World {
                 expect(
                     servers[id]?.engineFailures == fleet.policy.failuresUntilDown,
                     "serverLost for \(ticket), but the engine of \(id) listens, or was lost before")
-            case .probeNow: break
+            case .probeNow, .serverNews: break
             case .wakeMe(let moment): wakes.append(moment)
             }
         }
