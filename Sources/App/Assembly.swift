@@ -52,6 +52,7 @@ struct Assembly {
         settings.timeouts.betweenBytes = configuration.timeouts.betweenBytes.map { Interval($0) }
         settings.keepAliveInterval = configuration.keepAliveComments.map { Interval($0) }
         settings.usernamePattern = configuration.sticky.usernamePattern
+        settings.pullServer = configuration.pullServer
         settings.modelRules = configuration.modelRules
         if case .replace(let patterns) = configuration.volatilePrompts { settings.volatilePatterns = patterns }
         if configuration.volatilePrompts == .keep {

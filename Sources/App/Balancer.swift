@@ -19,6 +19,7 @@ final class Balancer: Sendable {
     private let grace: NIOLockedValueBox<Duration>
     private let descriptors: DescriptorBudget
     private let loopCount: Int
+    private let started: Configuration
 
     var port: Int { proxy.port }
 
@@ -39,12 +40,13 @@ final class Balancer: Sendable {
             limit: openFiles, clients: settings.limits.connections, loops: loops.count, servers: settings.servers.count)
         if let warning = descriptors.warning { logger.warning("\(warning)") }
         let router = SharedRouter(eventLoops: loops)
+        router.onServerNews(Self.tellServerNews(logger))
         let names = NameResolver()
         let monitor = HealthMonitor(group: group, router: router, names: names)
         let (load, activity, board) = (LocalLoad(), ActivityLog(), ConfigurationBoard())
         board.publish(assembly.board)
         let routes = AdminRoutes(
-            .init(router: router, catalog: monitor.catalog, load: load, activity: activity, configuration: board),
+            .init(router: router, monitor: monitor, load: load, activity: activity, configuration: board),
             eventLoop: group.next())
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
@@ -59,7 +61,7 @@ final class Balancer: Sendable {
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
             loadTask: Task.detached { await load.run() }, known: known, grace: settings.shutdownGrace,
-            descriptors: descriptors, loopCount: loops.count)
+            descriptors: descriptors, loopCount: loops.count, started: settings)
     }
 
     /// Logs at most once a minute that accepting pauses.
@@ -82,10 +84,27 @@ final class Balancer: Sendable {
         }
     }
 
+    /// Logs when a server goes down, comes back, or needs attention.
+    private static func tellServerNews(_ logger: Logger) -> @Sendable (String, ServerNews) -> Void {
+        // Writing may take a while, and the caller is a loop. One queue keeps the order.
+        let queue = DispatchQueue(label: "server-news")
+        return { server, news in
+            queue.async {
+                switch news {
+                case .up: logger.notice("a server is up", metadata: ["server": "\(server)"])
+                case .down(let reason):
+                    logger.warning("a server is down", metadata: ["server": "\(server)", "reason": "\(reason)"])
+                case .warning(let text):
+                    logger.warning("a server needs attention", metadata: ["server": "\(server)", "reason": "\(text)"])
+                }
+            }
+        }
+    }
+
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
         accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, known: Assembly.Known, grace: Duration,
-        descriptors: DescriptorBudget, loopCount: Int
+        descriptors: DescriptorBudget, loopCount: Int, started: Configuration
     ) {
         self.proxy = proxy
         self.monitor = monitor
@@ -97,6 +116,7 @@ final class Balancer: Sendable {
         self.grace = NIOLockedValueBox(grace)
         self.descriptors = descriptors
         self.loopCount = loopCount
+        self.started = started
     }
 
     /// Applies a new configuration while requests go on. `listen`, `limits.connections` and `access-log` need a restart.
@@ -109,6 +129,16 @@ final class Balancer: Sendable {
         grace.withLockedValue { $0 = settings.shutdownGrace }
         configuration.publish(assembly.board)
         accessLog?.reopen()
+    }
+
+    /// The keys that differ from those that the program was started with, and that only a restart changes.
+    func keysThatNeedRestart(_ settings: Configuration) -> [String] {
+        var keys: [String] = []
+        if settings.listen.host != started.listen.host { keys.append("listen.host") }
+        if settings.listen.port != started.listen.port { keys.append("listen.port") }
+        if settings.limits.connections != started.limits.connections { keys.append("limits.connections") }
+        if settings.accessLog != started.accessLog { keys.append("access-log") }
+        return keys
     }
 
     /// The configuration could not be read again; the old one stays.

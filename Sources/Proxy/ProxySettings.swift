@@ -9,6 +9,8 @@ package struct ProxySettings: Sendable {
     package var keepAliveInterval: Interval? = .seconds(15)
     /// A regular expression whose first group is the user's name, searched in system messages; nil: no search.
     package var usernamePattern: String?
+    /// The server that pulls new models (`POST /api/pull`); nil: the fallback.
+    package var pullServer: String?
     package var modelRules: [ModelRule] = []
     /// Regular expressions for volatile parts of system prompts, besides the known ones (`VolatilePrompts`).
     package var volatilePatterns: [String] = []

@@ -56,7 +56,7 @@ struct TestBalancer: Sendable {
         board.publish(contents)
         let activity = ActivityLog()
         routes = AdminRoutes(
-            .init(router: fleet.router, catalog: fleet.monitor.catalog, load: load, activity: activity, configuration: board),
+            .init(router: fleet.router, monitor: fleet.monitor, load: load, activity: activity, configuration: board),
             eventLoop: TestFleet.group.next())
         var settings = ProxySettings()
         settings.endpoints = servers.map {

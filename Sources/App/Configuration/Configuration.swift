@@ -19,6 +19,9 @@ package struct Configuration: Equatable, Sendable {
     /// `fallback_server`: the server for requests that are not routed by model.
     package var fallback = Fallback.firstServer
 
+    /// `pull-server`: the server that pulls new models for Ollama's clients. Nil: the fallback.
+    package var pullServer: String?
+
     /// `default-model`: the model of requests that name none. Nil: such requests are balanced only when all servers have the same
     /// single model.
     package var defaultModel: String?

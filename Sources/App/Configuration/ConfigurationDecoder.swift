@@ -23,6 +23,7 @@ struct ConfigurationDecoder {
         result.listen = listen(fields["listen"])
         result.models = models(fields["models"], servers: names)
         result.fallback = fallback(fields, servers: names)
+        result.pullServer = pullServer(fields["pull-server"], servers: names)
         result.defaultModel = modelName(fields["default-model"])
         result.aliases = aliases(fields["aliases"])
         result.sticky = sticky(fields["sticky"])

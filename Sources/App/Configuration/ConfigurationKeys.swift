@@ -6,22 +6,36 @@ struct ConfigurationKeys: Sendable {
     let names: [String]
     /// Keys that do not exist yet, with the hint for each.
     var planned: [String: String] = [:]
+    /// What other programs call the same, in lower case and without hyphens and underscores.
+    var synonyms: [String: String] = [:]
 
     static let file = ConfigurationKeys(
         place: "",
         names: [
-            "listen", "servers", "models", "fallback_server", "fallback-server", "sticky", "queue", "timeouts",
+            "listen", "servers", "models", "fallback_server", "fallback-server", "pull-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
             "model-rules",
             "default-model", "aliases", "volatile-prompts", "$schema",
         ],
-        planned: ["keys": "keys for clients are not supported yet; protect the port by other means"])
+        planned: ["keys": "keys for clients are not supported yet; protect the port by other means"],
+        synonyms: [
+            "backends": "servers", "upstreams": "servers", "nodes": "servers", "engines": "servers", "endpoints": "servers",
+            "port": "listen", "host": "listen", "bind": "listen", "routes": "models", "fallback": "fallback_server",
+            "default": "fallback_server", "healthcheck": "health", "keepalive": "keep-alive-comments", "log": "access-log",
+            "logging": "access-log", "affinity": "sticky", "session": "sticky", "sessions": "sticky", "modelaliases": "aliases",
+        ])
     static let listen = ConfigurationKeys(
         place: "listen", names: ["host", "port", "names"],
         planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
     static let server = ConfigurationKeys(
         place: "servers.NAME",
-        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls", "instances"])
+        names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls", "instances"],
+        synonyms: [
+            "address": "addr", "host": "addr", "baseurl": "url", "apibase": "url", "endpoint": "url", "uri": "url",
+            "port": "model-port", "type": "kind", "engine": "kind", "max": "request-max", "maxrequests": "request-max",
+            "maxconn": "request-max", "maxinflight": "request-max", "concurrency": "request-max", "parallel": "request-max",
+            "slots": "request-max", "limit": "request-max", "key": "api-key", "token": "api-key", "bearer": "api-key",
+        ])
     static let tls = ConfigurationKeys(
         place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
     static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])

@@ -18,6 +18,7 @@ extension Configuration {
             blocks.append(Self.block("aliases", rows))
         }
         if let defaultModel { blocks.append("requests without a model: \(defaultModel)") }
+        if let pullServer { blocks.append("new models are pulled by: \(pullServer)") }
         blocks.append("everything else: \(fallbackText)")
         blocks.append(Self.block(Self.count(modelRules.count, "model rule") + rulesOrigin, modelRules.map(Self.row)))
         let changed = zip(values, Configuration(servers: []).values).filter { $0.text != $1.text }

@@ -241,6 +241,12 @@ extension ConfigurationDecoder {
         return .server(name)
     }
 
+    /// `pull-server`; nil: the fallback.
+    mutating func pullServer(_ field: Field?, servers: [String]) -> String? {
+        guard let field, let name = text(field), isServer(name, field, servers) else { return nil }
+        return name
+    }
+
     private mutating func isServer(_ name: String, _ field: Field, _ servers: [String]) -> Bool {
         if servers.contains(name) { return true }
         // If there is no server at all, that is the problem, and it is reported already.

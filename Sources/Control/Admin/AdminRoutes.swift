@@ -10,16 +10,18 @@ package final class AdminRoutes: LocalEndpoints {
     package struct Sources: Sendable {
         package var router: SharedRouter
         package var catalog: ModelCatalog
+        package var broadcast: Broadcast
         package var load: LocalLoad
         package var activity: ActivityLog
         package var configuration: ConfigurationBoard
 
         package init(
-            router: SharedRouter, catalog: ModelCatalog, load: LocalLoad, activity: ActivityLog,
+            router: SharedRouter, monitor: HealthMonitor, load: LocalLoad, activity: ActivityLog,
             configuration: ConfigurationBoard
         ) {
             self.router = router
-            self.catalog = catalog
+            catalog = monitor.catalog
+            broadcast = Broadcast(monitor)
             self.load = load
             self.activity = activity
             self.configuration = configuration
@@ -44,6 +46,9 @@ package final class AdminRoutes: LocalEndpoints {
         let path = Routes.path(of: request.target)
         let reads = request.method == "GET" || request.method == "HEAD"
         if path == "/admin" || path.hasPrefix("/admin/") { return admin(request, path: path) }
+        if let question = Broadcast.Question(rawValue: path) {
+            return .later(sources.broadcast.answer(question, request.body, on: eventLoop))
+        }
         guard reads else { return .now(.error(405, "method_not_allowed", "\(path) answers to GET only.")) }
         switch path {
         case "/llmhealth": return .now(.json(sources.load.json))

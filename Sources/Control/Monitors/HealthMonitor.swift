@@ -66,6 +66,29 @@ package final class HealthMonitor: Sendable {
         running.loop.execute { running.monitor.value.probeNow() }
     }
 
+    /// Sends a request (`POST` when there is a body) to each server of a kind that is not known to be down, and to each whose kind is
+    /// not known. The futures complete on `loop`, within the time limit of a probe.
+    ///
+    /// - Parameter others: asks all servers when there is none of that kind.
+    func ask(
+        _ kind: EngineKind, else others: Bool, _ path: String, json: [UInt8]?, on loop: any EventLoop
+    ) -> [EventLoopFuture<ProbeClient.Response>] {
+        let (running, timing) = state.withLockedValue { ($0.running.values.map(\.server), $0.timing) }
+        guard let timing else { return [] }
+        let down = router.snapshot(sessionLimit: 0).servers.filter { server in
+            if case .down = server.phase { true } else { false }
+        }
+        let absent = Set(down.map(\.id))
+        let servers = running.filter { !absent.contains($0.id) }.sorted { $0.id.rawValue < $1.id.rawValue }
+        let ofKind = servers.filter { server in
+            let known = server.kind ?? catalog.kind(of: server.id)
+            return known == nil || known == kind
+        }
+        return (ofKind.isEmpty && others ? servers : ofKind).map { server in
+            client.send(path, json: json, to: server.engine, timeout: timing.timeout, on: loop)
+        }
+    }
+
     package func stop() {
         guard let timing = state.withLockedValue({ $0.timing }) else { return }
         watch([], timing: timing)

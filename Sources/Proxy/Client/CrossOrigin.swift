@@ -6,7 +6,11 @@ package enum CrossOrigin {
     /// Whether pages of other origins may read the balancer's own answers to such a request.
     package static func isAllowed(_ kind: RouteKind, path: String) -> Bool {
         switch kind {
-        case .own: ["/v1/models", "/models", "/api/tags", "/api/ps", "/health"].contains(path)
+        case .own:
+            [
+                "/v1/models", "/models", "/api/tags", "/api/ps", "/api/version", "/v1/streams/lookup",
+                "/v1/chat/completions/control", "/health",
+            ].contains(path)
         case .upstream: false
         case .model, .multipart, .passed: true
         }

@@ -207,7 +207,7 @@ extension ExchangeRunner {
         let line = request.line
         if line.followed != nil { return (.fallback, false) }
         // A new model has no server yet.
-        if line.path == "/api/pull" { return (.fallback, false) }
+        if line.path == "/api/pull" { return (loop.settings.pullServer.map { .server($0) } ?? .fallback, false) }
         guard let model = line.namedModel ?? modelInBody else { return (.fallback, false) }
         return (.model(model), Routes.computes(method: line.method, path: line.path))
     }

@@ -98,6 +98,8 @@ extension ExchangeRunner {
             let rest = (head.target.lowerBound + restStart)..<head.target.upperBound
             if rest.isEmpty || request.line.target.utf8.dropFirst(restStart).first != UInt8(ascii: "/") { writer.write("/") }
             writer.write(source, rest)
+        } else if request.line.namedModel != nil, let instance = record.grant?.model {
+            writer.write(Routes.renaming(request.line.target, to: instance))
         } else {
             writer.write(source, head.target)
         }

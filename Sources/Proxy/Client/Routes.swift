@@ -51,8 +51,9 @@ package enum Routes {
         if path == "/admin" || path.hasPrefix("/admin/") { return true }
         switch path {
         case "/llmhealth", "/llmhealth-snapshot", "/llmhealth-monitor", "/access-log-stats", "/health", "/metrics",
-            "/favicon.ico", "/v1/models", "/models", "/api/tags", "/api/ps":
+            "/favicon.ico", "/v1/models", "/models", "/api/tags", "/api/ps", "/api/version":
             return method == "GET" || method == "HEAD"
+        case "/v1/streams/lookup", "/v1/chat/completions/control": return method == "POST"
         default:
             return path.hasPrefix("/llmhealth-monitor/") && (method == "GET" || method == "HEAD")
         }
@@ -66,6 +67,21 @@ package enum Routes {
         }
         let model = queryValue("model", of: target) ?? ""
         return model.isEmpty ? nil : model
+    }
+
+    /// The target with another name for the model that it names.
+    package static func renaming(_ target: String, to model: String) -> String {
+        let (path, query) = (target.prefix { $0 != "?" }, target.drop { $0 != "?" })
+        let name = percentEncoded(model)
+        let models = "/v1/models/"
+        if path.hasPrefix(models) { return models + name + query }
+        var isRenamed = false
+        let parameters = query.dropFirst().split(separator: "&", omittingEmptySubsequences: false).map { parameter in
+            guard !isRenamed, parameter.hasPrefix("model=") else { return String(parameter) }
+            isRenamed = true
+            return "model=" + name
+        }
+        return path + "?" + parameters.joined(separator: "&")
     }
 
     /// Whether a request that is none of the known ones makes an engine compute if it names a model.
@@ -168,5 +184,22 @@ package enum Routes {
             output.append(high << 4 | low)
         }
         return String(decoding: output, as: UTF8.self)
+    }
+
+    /// Encodes everything but the unreserved characters of RFC 3986 section 2.3, and the `/` and `:` of model names.
+    static func percentEncoded(_ text: String) -> String {
+        var output = ""
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "/"), UInt8(ascii: ":"):
+                output.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                output += byte < 16 ? "%0" + digits : "%" + digits
+            }
+        }
+        return output
     }
 }

@@ -51,6 +51,39 @@ struct AnyPathTests {
         }
     }
 
+    @Test("a new model is pulled by the server that is configured for it")
+    func pullServer() async throws {
+        var setup = two
+        setup.settings.pullServer = "B"
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(post("/api/pull", #"{"model":"new"}"#))
+            #expect(answer["X-Balancer-Server"] == "B")
+        }
+    }
+
+    @Test("in the target, where a name of the configuration's own becomes the model's")
+    func aliasInTheTarget() async throws {
+        try await withBalancer(two) { balancer in
+            var fleet = two.fleet
+            fleet.aliases = ["fast": ["org/n 2", "n"]]
+            balancer.router.send(.fleetChanged(fleet))
+            for (sent, received) in [
+                ("/props?a=1&model=fast&b", "/props?a=1&model=n&b"), ("/v1/models/fast?x", "/v1/models/n?x"),
+                ("/props?model=fast&model=fast", "/props?model=n&model=fast"), ("/props?model=n", "/props?model=n"),
+            ] {
+                let answer = try await balancer.ask(get(sent))
+                #expect(answer["X-Balancer-Server"] == "B")
+                #expect(try balancer.engine("B").observations.requests.last?.target == received)
+            }
+        }
+    }
+
+    @Test("names in targets are encoded")
+    func encodedNames() {
+        #expect(Routes.renaming("/v1/models/x", to: "org/a:b é&?") == "/v1/models/org/a:b%20%C3%A9%26%3F")
+        #expect(Routes.renaming("/x?models=1&model=%61", to: "\n") == "/x?models=1&model=%0A")
+    }
+
     @Test(
         "and is passed on untouched to the fallback server when it names none, or is no JSON",
         arguments: ["", "{", #"{"model": "n""#, #"["model","n"]"#, "model=n", "\u{1}\u{2}", #"{"messages":[]}"#, " \n"])
