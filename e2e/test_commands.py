@@ -126,6 +126,11 @@ def test_status_of_nothing_says_so(binary):
     assert result.returncode != 0 and url.removeprefix("http://") in result.stdout + result.stderr, result
 
 
+def test_status_of_something_else_says_that_it_is_no_balancer(binary, alpha):
+    result = run(binary, "status", "--url", alpha.url)
+    assert result.returncode != 0 and "is no llama-balancer" in result.stdout + result.stderr, result
+
+
 def test_the_demo_answers_the_curl_line_that_it_prints(binary, tmp_path, ending):
     port = free_port()
     demo = Process("demo", [binary, "demo", "--port", port, "--quiet"], cwd=tmp_path)

@@ -50,6 +50,12 @@ actor Reload {
             do {
                 try await balancer.apply(configuration, file: file)
                 logger.notice("configuration read again", metadata: ["file": "\(file)", "reason": "\(reason)"])
+                let fixed = balancer.keysThatNeedRestart(configuration)
+                if !fixed.isEmpty {
+                    logger.warning(
+                        "some changes need a restart and are not in force", metadata: ["keys": "\(fixed.joined(separator: ", "))"]
+                    )
+                }
                 return nil
             } catch {
                 let problem = "The new configuration could not be put in force: \(error)"

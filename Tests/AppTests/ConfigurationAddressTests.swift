@@ -34,7 +34,8 @@ import Testing
             "http://::1",
             "http://[::1", "http://[::1]8080", "http://[1.2.3.4]", "http://[g::1]", "http://1.2.3.999", "http://häst",
             "http://h/v1",
-            "http://h/v1/", "http://h/a\"b", "http://h:99999999999999999999", "http://a,b", "http://%41",
+            "http://h/v1/", "http://h/v1/chat/completions", "http://h/x/v1/models/", "http://h/api/chat", "http://h/a\"b",
+            "http://h:99999999999999999999", "http://a,b", "http://%41",
         ])
     func refused(text: String) {
         #expect(throws: BaseURL.ParseError.self) { try BaseURL.parse(text) }

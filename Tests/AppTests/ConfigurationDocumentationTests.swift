@@ -120,6 +120,6 @@ import Wire
 
     /// A configuration text as JSON, for the schema.
     private static func json(_ text: String) throws -> JSON {
-        try ConfigurationFile.parse(text, file: "test").json
+        try ConfigurationFile.parse(text, file: "test").root.json
     }
 }

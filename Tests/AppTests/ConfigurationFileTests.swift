@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Wire
 
 @testable import App
 
@@ -52,6 +53,44 @@ import Testing
         #expect(try configuration(text).servers.map(\.name) == ["遅いPC", "1", "null", "速"])
     }
 
+    @Test("every repetition of a key is reported where it stands, and does not hide other problems")
+    func repeatedKeys() {
+        let text = """
+            servers:
+              a: { url: 'http://h:1', url: 'http://url: h', "url": 'http://h:2' }
+              b: { url: 'http://h:2' }
+              a: { url: 'http://h:3' }
+              c: { url: 'ftp://h' }
+            servers: {}
+            queue: { max-wait: soon }
+            """
+        #expect(
+            problems(text) == [
+                #"2:27: error: "url" is already in this object, in line 2, column 8; remove one of them"#,
+                #"2:49: error: "url" is already in this object, in line 2, column 8; remove one of them"#,
+                #"4:3: error: "a" is already in this object, in line 2, column 3; remove one of them"#,
+                "5:13: error: servers.c.url: the address has a scheme other than http and https; "
+                    + #"for example "http://192.168.1.20:8080""#,
+                #"6:1: error: "servers" is already in this object, in line 1, column 1; remove one of them"#,
+                #"7:20: error: queue.max-wait: expected a duration, found the text "soon"; "#
+                    + #"write "300ms", "5s", "3m", "1h" or a number of seconds"#,
+            ])
+    }
+
+    @Test("values that look like a repeated key stay as they are")
+    func repeatedKeyInValues() throws {
+        let content = try ConfigurationFile.parse(#"{ "a": "x, a: b", "a": "{a: c}", "b": { "a": "\"a\": 1" } }"#, file: "")
+        #expect(content.root.json == ["a": "x, a: b", "b": ["a": #""a": 1"#]])
+        #expect(content.problems.count == 1)
+    }
+
+    @Test("a repeated key that is spelled in two ways, or has characters that marks use, is reported all the same")
+    func repeatedKeyBeyondMarks() {
+        for text in [#"{ "a": 1, "\u0061": 2, "\u0061": 3 }"#, "{ \"\u{F0000}\": 1, \"\u{F0000}\": 2 }"] {
+            #expect(problems(text).contains { $0.contains("more than once") || $0.contains("already in this object") })
+        }
+    }
+
     @Test("cut off anywhere, a file is reported or still valid, never a crash", arguments: ProjectFiles.examples)
     func everyPrefix(example: String) throws {
         let text = try ProjectFiles.text("examples/\(example)")
@@ -92,7 +131,7 @@ import Testing
         #expect(answer(folder.path + "/none.json").hasPrefix("/none.json: error: there is no such file; "))
         #expect(answer(folder.path) == ": error: this is a folder, not a file")
         #expect(try answer(write(Data([0x61, 0xFF]), "latin")) == "/latin: error: the file is not UTF-8 text; save it as UTF-8")
-        #expect(try answer(write(Data(), "empty")) == "/empty: error: the file is empty; it needs at least `servers`")
+        #expect(try answer(write(Data(), "empty")) == "/empty:1:1: error: the file is empty; it needs at least `servers`")
         #expect(
             try answer(write(Data(repeating: 0x23, count: 3 << 20), "large")) == "/large: error: the file is larger than 1 MB")
         #expect(try answer(write(Data(withServer("").utf8), "good")) == "accepted")

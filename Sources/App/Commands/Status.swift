@@ -33,14 +33,17 @@ struct Status: AsyncParsableCommand {
         let target = ProbeTarget(host: base.host, port: base.port, transport: transport, pathPrefix: base.pathPrefix)
         let group = MultiThreadedEventLoopGroup.singleton
         repeat {
-            let document: JSON
+            let response: ProbeClient.Response
             do {
-                let response = try await ProbeClient().get(
+                response = try await ProbeClient().get(
                     "/llmhealth-snapshot", from: target, timeout: .seconds(5), on: group.next()
                 ).get()
-                document = try JSON(parsing: response.body)
             } catch {
                 throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
+            }
+            guard response.status == 200, let document = try? JSON(parsing: response.body), document["backends"] != nil else {
+                throw CommandFailure.failed(
+                    "What answers at \(url) is no llama-balancer: /llmhealth-snapshot answered \(response.status). See --url.")
             }
             try say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
             if watch { try await Task.sleep(for: .seconds(1)) }

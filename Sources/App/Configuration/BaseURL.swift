@@ -149,11 +149,18 @@ extension BaseURL {
         guard prefix.allSatisfy({ $0.isLetter || $0.isNumber || "-._~!$&'()*+,;=:@%/".contains($0) }) else {
             throw ParseError("the address has a character that does not belong into a path", hint: "write it as %XX")
         }
-        guard !prefix.hasSuffix("/v1") else {
+        if let part = requestPath(endOf: prefix) {
             throw ParseError(
-                "a base URL ends before /v1, because the balancer adds each request's own path",
-                hint: "leave /v1 out")
+                "a base URL ends before \(part), because the balancer adds each request's own path",
+                hint: "leave \(part) out")
         }
         return String(prefix)
+    }
+
+    /// The end of a prefix that belongs to requests: the whole path of one, or the beginning that OpenAI's paths share.
+    private static func requestPath(endOf prefix: Substring) -> String? {
+        let paths = ["/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models"]
+        let known = paths.map { "/v1" + $0 } + ["/v1"] + paths + ["/api/chat", "/api/generate", "/api/tags"]
+        return known.first { prefix.hasSuffix($0) }
     }
 }

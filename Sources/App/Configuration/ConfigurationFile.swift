@@ -9,11 +9,22 @@ enum ConfigurationFile {
     /// The largest size of a file when its aliases are expanded, in bytes.
     static let largestExpandedSize = 16 << 20
 
+    /// With more different names that are repeated, only the first repetition is reported.
+    static let mostRepeatedNames = 20
+
     /// Deeper nesting is refused, and reported where it begins.
     static let deepestLevel = 64
 
-    /// The root of the file, or the first problem that prevents reading it.
-    static func parse(_ text: String, file: String) throws(Problems) -> ConfigurationNode {
+    /// What could be read, and what is wrong with it as YAML.
+    struct Content {
+        var root: ConfigurationNode
+        var problems: [Problem]
+    }
+
+    /// The content of the file.
+    ///
+    /// - Throws: the first problem that prevents reading it.
+    static func parse(_ text: String, file: String) throws(Problems) -> Content {
         func refuse(_ message: String, at position: TextPosition? = nil, hint: String? = nil) -> Problems {
             Problems([Problem(file: file, position: position, message: message, hint: hint)])
         }
@@ -21,17 +32,36 @@ enum ConfigurationFile {
         guard expandedSize(of: text) <= Double(largestExpandedSize) else {
             throw refuse("the file's aliases (*name) stand for too much text", hint: "write the values out")
         }
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text, .basic)
-        } catch {
-            throw Problems([syntaxProblem(error, text: text, file: file)])
-        }
-        guard let root else { throw refuse("the file is empty", hint: "it needs at least `servers`") }
         var reader = TreeReader(file: file)
+        guard let root = try compose(text, file: file, marks: &reader.marks) else {
+            throw refuse("the file is empty", at: TextPosition(line: 1, column: 1), hint: "it needs at least `servers`")
+        }
         let tree = reader.node(root, depth: 0)
-        guard reader.problems.isEmpty else { throw Problems(reader.problems) }
-        return tree
+        return Content(root: tree, problems: reader.problems)
+    }
+
+    /// The parser's tree. Repeated keys get marks, which the parser takes for different names.
+    private static func compose(_ text: String, file: String, marks: inout KeyMarks) throws(Problems) -> Node? {
+        do {
+            return try Yams.compose(yaml: text, .basic)
+        } catch {
+            let problem = Problems([syntaxProblem(error, text: text, file: file)])
+            guard case .duplicatedKeysInMapping(var names, _)? = error as? YamlError else { throw problem }
+            var text = text
+            // Each round finds another object with repeated keys.
+            for _ in 0..<mostRepeatedNames {
+                guard let marked = marks.mark(names, in: text) else { throw problem }
+                text = marked
+                do {
+                    return try Yams.compose(yaml: text, .basic)
+                } catch YamlError.duplicatedKeysInMapping(let more, _) {
+                    names = more
+                } catch {
+                    throw problem
+                }
+            }
+            throw problem
+        }
     }
 
     /// An upper bound of what aliases can expand to: N anchors and A aliases multiply a text by at most (1 + A/N)^N.
@@ -61,6 +91,7 @@ enum ConfigurationFile {
 /// Turns the parser's tree into ours.
 private struct TreeReader {
     let file: String
+    var marks = KeyMarks()
     var problems: [Problem] = []
 
     mutating func node(_ node: Node, depth: Int) -> ConfigurationNode {
@@ -78,25 +109,37 @@ private struct TreeReader {
         case .scalar(let scalar):
             let isQuoted = scalar.style != .plain
             if !isQuoted, ConfigurationNode.Scalar.isNull(scalar.string) { return .null }
-            return .scalar(ConfigurationNode.Scalar(text: scalar.string, isQuoted: isQuoted))
+            return .scalar(ConfigurationNode.Scalar(text: marks.restored(scalar.string), isQuoted: isQuoted))
         case .sequence(let items):
             return .list(items.map { self.node($0, depth: depth + 1) })
         case .mapping(let pairs):
-            return .object(pairs.compactMap { member($0.key, $0.value, depth: depth) })
+            return .object(members(pairs.map { ($0.key, $0.value) }, depth: depth))
         case .alias:
             // The parser replaces an alias by the value of its anchor.
             return .reported
         }
     }
 
-    private mutating func member(_ key: Node, _ value: Node, depth: Int) -> ConfigurationNode.Member? {
-        let position = key.mark.map(TextPosition.init) ?? TextPosition(line: 1, column: 1)
-        guard case .scalar(let name) = key else {
-            problems.append(Problem(file: file, position: position, message: "a key must be text"))
-            return nil
+    private mutating func members(_ pairs: [(key: Node, value: Node)], depth: Int) -> [ConfigurationNode.Member] {
+        var members: [ConfigurationNode.Member] = []
+        var places: [String: TextPosition] = [:]
+        for (key, value) in pairs {
+            let position = key.mark.map(TextPosition.init) ?? TextPosition(line: 1, column: 1)
+            guard case .scalar(let scalar) = key else {
+                problems.append(Problem(file: file, position: position, message: "a key must be text"))
+                continue
+            }
+            let name = marks.restored(scalar.string)
+            let value = node(value, depth: depth + 1)
+            if let first = places[name] {
+                let message = "\"\(name)\" is already in this object, in line \(first.line), column \(first.column)"
+                problems.append(Problem(file: file, position: position, message: message, hint: "remove one of them"))
+                continue
+            }
+            places[name] = position
+            members.append(ConfigurationNode.Member(name: name, namePosition: position, value: value))
         }
-        return ConfigurationNode.Member(
-            name: name.string, namePosition: position, value: node(value, depth: depth + 1))
+        return members
     }
 }
 

@@ -8,10 +8,11 @@ package enum ConfigurationLoader {
     ) -> Result<Configuration, Problems> {
         do {
             // Some editors put a byte order mark first.
-            let tree = try ConfigurationFile.parse(text.first == "\u{FEFF}" ? String(text.dropFirst()) : text, file: file)
+            let content = try ConfigurationFile.parse(text.first == "\u{FEFF}" ? String(text.dropFirst()) : text, file: file)
+            let tree = content.root
             var decoder = ConfigurationDecoder(file: file, environment: environment)
             let configuration = decoder.decode(tree)
-            let problems = decoder.problems.enumerated().sorted {
+            let problems = (content.problems + decoder.problems).enumerated().sorted {
                 ($0.element.position ?? tree.position, $0.offset) < ($1.element.position ?? tree.position, $1.offset)
             }
             return problems.isEmpty ? .success(configuration) : .failure(Problems(problems.map(\.element)))

@@ -8,10 +8,13 @@ enum Suggestion {
         return best.slips <= allowed ? best.name : nil
     }
 
-    /// The hint for an unknown name: the nearest valid one, and the list of all.
-    static func hint(for written: String, among names: [String]) -> String {
+    /// The hint for an unknown name: the valid one that is meant or nearest, and the list of all.
+    ///
+    /// - Parameter synonyms: the names that other programs give to the same, with ours.
+    static func hint(for written: String, among names: [String], synonyms: [String: String] = [:]) -> String {
         let list = names.joined(separator: ", ")
-        guard let near = nearest(to: written, among: names) else { return "valid: \(list)" }
+        let plain = written.lowercased().filter { $0 != "-" && $0 != "_" }
+        guard let near = synonyms[plain] ?? nearest(to: written, among: names) else { return "valid: \(list)" }
         return "did you mean \"\(near)\"? (valid: \(list))"
     }
 

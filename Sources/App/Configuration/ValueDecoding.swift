@@ -6,7 +6,9 @@ extension ConfigurationDecoder {
     mutating func object(_ field: Field?, _ keys: ConfigurationKeys) -> Fields {
         let members = members(field)
         for member in members where !keys.names.contains(member.name) {
-            let hint = keys.planned[member.name] ?? Suggestion.hint(for: member.name, among: keys.names)
+            let hint =
+                keys.planned[member.name]
+                ?? Suggestion.hint(for: member.name, among: keys.names, synonyms: keys.synonyms)
             report(atKeyOf: member, "unknown key", hint: hint)
         }
         return Fields(members, known: keys.names)
