@@ -16,6 +16,6 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 private func tail(_ bytes: [UInt8], pieces: [Int]) -> AnswerExcerpt {
     var tail = AnswerExcerpt()
-    forEachPiece(of: bytes, pieces) { tail.append($0, 0..<$0.byteCount, keepsBeginning: true) }
+    forEachPiece(of: bytes, pieces) { tail.append($0, 0..<$0.byteCount, isStream: true) }
     return tail
 }

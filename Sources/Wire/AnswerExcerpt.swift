@@ -6,7 +6,8 @@ package struct AnswerExcerpt: Sendable {
     /// The number of bytes at the end that are searched. The last event of llama-server's streams and `[DONE]` take about 800
     /// bytes. Up to twice as many are stored, so that not every append has to move them.
     static let kept = 1536
-    /// The number of bytes at the beginning. Anthropic's first event has the tokens of the prompt.
+    /// The number of bytes at the beginning. Anthropic's first event has the tokens of the prompt, and llama-server's answers with
+    /// embeddings have their usage in front of the vectors.
     static let keptFromStart = 768
 
     private var beginning: [UInt8] = []
@@ -23,19 +24,23 @@ package struct AnswerExcerpt: Sendable {
         lineEnds = 0
     }
 
-    /// Adds content of the answer, in order. `keepsBeginning`: its first bytes are needed too, and its lines are counted.
-    package mutating func append(_ span: RawSpan, _ range: Range<Int>, keepsBeginning: Bool = false) {
+    /// Adds content of the answer, in order. `isStream`: its lines are counted.
+    package mutating func append(_ span: RawSpan, _ range: Range<Int>, isStream: Bool = false) {
         let start = max(range.lowerBound, range.upperBound - Self.kept)
-        if bytes.count + range.upperBound - start > 2 * Self.kept {
-            bytes.removeFirst(max(0, bytes.count - Self.kept))
-        }
         span.withBytes { source in
+            let isFull = bytes.count + range.upperBound - start > 2 * Self.kept
+            if beginning.isEmpty, isFull || start > range.lowerBound { keepBeginning(source, range) }
+            if isFull { bytes.removeFirst(max(0, bytes.count - Self.kept)) }
             bytes.append(source, start..<range.upperBound)
-            guard keepsBeginning else { return }
-            lineEnds += EightBytes.count(of: 0x0A, source, range)
-            let missing = Self.keptFromStart - beginning.count
-            if missing > 0 { beginning.append(source, range.lowerBound..<min(range.upperBound, range.lowerBound + missing)) }
+            if isStream { lineEnds += EightBytes.count(of: 0x0A, source, range) }
         }
+    }
+
+    /// The answer becomes longer than what is searched at its end. `bytes` still has everything before `range`.
+    private mutating func keepBeginning(_ source: Bytes, _ range: Range<Int>) {
+        beginning += bytes.prefix(Self.keptFromStart)
+        let missing = min(Self.keptFromStart - beginning.count, range.count)
+        beginning.append(source, range.lowerBound..<(range.lowerBound + missing))
     }
 
     /// What the engine reports; nil when it reports nothing.
@@ -46,16 +51,19 @@ package struct AnswerExcerpt: Sendable {
             case .usage(let start):
                 var usage = AnswerUsage.usage(end, from: start)
                 // Anthropic's first event has the prompt's tokens, the last one those of the answer.
-                if usage?.promptTokens == nil || usage?.cachedTokens == nil {
-                    let first = beginning.withBytes { start in
-                        AnswerKey.first(in: start).flatMap { AnswerUsage.usage(start, from: $0) }
-                    }
-                    usage = AnswerUsage.merged(usage, first)
-                }
+                if usage?.promptTokens == nil { usage = AnswerUsage.merged(usage, usageAtBeginning()) }
                 return usage
             case .ollama(let start): return .ollama(end, around: start)
-            case nil: return nil
+            case nil: return beginning.isEmpty ? nil : usageAtBeginning()
             }
+        }
+    }
+
+    private func usageAtBeginning() -> AnswerUsage? {
+        // A short answer is all in `bytes`.
+        (beginning.isEmpty ? bytes : beginning).withBytes { all in
+            let start = all.extracting(..<min(all.count, Self.keptFromStart))
+            return AnswerKey.first(in: start).flatMap { AnswerUsage.usage(start, from: $0) }
         }
     }
 
@@ -122,10 +130,11 @@ private enum AnswerKey {
 
     /// The first `usage`.
     static func first(in bytes: Bytes) -> Int? {
-        var index = 0
+        let quote = UInt8(ascii: "\"")
+        var index = EightBytes.firstIndex(of: quote, in: bytes, from: 0)
         while index + 9 <= bytes.count {
-            if bytes[index] == UInt8(ascii: "\""), case .usage(let start) = AnswerKey(bytes, at: index + 1) { return start }
-            index += 1
+            if case .usage(let start) = AnswerKey(bytes, at: index + 1) { return start }
+            index = EightBytes.firstIndex(of: quote, in: bytes, from: index + 1)
         }
         return nil
     }

@@ -106,24 +106,34 @@ struct AnswerExcerptTests {
         #expect(found?.promptMilliseconds == nil && found?.predictedMilliseconds == nil)
     }
 
-    @Test("Anthropic's stream has the prompt in its first event and the answer in its last", arguments: [1, 100, .max])
-    func anthropicStream(size: Int) {
+    @Test(
+        "Anthropic's stream has the prompt in its first event and the answer in its last", arguments: [1, 100, .max], [0, 5, 200])
+    func anthropicStream(size: Int, count: Int) {
         let begin =
             #"event: message_start\#ndata: {"type":"message_start","message":{"usage":{"input_tokens":5,"#
             + #""cache_read_input_tokens":95,"output_tokens":1}}}"# + "\n\n"
         let delta = #"data: {"type":"content_block_delta","delta":{"text":"x"}}"# + "\n\n"
         let end = #"data: {"type":"message_delta","delta":{},"usage":{"output_tokens":40}}"# + "\n\n"
-        let text = begin + String(repeating: delta, count: 200) + end
+        let text = begin + String(repeating: delta, count: count) + end
         var excerpt = AnswerExcerpt()
         let bytes = Array(text.utf8)
         var start = 0
         while start < bytes.count {
             let stop = start + min(size, bytes.count - start)
-            excerpt.append(bytes.span.bytes, start..<stop, keepsBeginning: true)
+            excerpt.append(bytes.span.bytes, start..<stop, isStream: true)
             start = stop
         }
         #expect(excerpt.usage() == AnswerUsage(cachedTokens: 95, promptTokens: 5, predictedTokens: 40))
         #expect(excerpt.events(linesPerEvent: 2) == (text.utf8.count { $0 == 0x0A }) / 2)
+    }
+
+    @Test("what stands in front of a long answer is found, such as the usage of embeddings", arguments: [1, 500, 4000, .max])
+    func usageInFront(size: Int) {
+        for length in [100, 1_500, 3_000, 3_100, 20_000] {
+            let vector = String(repeating: "0.1,", count: length / 4)
+            let text = #"{"model":"m","object":"list","usage":{"prompt_tokens":7,"total_tokens":7},"data":[{"embedding":["#
+            #expect(timings(text + vector + "0]}]}", pieces: size) == AnswerUsage(promptTokens: 7), "\(length)")
+        }
     }
 
     @Test("Ollama's counts and durations")
@@ -158,7 +168,7 @@ struct AnswerExcerptTests {
         let piece = [UInt8](repeating: UInt8(ascii: "x"), count: size)
         for _ in 0..<(20_000 / size + 3) {
             tail.append(piece.span.bytes, 0..<size)
-            #expect(tail.count <= 2 * AnswerExcerpt.kept)
+            #expect(tail.count <= 2 * AnswerExcerpt.kept + AnswerExcerpt.keptFromStart)
         }
         #expect(tail.count >= AnswerExcerpt.kept)
     }

@@ -136,8 +136,8 @@ extension ExchangeRunner {
         }
         if record.traits?.counts == true || request.line.creates {
             let span = bytes.readableBytesSpan
-            let keepsBeginning = answer?.streamKind ?? .none != .none || request.line.creates
-            piece.content.forEach { excerpt.append(span, $0, keepsBeginning: keepsBeginning) }
+            let isStream = answer?.streamKind ?? .none != .none
+            piece.content.forEach { excerpt.append(span, $0, isStream: isStream) }
         }
         if case .forward = answer?.use { stream.send(piece) }
         if piece.isLast { answerComplete() }

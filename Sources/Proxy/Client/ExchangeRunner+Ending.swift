@@ -86,6 +86,7 @@ extension ExchangeRunner {
         guard record.traits?.counts == true, (200..<300).contains(record.status) else { return }
         let streamKind = answer?.streamKind ?? .none
         guard var usage = excerpt.usage() ?? countedWork(streamKind) else { return }
+        usage.predictedTokens = usage.predictedTokens ?? countedWork(streamKind)?.predictedTokens
         // An answer that is not a stream comes when everything is done, so its first byte shows nothing.
         if streamKind != .none, pulse.sentAt != .zero {
             usage.promptMilliseconds = usage.promptMilliseconds ?? pulse.answerBeganAt.milliseconds(since: pulse.sentAt)
