@@ -72,8 +72,7 @@ extension Router {
             gone.isRemoved = true
             if gone.isIdleOfRequests { sessions.forget(gone.id) } else { backends.append(gone) }
         }
-        indexOfBackend = Dictionary(
-            backends.indices.map { (backends[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+        indexOfBackend = BackendTable(backends.indices.map { (backends[$0].id, $0) })
         forgetCandidates()
     }
 }

@@ -11,7 +11,7 @@ package struct Router: Sendable {
     /// Increases with each `fleetChanged`, so that an outdated `RouteMatch` is recognised.
     var fleetNumber = 0
     var backends: [Backend] = []
-    var indexOfBackend: [BackendID: Int] = [:]
+    var indexOfBackend = BackendTable<Int>()
     /// Cached results of `candidates(for:)` for models, for requests without a model, and for models that
     /// nobody has. Cleared whenever they could change.
     var candidatesByModel: [String: CandidateList?] = [:]

@@ -5,7 +5,7 @@ import Routing
 struct UpstreamPools {
     private let loop: any EventLoop
     private let dialer: any UpstreamDialer
-    private var pools: [BackendID: UpstreamPool] = [:]
+    private var pools = BackendTable<UpstreamPool>()
     private var retiredDials = 0
     private let room = IdleRoom()
 
@@ -16,7 +16,7 @@ struct UpstreamPools {
 
     subscript(id: BackendID) -> UpstreamPool? { pools[id] }
 
-    var all: [UpstreamPool] { Array(pools.values) }
+    var all: [UpstreamPool] { pools.values }
 
     /// Connections opened since start.
     var dialled: Int { pools.values.reduce(retiredDials) { $0 + $1.dialled } }
@@ -26,17 +26,14 @@ struct UpstreamPools {
     /// - Returns: the pools that are no longer needed; the caller retires them.
     mutating func replace(_ endpoints: [BackendEndpoint], idleLimit: Int) -> [UpstreamPool] {
         room.limit = idleLimit
-        var old = pools
-        pools = [:]
-        for endpoint in endpoints {
-            if let known = old[endpoint.id], known.endpoint == endpoint {
-                pools[endpoint.id] = known
-                old[endpoint.id] = nil
-            } else {
-                pools[endpoint.id] = UpstreamPool(endpoint: endpoint, room: room, loop: loop, dialer: dialer)
-            }
-        }
-        for pool in old.values { retiredDials += pool.dialled }
-        return Array(old.values)
+        let old = pools
+        pools = BackendTable(
+            endpoints.map { endpoint in
+                if let known = old[endpoint.id], known.endpoint == endpoint { return (endpoint.id, known) }
+                return (endpoint.id, UpstreamPool(endpoint: endpoint, room: room, loop: loop, dialer: dialer))
+            })
+        let retired = old.values.filter { pools[$0.endpoint.id] !== $0 }
+        for pool in retired { retiredDials += pool.dialled }
+        return retired
     }
 }
