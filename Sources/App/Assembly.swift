@@ -43,7 +43,10 @@ struct Assembly {
         fleet.aliases = Dictionary(configuration.aliases.map { ($0.name, $0.models) }) { first, _ in first }
 
         settings = ProxySettings()
-        settings.endpoints = servers.map { Self.endpoint($0.settings, $0.id, $0.transport) }
+        settings.endpoints = servers.map { server in
+            Self.endpoint(
+                server.settings, server.id, server.transport, keepsVolatilePrompts: configuration.volatilePrompts == .keep)
+        }
         settings.limits.body = configuration.limits.body
         settings.limits.retryBody = configuration.limits.retryBody
         settings.limits.header = configuration.limits.header
@@ -55,9 +58,6 @@ struct Assembly {
         settings.pullServer = configuration.pullServer
         settings.modelRules = configuration.modelRules
         if case .replace(let patterns) = configuration.volatilePrompts { settings.volatilePatterns = patterns }
-        if configuration.volatilePrompts == .keep {
-            for index in settings.endpoints.indices { settings.endpoints[index].keepsVolatilePrompts = true }
-        }
         if let trusted = configuration.trustedProxies {
             settings.forwardingTrust = .proxies(trusted)
         }
@@ -103,7 +103,7 @@ struct Assembly {
     }
 
     private static func endpoint(
-        _ server: ServerSettings, _ id: BackendID, _ transport: Transport
+        _ server: ServerSettings, _ id: BackendID, _ transport: Transport, keepsVolatilePrompts: Bool
     ) -> BackendEndpoint {
         let keepsConnectionAfterStream =
             switch server.kind {
@@ -117,7 +117,7 @@ struct Assembly {
             extraHeaders: server.headers,
             keepsConnectionAfterStream: keepsConnectionAfterStream,
             // A cloud may want them.
-            keepsVolatilePrompts: server.kind == .openai,
+            keepsVolatilePrompts: keepsVolatilePrompts || server.kind == .openai,
             speaksResponsesOverWebSocket: server.kind == .openai)
     }
 

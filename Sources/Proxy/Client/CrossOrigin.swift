@@ -6,11 +6,7 @@ package enum CrossOrigin {
     /// Whether pages of other origins may read the balancer's own answers to such a request.
     package static func isAllowed(_ kind: RouteKind, path: String) -> Bool {
         switch kind {
-        case .own:
-            [
-                "/v1/models", "/models", "/api/tags", "/api/ps", "/api/version", "/v1/streams/lookup",
-                "/v1/chat/completions/control", "/health",
-            ].contains(path)
+        case .own: Routes.isMerged(path) || path == "/health"
         case .upstream: false
         case .model, .multipart, .passed: true
         }

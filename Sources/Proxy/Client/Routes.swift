@@ -47,15 +47,22 @@ package enum Routes {
         return path.split(separator: "/").contains { percentDecoded($0) == ".." }
     }
 
+    /// Paths of the engines' APIs that the balancer answers itself, for all servers together.
+    private static let mergedLists: Set = ["/v1/models", "/models", "/api/tags", "/api/ps", "/api/version"]
+    private static let mergedQuestions: Set = ["/v1/streams/lookup", "/v1/chat/completions/control"]
+
+    /// Whether the path belongs to the engines' APIs, although the balancer answers it.
+    static func isMerged(_ path: String) -> Bool { mergedLists.contains(path) || mergedQuestions.contains(path) }
+
     private static func isOwn(method: String, path: String) -> Bool {
         if path == "/admin" || path.hasPrefix("/admin/") { return true }
+        if mergedQuestions.contains(path) { return method == "POST" }
+        guard method == "GET" || method == "HEAD" else { return false }
         switch path {
         case "/llmhealth", "/llmhealth-snapshot", "/llmhealth-monitor", "/access-log-stats", "/health", "/metrics",
-            "/favicon.ico", "/v1/models", "/models", "/api/tags", "/api/ps", "/api/version":
-            return method == "GET" || method == "HEAD"
-        case "/v1/streams/lookup", "/v1/chat/completions/control": return method == "POST"
-        default:
-            return path.hasPrefix("/llmhealth-monitor/") && (method == "GET" || method == "HEAD")
+            "/favicon.ico":
+            return true
+        default: return mergedLists.contains(path) || path.hasPrefix("/llmhealth-monitor/")
         }
     }
 
