@@ -84,6 +84,8 @@ package final class ProxyServer: Sendable {
                         limit.closed()
                         throw ChannelError.operationUnsupported
                     }
+                    // A client that has closed its sending side may still wait for an answer.
+                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                     try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
                 }
             }

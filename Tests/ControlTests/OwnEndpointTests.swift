@@ -22,6 +22,38 @@ import Wire
         }
     }
 
+    @Test(
+        "a client that has closed its sending side gets its answer, also one that takes a while",
+        arguments: ["/metrics", "/v1/models", "/api/version", "/llmhealth-monitor/dashboard.js"])
+    func halfClosed(path: String) async throws {
+        try await withBalancer { balancer in
+            let client = try await TextClient.connect(port: balancer.proxy.port)
+            let request = "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            try await client.send(request + request)
+            try await client.endInput()
+            let text = try await client.text("both answers, and the end") { _, hasEnded in hasEnded }
+            #expect(text.split(separator: "HTTP/1.1 ").count == 2)
+        }
+    }
+
+    @Test("a client that has closed its sending side has left its request to a server")
+    func halfClosedForwarded() async throws {
+        let slow = Behaviour {
+            $0.models = ["m"]; $0.decodeTokensPerSecond = 1
+        }
+        try await withBalancer(slow, slow) { balancer in
+            let client = try await TextClient.connect(port: balancer.proxy.port)
+            let page = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            try await client.send(page)
+            try await client.send("POST", "/v1/chat/completions", body: TestBalancer.chatBody("m", maxTokens: 100))
+            try await balancer.fleet.server("A", is: "at work") { $0.inFlight == 1 }
+            try await client.endInput()
+            try await balancer.fleet.server("A", is: "free again") { $0.inFlight == 0 }
+            let text = try await client.text("the first answer, and the end") { _, hasEnded in hasEnded }
+            #expect(text.split(separator: "HTTP/1.1 ").count == 1)
+        }
+    }
+
     @Test("/llmhealth-snapshot has every key of the original and ours")
     func snapshot() async throws {
         try await withBalancer { balancer in

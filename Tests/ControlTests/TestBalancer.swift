@@ -173,6 +173,8 @@ final class TextClient: Sendable {
         return TextClient(channel, inbox)
     }
 
+    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)) }
+
     func send(_ method: String, _ target: String, fields: [String] = [], body: String = "") async throws {
         let lines =
             ["\(method) \(target) HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Content-Length: \(body.utf8.count)"]
@@ -189,6 +191,9 @@ final class TextClient: Sendable {
             return false
         }.0
     }
+
+    /// Closes the sending side only.
+    func endInput() async throws { try await channel.close(mode: .output).get() }
 
     func close() async { try? await channel.close() }
 }

@@ -56,6 +56,26 @@ struct ConnectionStateTests {
         #expect(connection.mayReadHead)
     }
 
+    @Test("stays open after its client's last word only for what is answered here, or waits to be answered")
+    func inputEnded() {
+        var answering = ClientConnectionState()
+        answering.requestBegan(isLast: false)
+        expect(answering.inputEnded(answersHere: true), is: true)
+        var forwarding = ClientConnectionState()
+        forwarding.requestBegan(isLast: false)
+        expect(forwarding.inputEnded(answersHere: false), is: false)
+        var yielding = ClientConnectionState()
+        yielding.requestBegan(isLast: false)
+        _ = yielding.answerEnded(yields: true)
+        expect(yielding.inputEnded(answersHere: false), is: true)
+        var idle = ClientConnectionState()
+        expect(idle.inputEnded(answersHere: false), is: false)
+        var unread = ClientConnectionState()
+        _ = unread.gate.close(.answersUnread)
+        expect(unread.inputEnded(answersHere: false), is: true)
+        #expect(unread.inputHasEnded)
+    }
+
     @Test("that has become a tunnel takes no request any more")
     func tunnel() {
         var connection = ClientConnectionState()

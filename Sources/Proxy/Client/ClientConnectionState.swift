@@ -27,6 +27,8 @@ package struct ClientConnectionState: Equatable, Sendable {
     }
 
     package private(set) var state = State.expectingHead
+    /// The client has closed its sending side: nothing follows what has been received.
+    package private(set) var inputHasEnded = false
     /// The reasons why the client's socket is not being read.
     package var gate = ReadingGate()
 
@@ -91,6 +93,22 @@ package struct ClientConnectionState: Equatable, Sendable {
         guard takesInput else { return false }
         state = .lingering
         return true
+    }
+
+    /// The client has closed its sending side. Most clients leave in this way, so work of a server stops; but the balancer's own
+    /// answers are still sent.
+    ///
+    /// - Parameter answersHere: the current request is answered by the balancer itself.
+    /// - Returns: whether the connection stays open.
+    package mutating func inputEnded(answersHere: Bool) -> Bool {
+        inputHasEnded = true
+        switch state {
+        case .inRequest: return answersHere
+        case .yielding: return true
+        // Requests that are received already wait until the client takes its answers.
+        case .expectingHead: return gate.reasons.contains(.answersUnread)
+        case .tunnelling, .lingering, .closed: return false
+        }
     }
 
     package mutating func ended() { state = .closed }

@@ -20,12 +20,22 @@ extension ClientHandler {
         if bodyReader != nil { readBody() }
         if connection.mayReadHead, input.readableBytes > 0 { readHead() }
         guard connection.takesInput else { return }
+        if connection.inputHasEnded { return endInput() }
         let waits = bodyReader == nil && !connection.mayReadHead
         setReading(!(waits && input.readableBytes > loop.settings.limits.header), .sentAhead)
         guard input.readableBytes == 0 else { return becameBusy() }
         // Releases the memory, so that the next read can reuse it.
         input = ByteBuffer()
         if connection.state == .expectingHead { becameIdle() } else { becameBusy() }
+    }
+
+    /// The client has closed its sending side, and everything that it had sent is handled, except what is answered here.
+    private func endInput() {
+        switch connection.state {
+        case .expectingHead: closeBehindAnswer(isLast: true)
+        case .inRequest where runner.exchange.state != .answering: closeNow()
+        case .inRequest, .yielding, .tunnelling, .lingering, .closed: break
+        }
     }
 
     /// Continues in a later turn of the loop. A task that is due at once would still run in this turn: SwiftNIO polls its

@@ -141,7 +141,11 @@ extension ClientHandler: ClientStream {
         switch connection.answerEnded(yields: line.kind == .own && input.readableBytes > 0) {
         case .nextRequest:
             expectRequest()
-            if input.readableBytes > 0 { loop.handle(.client(self, .proceed)) } else { becameIdle() }
+            if input.readableBytes > 0 || connection.inputHasEnded {
+                loop.handle(.client(self, .proceed))
+            } else {
+                becameIdle()
+            }
         case .nextRequestLater:
             expectRequest()
             nextTurn()

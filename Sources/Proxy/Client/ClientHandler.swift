@@ -52,6 +52,8 @@ final class ClientHandler: ChannelInboundHandler {
         case turnCame
         case writabilityChanged(Bool)
         case inactive
+        /// The client has closed its sending side.
+        case inputClosed
         case outputClosed
         case ticked
         /// The program shuts down: kept connections take no further requests.
@@ -97,6 +99,11 @@ final class ClientHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { loop.handle(.client(self, .inputClosed)) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -120,7 +127,9 @@ final class ClientHandler: ChannelInboundHandler {
             proceed()
         case .writabilityChanged(let isWritable): writabilityChanged(isWritable)
         case .inactive: clientLeft()
-        case .outputClosed: deadline.set(.clientsEnd, within: .seconds(2), from: loop.now)
+        case .inputClosed: inputClosed()
+        case .outputClosed:
+            if connection.inputHasEnded { closeNow() } else { deadline.set(.clientsEnd, within: .seconds(2), from: loop.now) }
         case .ticked: ticked()
         case .draining: drain()
         }
@@ -142,6 +151,13 @@ final class ClientHandler: ChannelInboundHandler {
         // Detach first: a stream that continues must not stay paused because its client had stopped reading.
         runner.stream = loop.clients.gone
         runner.clientLeft()
+    }
+
+    private func inputClosed() {
+        let isBetweenRequests = connection.state == .expectingHead
+        guard !connection.inputEnded(answersHere: runner.exchange.state == .answering) else { return }
+        // The last answer may not be sent completely.
+        if isBetweenRequests { closeBehindAnswer(isLast: true) } else { closeNow() }
     }
 
     private func ticked() {
@@ -179,7 +195,12 @@ final class ClientHandler: ChannelInboundHandler {
         deadline.set(.clientsEnd, within: loop.settings.timeouts.idle, from: loop.now)
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenComplete { [loop] _ in loop.handle(.client(self, .outputClosed)) }
-        context.close(mode: .output, promise: sent)
+        if connection.inputHasEnded {
+            // Closing the sending side of such a connection would drop what is not sent yet. This promise waits for it.
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: sent)
+        } else {
+            context.close(mode: .output, promise: sent)
+        }
     }
 
     /// Closes a connection after its last answer. Closes at once if the client has announced that it sends nothing more and
