@@ -71,6 +71,11 @@ package final class RequestTraits: Sendable, Codable {
         self.match = match
     }
 
+    /// The request goes to a server that its target names (`/upstream/NAME/…`).
+    var namesServer: Bool {
+        if case .server = destination { true } else { false }
+    }
+
     package var model: String? {
         guard case .model(let name) = destination else { return nil }
         return name

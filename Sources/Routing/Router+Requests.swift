@@ -71,7 +71,7 @@ extension Router {
         let waited = request.waitingSince.map { now.milliseconds(since: $0) }
         request.waitingSince = nil
         request.history.attempts += 1
-        if let conversation = traits.conversation, traits.model != nil, traits.counts {
+        if let conversation = traits.conversation, traits.counts, !traits.namesServer {
             streamOwners.record(conversation, at: id)
         }
         effects.append(

@@ -21,13 +21,14 @@ struct BoundsTests {
         #expect(table.backend(of: "49999") == nil)
     }
 
-    @Test("a conversation is noted only for requests that name a model")
-    func conversationsOfModels() {
+    @Test("a conversation is noted for requests that compute, unless they name their server")
+    func conversations() {
         var scene = Scene([("A", nil), ("B", nil)], fallback: 1)
         func arrive(_ destination: RequestTraits.Destination, _ number: UInt64, follows: RequestTraits.Followed? = nil) -> String?
         {
             let ticket = Ticket(owner: 0, sequence: 1000 + number)
-            let traits = RequestTraits(destination: destination, client: "c", conversation: "talk", follows: follows)
+            let traits = RequestTraits(
+                destination: destination, client: "c", counts: follows == nil, conversation: "talk", follows: follows)
             return scene.happens(.requestArrived(ticket, traits)).grant(of: ticket)?.serverName
         }
         #expect(arrive(.server("B"), 1) == "B")
@@ -36,6 +37,8 @@ struct BoundsTests {
         #expect(arrive(.model("m"), 3) == "B")
         _ = scene.happens(.undrain(Scene.id(1)))
         #expect(arrive(.fallback, 4, follows: .stream("talk")) == "B")
+        #expect(arrive(.fallback, 5) == "A", "llama-server's own page names no model")
+        #expect(arrive(.fallback, 6, follows: .stream("talk")) == "A")
     }
 
     @Test("a conversation whose server is gone from the configuration goes to the fallback server")
