@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from support.balancer import Balancer
 from support.engines import FakeLlama, LlamaServer, Recorder
-from support.process import OUTPUT, Process
+from support.process import Process
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +22,6 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     os.chdir(ROOT)
-    shutil.rmtree(OUTPUT / "logs", ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

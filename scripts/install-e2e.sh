@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything `make e2e` needs beside our own binaries: a virtual environment in .venv-e2e with a real llama-server (the xllamacpp
-# wheel), the official clients and a browser driver; two models in .models; Debian's chromium. Quick when all is there.
+# wheel), the official clients and a browser driver; another one in .venv-clients with further clients, whose requirements
+# contradict those of the first; two models in .models; Debian's chromium. Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,17 +12,23 @@ models=.models
 
 scripts/apt-install.sh python3 python3-venv chromium iproute2
 
-# One stamp for all Python packages: the list they were installed from.
-stamp="$venv/installed"
-wanted="$(cat e2e/requirements.txt; echo "$xllamacpp")"
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+# python_packages VENV REQUIREMENTS [PACKAGE…]: the requirements, then the packages without what they depend on, into a virtual
+# environment. One stamp for all: the list they were installed from.
+python_packages() {
+    local venv=$1 requirements=$2 wanted
+    shift 2
+    wanted="$(cat "$requirements"; printf '%s\n' "$@")"
+    [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ] || return 0
     echo "install-e2e: Python packages into $venv"
     [ -x "$venv/bin/pip" ] || /usr/bin/python3 -m venv "$venv"
-    pip=("$venv/bin/pip" install --quiet --disable-pip-version-check --retries 5)
-    "${pip[@]}" --requirement e2e/requirements.txt
-    "${pip[@]}" --no-deps "$xllamacpp"
-    echo "$wanted" >"$stamp"
-fi
+    local pip=("$venv/bin/pip" install --quiet --disable-pip-version-check --retries 5)
+    "${pip[@]}" --requirement "$requirements"
+    [ $# -eq 0 ] || "${pip[@]}" --no-deps "$@"
+    echo "$wanted" >"$venv/installed"
+}
+
+python_packages "$venv" e2e/requirements.txt "$xllamacpp"
+python_packages .venv-clients e2e/requirements-clients.txt
 
 mkdir -p "$models"
 # Random weights, one token per byte: up in a tenth of a second, with real slots, prompt cache and metrics.

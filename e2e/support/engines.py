@@ -1,7 +1,6 @@
 """The engines behind the balancer: real llama-servers, the project's own fake, and one that only records."""
 
 import json
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +11,7 @@ from support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent.parent
 MODELS = HERE.parent / ".models"
+PYTHON = HERE.parent / ".venv-e2e" / "bin" / "python"  # has llama-server, also where the tests run with another one
 
 
 class LlamaServer(Process):
@@ -22,7 +22,7 @@ class LlamaServer(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         self.model = alias or model
         self.api_key = options.get("api_key")
-        command = [sys.executable, HERE / "llama_server.py", MODELS / f"{model}.gguf", "--port", self.port]
+        command = [PYTHON, HERE / "llama_server.py", MODELS / f"{model}.gguf", "--port", self.port]
         command += ["--alias", self.model, "--slots", slots, "--context", context]
         for option, value in options.items():
             command += [f"--{option.replace('_', '-')}"] + ([] if value is True else [value])
@@ -52,12 +52,12 @@ class LlamaServer(Process):
 
 
 class FakeLlama(Process):
-    """The project's own fake engine, for what one llama-server cannot do: several models, chosen speeds."""
+    """The project's own fake engine, for what one llama-server cannot do: several models, chosen speeds, Ollama's API."""
 
-    def __init__(self, binary, name, models, slots=4, prefill_speed=100_000, decode_speed=1_000):
+    def __init__(self, binary, name, models, slots=4, prefill_speed=100_000, decode_speed=1_000, kind="llama-server"):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [binary, "--port", self.port, "--models", ",".join(models), "--slots", slots]
+        command = [binary, "--port", self.port, "--models", ",".join(models), "--slots", slots, "--kind", kind, "--name", name]
         super().__init__(name, command + ["--prefill-speed", prefill_speed, "--decode-speed", decode_speed])
 
     def wait_until_ready(self):
@@ -66,7 +66,8 @@ class FakeLlama(Process):
 
 
 class Recorder:
-    """An OpenAI-like engine that keeps every POST exactly as it came and gives a fixed answer, byte for byte."""
+    """An OpenAI-like engine that keeps every POST and DELETE, and every GET for what it made (r-1), exactly as it came, and gives
+    a fixed answer, byte for byte."""
 
     ANSWER = b'{ "id":"r-1",\t"choices":[{"index":0,"message":{"role":"assistant","content":"caf\\u00e9"}}] }\n'
 
@@ -80,6 +81,8 @@ class Recorder:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                if "/r-1" in self.path:
+                    return self.do_POST()
                 listed = self.path == "/v1/models"
                 data = [{"id": model, "object": "model", "owned_by": "recorder"} for model in models]
                 self.answer(200 if listed else 404, json.dumps({"object": "list", "data": data} if listed else {}).encode())
@@ -89,6 +92,8 @@ class Recorder:
                 recorder.requests.append((self.path, self.headers, body))
                 recorder.gate.wait()
                 self.answer(200, Recorder.ANSWER)
+
+            do_DELETE = do_POST
 
             def read_body(self):
                 if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
