@@ -37,7 +37,7 @@ check: lint  ## before every commit: lint, purity of Routing and Wire, and their
 e2e: release  ## end-to-end tests: real llama-servers, real clients, a real browser
 	scripts/e2e.sh
 
-conformance: release  ## what a load balancer should keep, checked from outside; also on others: ARGS="--proxy haproxy"
+conformance: release  ## what a load balancer should keep, checked from outside; for other proxies see conformance/README.md
 	PYTHONDONTWRITEBYTECODE=1 python3 conformance/run.py --binary $(BALANCER) --fake $(FAKE) $(ARGS)
 
 soak: release  ## 300 clients, three engines that die, freeze and misbehave, 10 minutes (MINUTES=1 for a look)

@@ -13,6 +13,7 @@ from support.waiting import eventually
 class LlamaBalancer(Proxy):
     name = program = "llama-balancer"
     queue = keep_alive_comments = body_limit = reload = administration = connection_limit = few_descriptors = True
+    model_lists = ownership = constant_prompts = early_streams = True
     own_page = "/llmhealth-monitor/dashboard.js"
 
     def configuration(self, port, engine_ports, settings):
@@ -62,7 +63,7 @@ class Nginx(Proxy):
                 access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
                 uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; client_header_timeout 10s; client_max_body_size {limit};
                 map $http_upgrade $connection_out {{ default upgrade; '' ''; }}
-                upstream engines {{ {engines} keepalive 128; keepalive_timeout 4s; }}
+                upstream engines {{ least_conn; {engines} keepalive 128; keepalive_timeout 4s; }}
                 server {{
                     listen 127.0.0.1:{port};
                     location / {{
@@ -70,7 +71,7 @@ class Nginx(Proxy):
                         proxy_set_header Connection $connection_out; proxy_set_header Upgrade $http_upgrade;
                         proxy_pass_header X-Accel-Buffering;
                         proxy_connect_timeout 5s; proxy_read_timeout 3600s; proxy_send_timeout 3600s;
-                        proxy_next_upstream error timeout http_502 http_503 http_504 non_idempotent;
+                        proxy_next_upstream error timeout http_500 http_502 http_503 http_504 http_429 non_idempotent;
                     }}
                 }}
             }}
@@ -113,12 +114,12 @@ defaults
  timeout queue 10m
  timeout tunnel 1h
  timeout http-request 10s
- default-server check inter 1s fall 2 rise 1 pool-purge-delay 4s observe layer7 error-limit 5 on-error mark-down
+ default-server check inter 1s fall 2 rise 1 pool-purge-delay 4s on-marked-down shutdown-sessions
 frontend f
  bind 127.0.0.1:{port}
  default_backend b
 backend b
- balance roundrobin
+ balance leastconn
  option httpchk GET /health
 {engines}
 """)
@@ -126,7 +127,7 @@ backend b
 
     def change_configuration(self, stage):
         file = stage.folder / "haproxy.cfg"
-        file.write_text(file.read_text().replace("balance roundrobin", "balance leastconn"))
+        file.write_text(file.read_text().replace("balance leastconn", "balance roundrobin"))
 
 
 class Other(Proxy):

@@ -29,7 +29,7 @@ class Check:
     heavy: bool
     spoils: bool  # leaves engines or proxy in a state that no other check should meet
     any_path: bool  # needs a proxy that passes on paths it does not know
-    only_for: str | None  # needs a feature: an attribute of the adapter, whose text says why not where it is a text
+    only_for: tuple  # features it needs: attributes of the adapter, whose text says why not where it is a text
 
 
 def check(id, group, engines=("fake", "fake"), alone=False, heavy=False, spoils=False, any_path=False, needs=None, **settings):
@@ -46,7 +46,9 @@ def add(id, group, promise, play, engines=("fake", "fake"), alone=False, heavy=F
         needs=None, settings=None):  # fmt: skip
     if any(other.id == id for other in CHECKS):
         raise ValueError(f"two checks are called {id}")
-    CHECKS.append(Check(id, group, " ".join(promise.split()), play, engines, settings or {}, alone, heavy, spoils, any_path, needs))
+    promise = " ".join(promise.split())
+    features = (needs,) if isinstance(needs, str) else tuple(needs or ())
+    CHECKS.append(Check(id, group, promise, play, engines, settings or {}, alone, heavy, spoils, any_path, features))
 
 
 @dataclass
@@ -100,6 +102,9 @@ class Stages:
         with self.lock:
             waiting = self.free.get(key, [])
             stage = waiting.pop() if waiting else None
+        if stage and not self.is_ready(stage):
+            self.end(stage)
+            stage = None
         stage = stage or self.start(engines, settings)
         good = False
         try:
@@ -126,7 +131,7 @@ class Stages:
         process = None
         try:
             for number, kind in enumerate(engines):
-                made.append(RawEngine(number) if kind == "raw" else FakeLlama(self.fake_binary, folder, number))
+                made.append(FakeLlama(self.fake_binary, folder, number) if kind == "fake" else RawEngine(number, kind=kind))
             process, port = self.proxy.start(folder, [engine.port for engine in made], settings)
             stage = Stage(self.proxy, process, port, made, folder, settings)
             self.proxy.wait_until_ready(stage)
@@ -136,6 +141,14 @@ class Stages:
             for thing in [*made, *([process] if process else [])]:
                 (thing.kill if hasattr(thing, "kill") else thing.end)()
             raise
+
+    def is_ready(self, stage):
+        """Whether a stage can be used again: a proxy may leave engines alone for a while because of what an earlier check did."""
+        try:
+            self.proxy.wait_until_ready(stage)
+            return True
+        except Broken:
+            return False
 
     def end(self, stage):
         stage.process.kill()
@@ -171,8 +184,9 @@ def run_one(check, stages):
     try:
         if check.any_path and proxy.passes_any_path is not True:
             raise NotApplicable("passes on the paths of its API only")
-        if check.only_for and (reason := getattr(proxy, check.only_for)) is not True:
-            raise NotApplicable(reason or f"has no {check.only_for.replace('_', ' ')}")
+        for feature in check.only_for:
+            if (reason := getattr(proxy, feature)) is not True:
+                raise NotApplicable(reason or f"has no {feature.replace('_', ' ')}")
         with stages.lend(check.engines, check.settings, check.spoils, check.id) as stage:
             return result("pass", check.play(stage, stages) or "")
     except NotApplicable as reason:

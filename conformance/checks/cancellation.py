@@ -28,12 +28,12 @@ def leaves(stage, body, fault, abruptly, wait_for_event):
         while fault.startswith("stall") and text.count(b"\n\n") < 2:
             text += next(parts)[1]
     else:
-        eventually("the engine has the request", lambda: sum(e.observed()["concurrency"] for e in stage.engines), within=5)
+        eventually("the engine has the request", lambda: sum(e.working() for e in stage.engines), within=5)
     read_what_is_there(client)
     left = client.leave(abruptly)
 
     def cancellations():
-        return [c for engine in stage.engines for c in engine.observed()["cancellations"]]
+        return [c for engine in stage.engines for c in engine.cancellations()]
 
     (seen,) = eventually("the engine sees the client's end", cancellations, within=5)
     late = seen["unix_ms"] - left
@@ -60,7 +60,7 @@ for (word, (where, body, fault, begun)), (how, abruptly) in product(WINDOWS.item
 def queued(stage, _):
     """A client that leaves while it waits in the line never reaches an engine."""
     held = [Connection(stage.port).ask("POST", CHAT, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body()) for _ in "AB"]
-    eventually("both engines are taken", lambda: sum(e.observed()["concurrency"] for e in stage.engines), lambda n: n == 2)
+    eventually("both engines are taken", lambda: sum(e.working() for e in stage.engines), lambda n: n == 2)
     waiting = Connection(stage.port).ask("POST", CHAT, somebody(), chat_body(text="NEVER-SEEN"))
 
     def asked():

@@ -17,10 +17,13 @@ FAULTS = {
 
 def moved(stage, fault, stream):
     stage.a.behave(fault=fault)
-    lost = [a.status for a in (chat(stage.port, stream=stream, tokens=3) for _ in range(6)) if a.status != 200 or not a.clean]
-    expect(not lost, f"{len(lost)} of 6 requests were lost: {lost}")
-    expect(stage.a.observed()["received"] > 0, "the failing engine was never asked: nothing was shown")
-    return "6 of 6 answered"
+    answers = [chat(stage.port, stream=stream, tokens=3) for _ in range(6)]
+    while not stage.a.asked() and len(answers) < 40:  # some choose at random among idle engines
+        answers.append(chat(stage.port, stream=stream, tokens=3))
+    lost = [a.status for a in answers if a.status != 200 or not a.clean]
+    expect(not lost, f"{len(lost)} of {len(answers)} requests were lost: {lost}")
+    expect(stage.a.asked(), "the failing engine was never asked: nothing was shown")
+    return f"{len(answers)} of {len(answers)} answered"
 
 
 for word, (fault, stream, what) in FAULTS.items():
@@ -43,14 +46,15 @@ def refused(stage, _):
 def frozen(stage, _):
     """Requests to an engine that has frozen (accepts, never answers) are answered by the other one within 8 s."""
     stage.a.freeze()
-    begun, slowest = time.monotonic(), 0.0
-    for _ in range(4):
+    took = []
+    while len(took) < 4 or len(took) < 40 and max(took) < 0.5:  # some choose at random among idle engines
         started = time.monotonic()
         answer = chat(stage.port, timeout=12)
-        slowest = max(slowest, time.monotonic() - started)
+        took.append(time.monotonic() - started)
         expect(answer.status == 200, f"answered {answer}")
-    expect(slowest <= 8, f"the slowest took {slowest:.1f} s")
-    return f"slowest {slowest:.1f} s, four in {time.monotonic() - begun:.1f} s"
+    expect(max(took) >= 0.5, "the frozen engine was never asked: nothing was shown")
+    expect(max(took) <= 8, f"the slowest took {max(took):.1f} s")
+    return f"slowest {max(took):.1f} s, {len(took)} in {sum(took):.1f} s"
 
 
 @check("failover-stale-connection", "fail-over", engines=("raw", "raw"), spoils=True)

@@ -1,11 +1,14 @@
 """Streams pass as they come, and silence is survived."""
 
+import re
 import statistics
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from suite import check
 from support.client import CHAT, Connection, chat_body, somebody
+from support.engines import STREAM_END, STREAM_HEAD, event
 from support.waiting import eventually, expect
 
 
@@ -14,14 +17,23 @@ def not_held_back(stage, _):
     """Events of a stream are not held back: at 20 tokens a second each comes within 50 ms of its turn."""
     for engine in stage.engines:
         engine.behave(decode_tokens_per_second=20)
-    with Connection(stage.port) as client:
+    # A busy machine delays the engines, too: what counts is what the proxy adds.
+    with ThreadPoolExecutor(1) as clients:
+        beside = clients.submit(gaps, stage.a.port)
+        median, worst = gaps(stage.port)
+        direct = beside.result()[1]
+    expect(worst < 50 + max(50, direct), f"95 % of the gaps are up to {worst:.0f} ms; at the engine itself {direct:.0f} ms")
+    return f"gaps {median:.0f} ms in the median, {worst:.0f} ms at 95 %"
+
+
+def gaps(port):
+    """Milliseconds between the tokens of a stream: in the median, and what 95 % do not exceed."""
+    with Connection(port) as client:
         answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True, tokens=30)).read_head()
         times = [when for when, part in client.pieces(answer) if b"content" in part]
-    gaps = [(later - earlier) * 1000 for earlier, later in zip(times, times[1:])]
-    expect(len(gaps) >= 20, f"only {len(times)} pieces came for 30 tokens")
-    worst = statistics.quantiles(gaps, n=20)[-1]
-    expect(worst < 100, f"95 % of the gaps are up to {worst:.0f} ms, not 50")
-    return f"gaps {statistics.median(gaps):.0f} ms in the median, {worst:.0f} ms at 95 %"
+    found = [(later - earlier) * 1000 for earlier, later in zip(times, times[1:])]
+    expect(len(found) >= 20, f"only {len(times)} pieces came for 30 tokens")
+    return statistics.median(found), statistics.quantiles(found, n=20)[-1]
 
 
 @check("streaming-marked", "streaming", needs="passes_fields")
@@ -64,31 +76,47 @@ def silence_330(stage, _):
 
 
 def signs_of_life(stage, path, mark):
+    for engine in stage.engines:
+        engine.behave(prefill_tokens_per_second=100)
     with Connection(stage.port) as client:
-        client.ask("POST", path, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body(stream=True))
-        answer = client.read_head()
-        expect(answer.status == 200, f"{answer}")
-        seen = b""
-        for _, part in client.pieces(answer):
-            seen += part
-            if seen.count(mark) >= 2:
-                return
-    expect(False, f"the stream ended with {seen[-100:]!r}")
+        client.ask("POST", path, somebody(), chat_body(stream=True, tokens=3, text=uuid.uuid4().hex + "x" * 1600))
+        answer = client.read_answer()
+    count = len(re.findall(mark, answer.body.partition(b"data: {" if path == CHAT else b"event: message_start")[0], re.MULTILINE))
+    expect(answer.status == 200 and answer.clean, f"{answer}")
+    expect(count >= 2, f"{count} signs in 4 s of silence; it begins with {answer.body[:100]!r}")
 
 
 @check("keep-alive-openai", "streaming", needs="keep_alive_comments", keep_alive="1s")
 def openai_comments(stage, _):
     """While its prefill is silent, a streaming client gets comments."""
-    signs_of_life(stage, CHAT, b": prefill\n\n")
+    signs_of_life(stage, CHAT, rb"^:.*\n\n")
 
 
 @check("keep-alive-anthropic", "streaming", needs="keep_alive_comments", keep_alive="1s")
 def anthropic_pings(stage, _):
     """In Anthropic's API these are ping events."""
-    signs_of_life(stage, "/v1/messages", b"event: ping\n")
+    signs_of_life(stage, "/v1/messages", rb"^event: ping\n")
 
 
-@check("keep-alive-ollama", "streaming", needs="keep_alive_comments", spoils=True, keep_alive="1s")
+@check("keep-alive-begun", "streaming", engines=("raw", "raw"), needs="keep_alive_comments", keep_alive="1s")
+def begun(stage, _):
+    """When a stream falls silent that has begun, its client gets comments, too."""
+
+    def pause(request, peer):
+        peer.send(STREAM_HEAD + event("Good"))
+        time.sleep(3.5)
+        peer.send(event(" day.") + STREAM_END)
+
+    for engine in stage.engines:
+        engine.answer = pause
+    with Connection(stage.port) as client:
+        answer = client.ask("POST", CHAT, somebody(), chat_body(stream=True)).read_answer()
+    count = len(re.findall(rb"^:.*\n\n", answer.body, re.MULTILINE))
+    expect(answer.clean and b"[DONE]" in answer.body and count >= 2, f"{count} comments in 3.5 s of silence; {answer}")
+
+
+@check("keep-alive-ollama", "streaming", needs=("keep_alive_comments", "passes_fields"), any_path=True, spoils=True,
+       keep_alive="1s")  # fmt: skip
 def nothing_for_ollama(stage, _):
     """Ollama's API has no form for them: nothing is sent before the answer."""
     for engine in stage.engines:
@@ -101,11 +129,11 @@ def nothing_for_ollama(stage, _):
     expect(not body, f"it got {body[:80]!r}")
 
 
-@check("keep-alive-queued", "streaming", needs="keep_alive_comments", keep_alive="1s", request_max=1)
+@check("keep-alive-queued", "streaming", needs=("keep_alive_comments", "queue"), keep_alive="1s", request_max=1)
 def queued_comments(stage, _):
     """A streaming client that waits in the line is told how many are ahead."""
     held = [Connection(stage.port).ask("POST", CHAT, [*somebody(), ("X-Fake-Fault", "stall-before-answer")], chat_body()) for _ in "AB"]
-    eventually("both engines are taken", lambda: sum(e.observed()["concurrency"] for e in stage.engines), lambda n: n == 2)
+    eventually("both engines are taken", lambda: sum(e.working() for e in stage.engines), lambda n: n == 2)
     with Connection(stage.port) as client:
         client.ask("POST", CHAT, somebody(), chat_body(stream=True))
         _, part = next(client.pieces(client.read_head()))
@@ -114,7 +142,7 @@ def queued_comments(stage, _):
         one.leave()
 
 
-@check("keep-alive-between-events", "streaming", needs="keep_alive_comments", keep_alive="1s")
+@check("keep-alive-between-events", "streaming", needs=("keep_alive_comments", "passes_fields"), keep_alive="1s")
 def between_events(stage, _):
     """Comments stand between events only, however oddly the engine cuts them."""
     with Connection(stage.port) as client:

@@ -20,6 +20,8 @@ PROBES = ("/", "/health", "/v1/health", "/v1/models", "/models", "/metrics", "/s
 class FakeLlama:
     """`fake-llama`: behaves as llama-server does, and misbehaves when told so."""
 
+    model = MODEL
+
     def __init__(self, binary, folder, number, arguments=()):
         self.port = free_port()
         self.number = number
@@ -46,6 +48,21 @@ class FakeLlama:
         """Whether a request with that word in its target or body has arrived."""
         return any(word in r["target"] or word in r["body"] for r in self.observed()["requests"])
 
+    # Clients of these checks send POST, probes GET or HEAD, on paths that nobody can list for ever.
+
+    def asked(self):
+        """How many requests of clients have arrived, of the last 200 requests."""
+        return sum(is_asking(r) for r in self.observed()["requests"])
+
+    def working(self):
+        """How many of them run."""
+        return sum(is_asking(r) and r["outcome"] == "in progress" for r in self.observed()["requests"])
+
+    def cancellations(self):
+        seen = self.observed()
+        asking = {r["number"] for r in seen["requests"] if is_asking(r)}
+        return [c for c in seen["cancellations"] if c["request"] in asking]
+
     def freeze(self):
         """Connections are accepted by the kernel and nothing ever comes back, as behind a cable that was pulled."""
         self.process.signal(signal.SIGSTOP)
@@ -54,6 +71,10 @@ class FakeLlama:
         self.process.kill()
 
     end = kill
+
+
+def is_asking(request):
+    return request["method"] == "POST" and request["target"] != "/api/show"
 
 
 @dataclass
@@ -107,11 +128,17 @@ class Peer:
 
 class RawEngine:
     """An engine of sockets and threads. Probes are answered as by a healthy engine; everything else goes to `answer(request,
-    peer)`, which sends what it likes. When it returns False the connection is closed."""
+    peer)`, which sends what it likes. When it returns False the connection is closed.
 
-    def __init__(self, number=0, answer=None):
+    Its kind is `raw` (nothing tells what it is) or `vllm` (its model list says so); its model's name may follow: `vllm:NAME`."""
+
+    def __init__(self, number=0, answer=None, kind="raw"):
         self.port = free_port()
         self.number = number
+        owner, _, model = kind.partition(":")
+        self.model = model or MODEL
+        self.models = [{"id": self.model, "object": "model"} | ({} if owner == "raw" else {"owned_by": owner})]
+        self.health = "200 OK"
         self.peers, self.requests = [], []
         self.lock = threading.Lock()
         self.answer = answer or answer_shortly
@@ -133,7 +160,7 @@ class RawEngine:
                 while True:
                     request = read_request(peer)
                     if request.method in ("GET", "HEAD") and request.target.partition("?")[0] in PROBES:
-                        peer.send(probe_answer(request.target))
+                        peer.send(self.probe_answer(request.target))
                         continue
                     with self.lock:
                         self.requests.append(request)
@@ -151,7 +178,18 @@ class RawEngine:
                 peer.received = b""
 
     def behave(self, **_):
-        self.answer = answer_shortly
+        self.answer, self.health = answer_shortly, "200 OK"
+
+    def probe_answer(self, target):
+        if target.startswith(("/v1/models", "/models")):
+            return whole_answer(json.dumps({"object": "list", "data": self.models}).encode())
+        if target.startswith("/health"):
+            return whole_answer(b'{"status":"ok"}', status=self.health)
+        return whole_answer(b'{"error":{"message":"not found"}}', status="404 Not Found")
+
+    def asked(self):
+        """How many requests of clients have arrived."""
+        return sum(request.method == "POST" for request in list(self.requests))
 
     def saw(self, word):
         """Whether these bytes have come, on whatever connection and however mangled."""
@@ -210,14 +248,6 @@ def read_exactly(peer, count):
 def whole_answer(body, content_type="application/json", status="200 OK", more=""):
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     return head.encode("latin-1") + body
-
-
-def probe_answer(target):
-    if target.startswith(("/v1/models", "/models")):
-        return whole_answer(json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode())
-    if target.startswith("/health"):
-        return whole_answer(b'{"status":"ok"}')
-    return whole_answer(b'{"error":{"message":"not found"}}', status="404 Not Found")
 
 
 CHAT_ANSWER = json.dumps({

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+from itertools import cycle
 from pathlib import Path
 
 from support.client import chat
@@ -20,8 +21,9 @@ def said_by(*command, pattern=r"\d+\.\d+(\.\d+)*"):
 
 class Proxy:
     """A feature is True, or a text that says why checks that need it do not apply. Settings of checks: `request_max` (requests at once
-    for each engine), `keep_alive` (pause of signs of life), `limits_body` (largest body), `limits_connections` (clients at once);
-    whoever has no such thing ignores them. `open_files` is the hard limit of descriptors that the program is started with."""
+    for each engine), `keep_alive` (pause of signs of life), `limits_body` (largest body), `limits_connections` (clients at once),
+    `many_models` (each engine has another model); whoever has no such thing ignores them. `open_files` is the hard
+    limit of descriptors that the program is started with."""
 
     name = "?"
     program = ""
@@ -36,6 +38,10 @@ class Proxy:
     administration = "has no administration on the port of its clients"
     connection_limit = "was not given a limit of connections"
     few_descriptors = "was not played with few descriptors"
+    model_lists = "does not learn from engines which models they have"
+    ownership = "does not remember which engine made what"
+    constant_prompts = "does not look into prompts"
+    early_streams = "does not begin a stream before its engine does"
     own_page = None  # the target of a large answer of its own
     stops_gracefully_by = signal.SIGTERM
     reloads_by = signal.SIGHUP
@@ -61,13 +67,13 @@ class Proxy:
         return process, port
 
     def wait_until_ready(self, stage):
-        in_a_row = []
+        in_a_row, models = [], cycle(engine.model for engine in stage.engines)
 
         def answers():
-            in_a_row.append(chat(stage.port, timeout=3).status)
-            return in_a_row[-3:]
+            in_a_row.append(chat(stage.port, timeout=3, model=next(models)).status)
+            return in_a_row[-4:], [engine.asked() for engine in stage.engines]
 
-        eventually("chats are answered", answers, lambda seen: seen == [200] * 3, within=30)
+        eventually("chats are answered, by every engine", answers, lambda seen: seen[0] == [200] * 4 and all(seen[1]), within=30)
 
     def ask_to_stop(self, stage):
         """To stop gracefully, in its own way."""
