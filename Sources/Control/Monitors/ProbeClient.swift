@@ -67,7 +67,12 @@ package struct ProbeClient: Sendable {
         self.init { address, limit, loop in dialer.connect(to: address, within: limit, on: loop) { _ in } }
     }
 
-    init(connect: @escaping Connect) { self.connect = connect }
+    init(connect: @escaping Connect) {
+        self.connect = connect
+        // The first probes of all servers begin at the same moment, on several loops. Swift's runtime (6.3.1) has crashed when two
+        // threads were the first to need this generic type together, so the type is made here, before any loop needs it.
+        _ = ByteToMessageHandler(HTTPResponseDecoder())
+    }
 
     /// Requests one path on a separate connection. The future completes on `loop` within `timeout`.
     package func get(
