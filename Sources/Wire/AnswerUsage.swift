@@ -24,11 +24,11 @@ package struct AnswerUsage: Sendable, Equatable {
         var usage = AnswerUsage()
         forEachNumber(in: bytes, from: start) { name, number in
             switch name.count {
-            case 7 where name.equals("cache_n"): usage.cachedTokens = Int(exactly: number)
-            case 8 where name.equals("prompt_n"): usage.promptTokens = Int(exactly: number) ?? 0
-            case 9 where name.equals("prompt_ms"): usage.promptMilliseconds = number
-            case 11 where name.equals("predicted_n"): usage.predictedTokens = Int(exactly: number) ?? 0
-            case 12 where name.equals("predicted_ms"): usage.predictedMilliseconds = number
+            case 7 where name.equals("cache_n"): usage.cachedTokens = tokens(number)
+            case 8 where name.equals("prompt_n"): usage.promptTokens = tokens(number) ?? 0
+            case 9 where name.equals("prompt_ms"): usage.promptMilliseconds = milliseconds(number)
+            case 11 where name.equals("predicted_n"): usage.predictedTokens = tokens(number) ?? 0
+            case 12 where name.equals("predicted_ms"): usage.predictedMilliseconds = milliseconds(number)
             default: break
             }
         }
@@ -65,11 +65,13 @@ package struct AnswerUsage: Sendable, Equatable {
     static func ollama(_ bytes: Bytes, around index: Int) -> AnswerUsage? {
         // They follow one another, in any order.
         let nearby = bytes.extracting(max(0, index - 400)..<min(bytes.count, index + 400))
-        func milliseconds(_ name: StaticString) -> Double? { number(name, nearby).map { $0 / 1_000_000 } }
-        let predicted = number("\"eval_count\":", nearby).flatMap(tokens)
+        func milliseconds(_ name: StaticString) -> Double? {
+            lastNumber(name, nearby).flatMap { self.milliseconds($0 / 1_000_000) }
+        }
+        let predicted = lastNumber("\"eval_count\":", nearby).flatMap(tokens)
         guard let predicted else { return nil }
         return AnswerUsage(
-            promptTokens: number("\"prompt_eval_count\":", nearby).flatMap(tokens),
+            promptTokens: lastNumber("\"prompt_eval_count\":", nearby).flatMap(tokens),
             promptMilliseconds: milliseconds("\"prompt_eval_duration\":"), predictedTokens: predicted,
             predictedMilliseconds: milliseconds("\"eval_duration\":"))
     }
@@ -90,6 +92,9 @@ package struct AnswerUsage: Sendable, Equatable {
         Int(exactly: number).flatMap { (0...1 << 40).contains($0) ? $0 : nil }
     }
 
+    /// A duration; nil for anything that cannot be one, such as more than a year.
+    private static func milliseconds(_ number: Double) -> Double? { (0...3.2e10).contains(number) ? number : nil }
+
     /// Calls `body` with the names of the members that are numbers, in the object behind the key at `start` and in the objects
     /// inside it.
     private static func forEachNumber(in bytes: Bytes, from start: Int, _ body: (Bytes, Double) -> Void) {
@@ -109,7 +114,8 @@ package struct AnswerUsage: Sendable, Equatable {
                 index = end
             case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
                 let value = number(bytes, from: &index)
-                if let known = name, let value { body(bytes.extracting(known), value) }
+                // A number at the very end may be cut off.
+                if let known = name, let value, index < bytes.count { body(bytes.extracting(known), value) }
                 name = nil
                 continue
             default: break
@@ -137,11 +143,13 @@ package struct AnswerUsage: Sendable, Equatable {
             || byte == UInt8(ascii: "+")
     }
 
-    /// The number behind the first `name`, which includes its quotes and the colon.
-    private static func number(_ name: StaticString, _ bytes: Bytes) -> Double? {
+    /// The number behind the last `name`, which includes its quotes and the colon. Generated text stands in front of the counts, and
+    /// may have members with these names.
+    private static func lastNumber(_ name: StaticString, _ bytes: Bytes) -> Double? {
         let length = name.utf8CodeUnitCount
-        var index = 0
-        while index + length <= bytes.count, !bytes.extracting(index...).hasPrefix(name) { index += 1 }
+        var index = bytes.count - length
+        while index >= 0, !bytes.extracting(index...).hasPrefix(name) { index -= 1 }
+        guard index >= 0 else { return nil }
         index += length
         while index < bytes.count, bytes[index] == 0x20 { index += 1 }
         guard index < bytes.count else { return nil }

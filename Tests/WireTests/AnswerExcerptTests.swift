@@ -77,7 +77,7 @@ struct AnswerExcerptTests {
                 + #""predicted_n":\#(number),"predicted_ms":\#(number)}}"#
         )
         guard let found else { return }
-        let whole = Double(number).flatMap { Int(exactly: $0) }
+        let whole = Double(number).flatMap { Int(exactly: $0) }.flatMap { (0...1 << 40).contains($0) ? $0 : nil }
         #expect(found.cachedTokens == whole)
         #expect(found.promptTokens == whole ?? 0)
         #expect(found.predictedTokens == whole ?? 0)
@@ -145,6 +145,8 @@ struct AnswerExcerptTests {
             promptTokens: 26, promptMilliseconds: 130, predictedTokens: 298, predictedMilliseconds: 4700)
         #expect(timings(last) == expected)
         #expect(timings(String(repeating: #"{"response":"x","done":false}"# + "\n", count: 300) + last, pieces: 7) == expected)
+        let tools = #"{"message":{"tool_calls":[{"function":{"arguments":{"eval_count":7,"prompt_eval_count":1}}}]},"#
+        #expect(timings(tools + last.dropFirst()) == expected, "the counts stand at the end")
         // A prompt that was cached completely is not reported.
         #expect(
             timings(#"{"done":true,"eval_count":2,"eval_duration":1000000}"#)
