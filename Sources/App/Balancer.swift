@@ -91,11 +91,9 @@ final class Balancer: Sendable {
         return { server, news in
             queue.async {
                 switch news {
-                case .up: logger.notice("a server is up", metadata: ["server": "\(server)"])
-                case .down(let reason):
-                    logger.warning("a server is down", metadata: ["server": "\(server)", "reason": "\(reason)"])
-                case .warning(let text):
-                    logger.warning("a server needs attention", metadata: ["server": "\(server)", "reason": "\(text)"])
+                case .up: logger.notice("server \(server) is up")
+                case .down(let reason): logger.warning("server \(server) is down: \(reason)")
+                case .warning(let text): logger.warning("server \(server) needs attention: it \(text)")
                 }
             }
         }

@@ -40,6 +40,13 @@ actor Reload {
 
     private func read(_ reason: String) async -> String? {
         lastStamp = Stamp(file)
+        if lastStamp?.isRegularFile == false {
+            // Reading a pipe that nobody writes to would never end, and later reloads wait for this one.
+            let problem = "\(file) is no regular file any more; it is read at the start only"
+            logger.error("configuration not changed", metadata: ["problems": "\(problem)", "reason": "\(reason)"])
+            balancer.note(problems: problem)
+            return problem
+        }
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .failure(let problems):
             logger.error("configuration not changed", metadata: ["problems": "\(problems)", "reason": "\(reason)"])
@@ -83,6 +90,7 @@ actor Reload {
         var modified: [UInt8]
         var size: Int
         var inode: UInt
+        var isRegularFile: Bool
 
         init?(_ file: String) {
             var information = stat()
@@ -95,6 +103,7 @@ actor Reload {
             modified = withUnsafeBytes(of: time) { Array($0) }
             size = Int(information.st_size)
             inode = UInt(information.st_ino)
+            isRegularFile = information.st_mode & S_IFMT == S_IFREG
         }
     }
 }

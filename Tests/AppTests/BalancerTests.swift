@@ -265,9 +265,9 @@ import Wire
         let engine = try await FakeLlamaServer.start(Behaviour(), group: Self.group)
         let settings = try configuration(Self.text(engine))
         let balancer = try await Balancer.start(settings, file: nil, group: Self.group, logger: told.logger)
-        _ = try await wait(for: "the line", { told.lines }, where: { $0.contains { $0.contains("a server is up") } })
+        _ = try await wait(for: "the line", { told.lines }, where: { $0.contains { $0.contains("server A is up") } })
         try await engine.stop()
-        let lines = try await wait(for: "the line", { told.lines }, where: { $0.contains { $0.contains("a server is down") } })
+        let lines = try await wait(for: "the line", { told.lines }, where: { $0.contains { $0.contains("server A is down: ") } })
         #expect(lines.count == 2, "\(lines)")
         await balancer.shutDown()
     }

@@ -77,6 +77,14 @@ import Wire
             ])
     }
 
+    @Test("thousands of repeated keys, and a mistake behind them, are told in a moment")
+    func manyRepeatedKeys() {
+        let aliases = (0..<4000).map { "  k\($0 % 2000): m\n" }.joined()
+        let found = problems("servers: { a: { url: 'http://h:1' } }\naliases:\n\(aliases)queue: -\n")
+        #expect(found.count == 2 && found.last?.hasPrefix("4003:8: error: ") == true, "\(found.suffix(2))")
+        #expect(problems("servers: { a: { url: 'http://h:1' } }\naliases:\n\(aliases)").count == 2000)
+    }
+
     @Test("values that look like a repeated key stay as they are")
     func repeatedKeyInValues() throws {
         let content = try ConfigurationFile.parse(#"{ "a": "x, a: b", "a": "{a: c}", "b": { "a": "\"a\": 1" } }"#, file: "")
@@ -186,6 +194,20 @@ import Wire
                     "command line: error: URL 4: c:1 is given twice; a file can give such servers names of their own",
                     "command line: error: URL 5: \"x\" is not a port; ports are numbers from 1 to 65535",
                 ])
+        }
+        do {
+            _ = try Configuration(urls: ["staus", "version", "my.yaml", "http//x:1", "http//u:secret@b"])
+            Issue.record("words were accepted as addresses")
+        } catch {
+            #expect(
+                error.list.map(\.description) == [
+                    "command line: error: URL 1: \"staus\" is no address; did you mean the command \"status\"?",
+                    "command line: error: URL 2: \"version\" is no address; write it with its port, such as http://version:8080",
+                    "command line: error: URL 3: \"my.yaml\" is no address; a file is named with --config",
+                    "command line: error: URL 4: \"http//x:1\" is no address; begin it with http:// or https://",
+                    "command line: error: URL 5: this is no address; begin it with http:// or https://",
+                ])
+            #expect(!error.description.contains("secret"))
         }
         #expect(throws: Problems.self) { try Configuration(urls: []) }
     }

@@ -25,12 +25,17 @@ import Testing
             return try await OnlineCheck.report(on: configuration("servers: { \(servers) }"))
         }
         let good = try await text([("A", llama), ("B", ollama)])
-        #expect(good.isGood && good.text == "A: is llama-server; 3 slots; models m, n\nB: is ollama; models o")
+        let noLimit = "no limit of requests: it reports no slots, and request-max is not set"
+        #expect(good.isGood && good.text == "A: is llama-server; 3 slots; models m, n\nB: is ollama; models o; \(noLimit)")
         let bad = try await text([("A", llama), ("C", locked), ("D", gone)])
         let lines = bad.text.split(separator: "\n")
         #expect(!bad.isGood && lines.count == 3)
         #expect(lines[1].contains("answers 401 to /v1/models") && lines[1].contains("servers.C.api-key"))
         #expect(lines[2].hasPrefix("D: cannot be used: "))
+        let named = try await OnlineCheck.report(
+            on: configuration(
+                "servers: { A: { url: 'http://127.0.0.1:\(llama.port)' } }\naliases: { x: m, y: [n, p] }\ndefault-model: q"))
+        #expect(named.text.contains("aliases.y: no server lists \"p\" as a model\ndefault-model: no server lists \"q\""))
         for engine in [llama, ollama, locked] { try await engine.stop() }
     }
 }

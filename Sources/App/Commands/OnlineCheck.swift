@@ -23,7 +23,8 @@ struct OnlineCheck {
         monitor.stop()
         try await group.shutdownGracefully()
         let lines = zip(servers, kinds).map { line(for: $0, $1, patience) }
-        return (lines.map(\.text).joined(separator: "\n"), !lines.contains { !$0.isGood })
+        let text = lines.map(\.text) + namesOfNobody(settings, servers)
+        return (text.map(TerminalText.plain).joined(separator: "\n"), !lines.contains { !$0.isGood })
     }
 
     /// Waits until every server has said what it is, is down, or takes too long.
@@ -49,6 +50,19 @@ struct OnlineCheck {
         }
     }
 
+    /// What the configuration names as models, though no server lists it. Says nothing while a server has not told its models.
+    private static func namesOfNobody(_ settings: Configuration, _ servers: [FleetSnapshot.Server]) -> [String] {
+        guard !servers.contains(where: { $0.models == nil }) else { return [] }
+        let listed = servers.flatMap { $0.models ?? [] }
+        func isListed(_ model: String) -> Bool {
+            listed.contains { ModelName.withoutLatest($0) == ModelName.withoutLatest(model) }
+        }
+        let named =
+            settings.aliases.flatMap { alias in alias.models.map { ("aliases.\(alias.name)", $0) } }
+            + (settings.defaultModel.map { [("default-model", $0)] } ?? [])
+        return named.filter { !isListed($0.1) }.map { "\($0.0): no server lists \"\($0.1)\" as a model" }
+    }
+
     private static func line(
         for server: FleetSnapshot.Server, _ kind: EngineKind?, _ patience: Duration
     ) -> (text: String, isGood: Bool) {
@@ -61,10 +75,13 @@ struct OnlineCheck {
         var parts = [kind.map { "is \($0.rawValue)" } ?? "is of an unknown kind"]
         if let slots = server.lastReport?.slots { parts.append(slots.total == 1 ? "1 slot" : "\(slots.total) slots") }
         switch server.models {
+        case nil where server.lastReport?.warning == nil:
+            return ("\(server.name): answers, but lists no models at /v1/models; its url must end before /v1", false)
         case nil: parts.append("tells no models")
         case []?: parts.append("has no models")
         case let models?: parts.append("models " + models.joined(separator: ", "))
         }
+        if server.limit == nil { parts.append("no limit of requests: it reports no slots, and request-max is not set") }
         if let warning = server.lastReport?.warning { return ("\(server.name): \(warning)", false) }
         return ("\(server.name): " + parts.joined(separator: "; "), true)
     }

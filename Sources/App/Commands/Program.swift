@@ -77,8 +77,16 @@ enum CommandFailure {
     }
 
     private static func report(_ message: String, _ code: Int32) -> ExitCode {
-        complain(message)
+        complain(message.split(separator: "\n", omittingEmptySubsequences: false).map(TerminalText.plain).joined(separator: "\n"))
         return ExitCode(code)
+    }
+}
+
+/// Text of engines and files on a terminal.
+enum TerminalText {
+    /// Without control characters, with which such text could control the terminal.
+    static func plain(_ text: some StringProtocol) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }))
     }
 }
 

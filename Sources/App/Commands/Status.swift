@@ -78,16 +78,20 @@ enum StatusTable {
         lines.append("")
         lines.append(
             "waiting \(waiting), running \(snapshot["running"]?.intValue ?? 0), "
-                + "sticky \(snapshot["sticky_count"]?.intValue ?? 0), at \(plain(snapshot["now"]?.stringValue ?? "?"))")
+                + "sticky \(snapshot["sticky_count"]?.intValue ?? 0), at \(TerminalText.plain(snapshot["now"]?.stringValue ?? "?"))"
+        )
         if !sticky.isEmpty {
             lines.append("")
             lines += columns(
                 [["CLIENT|MODEL", "INSTANCE", "SERVER"]]
-                    + sticky.prefix(20).map { [$0["key"], $0["model"], $0["backend"]].map { plain($0?.stringValue ?? "–") } })
+                    + sticky.prefix(20).map {
+                        [$0["key"], $0["model"], $0["backend"]].map { TerminalText.plain($0?.stringValue ?? "–") }
+                    })
         }
         if let problems = snapshot["config"]?["error"]?.stringValue {
             lines +=
-                ["", "The configuration could not be read again:"] + problems.split(separator: "\n").map { plain(String($0)) }
+                ["", "The configuration could not be read again:"]
+                + problems.split(separator: "\n").map { TerminalText.plain(String($0)) }
         }
         return lines.joined(separator: "\n")
     }
@@ -101,18 +105,13 @@ enum StatusTable {
         let slots = backend["slots"]
         let isDraining = backend["draining"]?.boolValue == true
         return [
-            plain(backend["name"]?.stringValue ?? "?"),
-            plain(backend["state"]?.stringValue ?? "?") + (isDraining ? ", draining" : ""),
-            plain(backend["status"]?.stringValue ?? "?"), "\(inFlight)\(limit)",
+            TerminalText.plain(backend["name"]?.stringValue ?? "?"),
+            TerminalText.plain(backend["state"]?.stringValue ?? "?") + (isDraining ? ", draining" : ""),
+            TerminalText.plain(backend["status"]?.stringValue ?? "?"), "\(inFlight)\(limit)",
             slots?["total"]?.intValue.map { "\(slots?["busy"]?.intValue ?? 0)/\($0)" } ?? "–",
             number("prefill_tokens_per_second"), number("decode_tokens_per_second"),
-            plain(backend["kind"]?.stringValue ?? "?"), plain(backend["reason"]?.stringValue ?? ""),
+            TerminalText.plain(backend["kind"]?.stringValue ?? "?"), TerminalText.plain(backend["reason"]?.stringValue ?? ""),
         ]
-    }
-
-    /// Removes control characters, with which a server's text could control the terminal.
-    private static func plain(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }))
     }
 
     private static func columns(_ rows: [[String]]) -> [String] {

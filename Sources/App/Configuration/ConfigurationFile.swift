@@ -9,8 +9,8 @@ enum ConfigurationFile {
     /// The largest size of a file when its aliases are expanded, in bytes.
     static let largestExpandedSize = 16 << 20
 
-    /// With more different names that are repeated, only the first repetition is reported.
-    static let mostRepeatedNames = 20
+    /// When more objects have repeated keys of different names, only the first such object is reported.
+    static let mostObjectsWithRepeatedKeys = 20
 
     /// Deeper nesting is refused, and reported where it begins.
     static let deepestLevel = 64
@@ -49,7 +49,7 @@ enum ConfigurationFile {
             guard case .duplicatedKeysInMapping(var names, _)? = error as? YamlError else { throw problem }
             var text = text
             // Each round finds another object with repeated keys.
-            for _ in 0..<mostRepeatedNames {
+            for _ in 0..<mostObjectsWithRepeatedKeys {
                 guard let marked = marks.mark(names, in: text) else { throw problem }
                 text = marked
                 do {
@@ -57,7 +57,8 @@ enum ConfigurationFile {
                 } catch YamlError.duplicatedKeysInMapping(let more, _) {
                     names = more
                 } catch {
-                    throw problem
+                    // Marks move nothing, so the place of the next problem is right.
+                    throw Problems(problem.list + [syntaxProblem(error, text: text, file: file)])
                 }
             }
             throw problem

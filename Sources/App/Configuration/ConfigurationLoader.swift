@@ -103,6 +103,11 @@ extension Configuration {
             problems.append(Problem(file: "command line", keyPath: "URL \(number)", message: message, hint: hint))
         }
         for (index, text) in urls.enumerated() {
+            if let hint = Self.hint(forWord: text) {
+                // What stands before an @ may be a password, and is not repeated.
+                report(index + 1, text.contains("@") ? "this is no address" : "\"\(text)\" is no address", hint: hint)
+                continue
+            }
             do {
                 let url = try BaseURL.parse(text, assumingHTTP: true).url
                 if servers.contains(where: { $0.name == url.hostAndPort }) {
@@ -124,5 +129,15 @@ extension Configuration {
         if urls.isEmpty { report(1, "missing", hint: "for example http://192.168.1.20:8080") }
         guard problems.isEmpty else { throw Problems(problems) }
         self.init(servers: servers)
+    }
+
+    /// What is meant by a word that can hardly be an address: a command, a file, or an address with a mistake; else nil.
+    private static func hint(forWord text: String) -> String? {
+        if text.hasSuffix(".yaml") || text.hasSuffix(".yml") || text.hasSuffix(".json") { return "a file is named with --config" }
+        guard !text.contains("://") else { return nil }
+        if text.contains("//") { return "begin it with http:// or https://" }
+        guard !text.contains(where: { ".:[/@".contains($0) }) else { return nil }
+        let command = Suggestion.nearest(to: text, among: ["serve", "demo", "check", "status"])
+        return command.map { "did you mean the command \"\($0)\"?" } ?? "write it with its port, such as http://\(text):8080"
     }
 }

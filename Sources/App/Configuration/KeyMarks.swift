@@ -18,16 +18,15 @@ struct KeyMarks {
         var scalars = Array(text.unicodeScalars)
         if replaced.isEmpty, scalars.contains(where: { Self.marks.contains($0.value) }) { return nil }
         let before = replaced.count
-        for name in names {
-            let key = Array(name.unicodeScalars)
-            guard let first = key.first, key.count <= min(Self.longestName, scalars.count) else { continue }
-            for start in 0...(scalars.count - key.count) where Self.isKey(key, at: start, in: scalars) {
-                guard replaced.count < Self.marks.count,
-                    let mark = Unicode.Scalar(Self.marks.lowerBound + UInt32(replaced.count))
-                else { return nil }
-                scalars[start] = mark
-                replaced.append(first)
+        let wanted = Set(names)
+        for start in scalars.indices where start == 0 || Self.delimiters.contains(scalars[start - 1]) {
+            guard let key = Self.key(at: start, in: scalars), !key.isEmpty, wanted.contains(key) else {
+                continue
             }
+            guard replaced.count < Self.marks.count, let mark = Unicode.Scalar(Self.marks.lowerBound + UInt32(replaced.count))
+            else { return nil }
+            replaced.append(scalars[start])
+            scalars[start] = mark
         }
         guard replaced.count > before else { return nil }
         return String(String.UnicodeScalarView(scalars))
@@ -44,12 +43,26 @@ struct KeyMarks {
         return String(scalars)
     }
 
-    /// Whether the name stands there as a whole word, in quotes or not, followed by a colon.
-    private static func isKey(_ key: [Unicode.Scalar], at start: Int, in text: [Unicode.Scalar]) -> Bool {
-        guard text[start] == key[0], text[start..<(start + key.count)].elementsEqual(key) else { return false }
-        if start > 0, !" \t\n\r{,\"'".unicodeScalars.contains(text[start - 1]) { return false }
-        var rest = text[(start + key.count)...]
-        if let quote = rest.first, quote == "\"" || quote == "'" { rest = rest.dropFirst() }
-        return rest.first { $0 != " " } == ":"
+    private static let delimiters = Set(" \t\n\r{,\"'".unicodeScalars)
+
+    /// The text up to a colon, if it can be a key: in quotes, whose first one stands before `start`, or without.
+    private static func key(at start: Int, in text: [Unicode.Scalar]) -> String? {
+        let quote = start > 0 && (text[start - 1] == "\"" || text[start - 1] == "'") ? text[start - 1] : nil
+        var key = String.UnicodeScalarView()
+        for index in start..<min(text.count, start + longestName) {
+            let isEnd = quote.map { text[index] == $0 } ?? (text[index] == ":")
+            guard !isEnd else {
+                let colon = quote == nil ? index : text[(index + 1)...].firstIndex { $0 != " " }
+                return colon.map { $0 < text.count && text[$0] == ":" } == true ? trimmed(key) : nil
+            }
+            if text[index] == "\n" { return nil }
+            key.append(text[index])
+        }
+        return nil
+    }
+
+    /// Spaces between an unquoted key and its colon do not belong to it.
+    private static func trimmed(_ key: String.UnicodeScalarView) -> String {
+        String(String.UnicodeScalarView(key.reversed().drop { $0 == " " }.reversed()))
     }
 }
