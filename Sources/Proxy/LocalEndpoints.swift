@@ -13,6 +13,8 @@ package struct LocalRequest: Sendable {
     /// As received, with its query.
     package var target: String
     package var body: [UInt8]
+    /// The value of `Via` for requests that are made on behalf of this one, so that a loop of balancers is found.
+    package var via: String
 }
 
 package enum LocalAnswer: Sendable {

@@ -29,9 +29,15 @@ private enum CompiledPattern {
         }
     }
 
+    /// `m:latest` is the same model as `m`.
     func matches(_ model: String) -> Bool {
+        let short = ModelName.withoutLatest(model)
+        return matchesText(model) || short != model && matchesText(short)
+    }
+
+    private func matchesText(_ model: String) -> Bool {
         switch self {
-        case .literal(let name): name == model
+        case .literal(let name): name == model || ModelName.withoutLatest(name) == model
         case .expression(let expression):
             model.utf8.count <= ModelPattern.longestName && (try? expression.wholeMatch(in: model)) != nil
         case .nothing: false

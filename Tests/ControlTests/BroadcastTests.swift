@@ -31,7 +31,7 @@ import Wire
         fleet.watch()
         let loop = TestFleet.group.next()
         let body = Array(#"{"conversation_ids":["a","b"]}"#.utf8)
-        let answer = try await Broadcast(fleet.monitor).answer(.streams, body, on: loop).get()
+        let answer = try await Broadcast(fleet.monitor).answer(.streams, body, via: "x", on: loop).get()
         #expect(text(answer) == #"200 [{"conversation_id":"a","is_done":false},{"conversation_id":"b"}]"#)
         #expect(old.asked.contains(Self.path) && !vllm.asked.contains(Self.path))
         fleet.monitor.stop()
@@ -43,7 +43,9 @@ import Wire
         #expect(streams([]) == "200 []")
         #expect(streams([(404, "none"), (400, "bad")]) == "404 none")
         #expect(streams([(404, "none"), (200, "[]")]) == "200 []")
-        #expect(streams([(200, "no JSON")]) == "200 no JSON")
+        #expect(streams([(200, "no JSON")]).hasPrefix("502 "))
+        #expect(streams([(101, ""), (0, "")]).hasPrefix("502 "), "no status for a client")
+        #expect(text(Broadcast.merged([nil, nil], .streams)).hasPrefix("502 "), "nobody answered: that is no empty list")
     }
 
     @Test("an action on a completion succeeds when it does on one server")
@@ -53,6 +55,12 @@ import Wire
         #expect(control([(404, "old"), (200, unknown)]) == "200 " + unknown)
         #expect(control([(400, "unknown action"), (400, "too")]) == "400 unknown action")
         #expect(control([]).hasPrefix("503 "))
+    }
+
+    @Test("a document without a version is none")
+    func noVersion() {
+        #expect(merged([(200, "<html>"), (200, #"{"x":1}"#), (200, #"{"version":"1"}"#)], .version) == #"200 {"version":"1"}"#)
+        #expect(merged([(200, "<html>")], .version).hasPrefix("502 "))
     }
 
     @Test("Ollama's version is the one of an Ollama, whatever stands first in the file")
@@ -67,7 +75,7 @@ import Wire
                 MonitoredServer(id: BackendID(rawValue: index), name: "\(index)", engine: ollama.target, kind: kind)
             }, interval: .seconds(3600))
         fleet.watch()
-        let answer = try await Broadcast(fleet.monitor).answer(.version, [], on: TestFleet.group.next()).get()
+        let answer = try await Broadcast(fleet.monitor).answer(.version, [], via: "x", on: TestFleet.group.next()).get()
         #expect(text(answer) == #"200 {"version":"0.9.1"}"#)
         fleet.monitor.stop()
         try await ollama.stop()
@@ -90,10 +98,10 @@ import Wire
         fleet.watch()
         let broadcast = Broadcast(fleet.monitor)
         let loop = TestFleet.group.next()
-        let running = (0..<Broadcast.mostAtOnce).map { _ in broadcast.answer(.streams, [], on: loop) }
-        #expect(try await broadcast.answer(.streams, [], on: loop).get().status == 503)
-        for answer in running { #expect(try await answer.get().status == 200) }
-        #expect(try await broadcast.answer(.streams, [], on: loop).get().status == 200, "the places are free again")
+        let running = (0..<Broadcast.mostAtOnce).map { _ in broadcast.answer(.streams, [], via: "x", on: loop) }
+        #expect(try await broadcast.answer(.streams, [], via: "x", on: loop).get().status == 503)
+        for answer in running { #expect(try await answer.get().status == 502) }
+        #expect(try await broadcast.answer(.streams, [], via: "x", on: loop).get().status == 502, "the places are free again")
         fleet.monitor.stop()
         try await silent.stop()
     }

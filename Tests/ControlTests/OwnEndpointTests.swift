@@ -266,7 +266,7 @@ import Wire
         ])
     func otherMethods(path: String) async throws {
         try await withBalancer { balancer in
-            let request = LocalRequest(method: "POST", target: path, body: [])
+            let request = LocalRequest(method: "POST", target: path, body: [], via: "")
             guard case .now(let answer) = balancer.routes.answer(request) else {
                 Issue.record("not answered at once")
                 return

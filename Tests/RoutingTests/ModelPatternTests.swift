@@ -41,4 +41,13 @@ struct ModelPatternTests {
         #expect(effects.grant(of: second) == nil)
         #expect(scene.server("B")?.inFlight == 0)
     }
+
+    @Test("`m:latest` is the model that a pattern for `m` means, and a plain name means both")
+    func latest() {
+        #expect(ModelPattern("llama3.2").matches("llama3.2:latest"))
+        #expect(ModelPattern("llama.*").matches("llama3.2:latest"))
+        #expect(ModelPattern("qwen3:latest").matches("qwen3"))
+        #expect(!ModelPattern("llama3.2").matches("llama3.2:1b"))
+        #expect(!ModelPattern(".*:latest").matches("qwen3"), "an expression means what it says")
+    }
 }

@@ -47,7 +47,7 @@ package final class AdminRoutes: LocalEndpoints {
         let reads = request.method == "GET" || request.method == "HEAD"
         if path == "/admin" || path.hasPrefix("/admin/") { return admin(request, path: path) }
         if let question = Broadcast.Question(rawValue: path) {
-            return .later(sources.broadcast.answer(question, request.body, on: eventLoop))
+            return .later(sources.broadcast.answer(question, request.body, via: request.via, on: eventLoop))
         }
         guard reads else { return .now(.error(405, "method_not_allowed", "\(path) answers to GET only.")) }
         switch path {

@@ -66,28 +66,29 @@ package final class HealthMonitor: Sendable {
         running.loop.execute { running.monitor.value.probeNow() }
     }
 
-    /// Sends a request (`POST` when there is a body) to each server of a kind that is not known to be down, and to each whose kind is
-    /// not known. The futures complete on `loop`, within the time limit of a probe.
-    ///
-    /// - Parameter others: asks all servers when there is none of that kind.
-    func ask(
-        _ kind: EngineKind, else others: Bool, _ path: String, json: [UInt8]?, on loop: any EventLoop
-    ) -> [EventLoopFuture<ProbeClient.Response>] {
-        let (running, timing) = state.withLockedValue { ($0.running.values.map(\.server), $0.timing) }
-        guard let timing else { return [] }
+    /// The servers that are not known to be down, in order, with their kinds as far as they are known.
+    func reachable() -> [(server: MonitoredServer, kind: EngineKind?)] {
+        let running = state.withLockedValue { $0.running.values.map(\.server) }
         let down = router.snapshot(sessionLimit: 0).servers.filter { server in
             if case .down = server.phase { true } else { false }
         }
         let absent = Set(down.map(\.id))
-        let servers = running.filter { !absent.contains($0.id) }.sorted { $0.id.rawValue < $1.id.rawValue }
-        let ofKind = servers.filter { server in
-            let known = server.kind ?? catalog.kind(of: server.id)
-            return known == nil || known == kind
-        }
-        return (ofKind.isEmpty && others ? servers : ofKind).map { server in
-            client.send(path, json: json, to: server.engine, timeout: timing.timeout, on: loop)
-        }
+        return running.filter { !absent.contains($0.id) }.sorted { $0.id.rawValue < $1.id.rawValue }
+            .map { ($0, $0.kind ?? catalog.kind(of: $0.id)) }
     }
+
+    /// Sends one request, `POST` when there is a body. The future completes on `loop`, within the time limit of a probe.
+    func send(
+        _ path: String, json: [UInt8]?, via: String, to server: MonitoredServer, on loop: any EventLoop
+    ) -> EventLoopFuture<ProbeClient.Response> {
+        let timeout = state.withLockedValue { $0.timing?.timeout } ?? .seconds(2)
+        var target = server.engine
+        target.headers.append(HeaderField(name: "Via", value: via))
+        return client.send(path, json: json, to: target, timeout: timeout, maximumBody: Self.longestAnswer, on: loop)
+    }
+
+    /// In bytes. Answers to such requests are read on an event loop.
+    private static let longestAnswer = 256 << 10
 
     package func stop() {
         guard let timing = state.withLockedValue({ $0.timing }) else { return }

@@ -23,7 +23,7 @@ package struct ProbeTarget: Sendable, Equatable {
 /// use it.
 package struct ProbeClient: Sendable {
     /// A longer answer is a failure.
-    static let maximumBody = 8 << 20
+    package static let maximumBody = 8 << 20
 
     package struct Response: Sendable {
         package var status: Int
@@ -83,7 +83,8 @@ package struct ProbeClient: Sendable {
 
     /// `GET`, or `POST` when there is a body.
     package func send(
-        _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, on loop: any EventLoop
+        _ path: String, json: [UInt8]?, to target: ProbeTarget, timeout: Duration, maximumBody: Int = ProbeClient.maximumBody,
+        on loop: any EventLoop
     ) -> EventLoopFuture<Response> {
         let limit = Interval(timeout)
         let deadline = (Clock.now + limit).deadline
@@ -99,7 +100,7 @@ package struct ProbeClient: Sendable {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(HTTPRequestEncoder())
             try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
-            try pipeline.addHandler(ProbeHandler(promise: promise))
+            try pipeline.addHandler(ProbeHandler(promise: promise, maximumBody: maximumBody))
             let method = json == nil ? HTTPMethod.GET : .POST
             var head = HTTPRequestHead(version: .http1_1, method: method, uri: target.pathPrefix + path)
             head.headers.add(name: "Host", value: target.address.authority)
@@ -131,9 +132,13 @@ private final class ProbeHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 
     private let promise: EventLoopPromise<ProbeClient.Response>
+    private let maximumBody: Int
     private var response = ProbeClient.Response(status: 0, body: [])
 
-    init(promise: EventLoopPromise<ProbeClient.Response>) { self.promise = promise }
+    init(promise: EventLoopPromise<ProbeClient.Response>, maximumBody: Int) {
+        self.promise = promise
+        self.maximumBody = maximumBody
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -142,8 +147,8 @@ private final class ProbeHandler: ChannelInboundHandler {
             response.server = head.headers.first(name: "Server")
         case .body(let buffer):
             response.body.append(contentsOf: buffer.readableBytesView)
-            if response.body.count > ProbeClient.maximumBody {
-                promise.fail(ProbeClient.Failure(description: "its answer has more than \(ProbeClient.maximumBody) bytes"))
+            if response.body.count > maximumBody {
+                promise.fail(ProbeClient.Failure(description: "its answer has more than \(maximumBody) bytes"))
             }
         case .end: promise.succeed(response)
         }

@@ -27,7 +27,8 @@ extension ServerMonitor {
     }
 
     private func refusal(_ status: Int) -> String? {
-        let key = "set servers.\(server.name).api-key"
+        let hasKey = server.engine.headers.contains { $0.name.lowercased() == "authorization" }
+        let key = (hasKey ? "check the value of" : "set") + " servers.\(server.name).api-key"
         return switch status {
         case 401: "answers 401 to /v1/models, so its models are unknown; \(key)"
         case 403:

@@ -107,7 +107,9 @@ package struct ClientConnectionState: Equatable, Sendable {
         case .yielding: return true
         // Requests that are received already wait until the client takes its answers.
         case .expectingHead: return gate.reasons.contains(.answersUnread)
-        case .tunnelling, .lingering, .closed: return false
+        // The last answer may not be sent completely.
+        case .lingering: return true
+        case .tunnelling, .closed: return false
         }
     }
 

@@ -32,7 +32,9 @@ extension ClientHandler {
     /// The client has closed its sending side, and everything that it had sent is handled, except what is answered here.
     private func endInput() {
         switch connection.state {
-        case .expectingHead: closeBehindAnswer(isLast: true)
+        case .expectingHead:
+            // Otherwise it goes on when the client has taken its answers.
+            if connection.mayReadHead { closeBehindAnswer(isLast: true) }
         case .inRequest where runner.exchange.state != .answering: closeNow()
         case .inRequest, .yielding, .tunnelling, .lingering, .closed: break
         }

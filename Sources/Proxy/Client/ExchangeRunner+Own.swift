@@ -6,8 +6,10 @@ extension ExchangeRunner {
     /// Passes the request to the balancer's own endpoints.
     func answerHere() {
         exchange.localAnswerBegan()
+        let passed = head.fields.filter { $0.known == .via }.map { string($0.value) }
         let local = LocalRequest(
-            method: request.line.method, target: request.line.target, body: Array(request.body.readableBytesView))
+            method: request.line.method, target: request.line.target, body: Array(request.body.readableBytesView),
+            via: (passed + ["1.1 " + loop.viaName]).joined(separator: ", "))
         switch loop.localEndpoints.answer(local) {
         case .now(let response): send(response, isRefusal: false)
         case .later(let future):

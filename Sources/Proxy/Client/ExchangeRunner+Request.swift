@@ -64,7 +64,8 @@ extension ExchangeRunner {
         if line.kind.steersBalancer(path: line.path), let denial = loop.settings.localAccess.denial(of: caller) {
             return .init(status: 403, code: "forbidden", message: denial.message(path: line.path))
         }
-        guard line.kind != .own, head.present.contains(.via), hasPassedHere else { return nil }
+        // Probes of other balancers have no `Via`.
+        guard line.kind != .own || Routes.isMerged(line.path), head.present.contains(.via), hasPassedHere else { return nil }
         return .init(
             status: 508, code: "loop_detected",
             message: "This request has passed this balancer before: one of its servers is the balancer itself, "
@@ -194,10 +195,10 @@ extension ExchangeRunner {
         case .model(let counts, let isChat):
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
             if isChat { applyModelRules() }
-            submit(modelInBody.map { .model($0) } ?? .fallback, counts: counts)
+            submit((modelInBody ?? request.line.namedModel).map { .model($0) } ?? .fallback, counts: counts)
         case .multipart:
             do { request.facts = try scanner.finish() ?? RequestFacts() } catch { return refuse(malformed(error)) }
-            submit(request.facts.model.map { .model($0) } ?? .fallback, counts: true)
+            submit((request.facts.model ?? request.line.namedModel).map { .model($0) } ?? .fallback, counts: true)
         }
     }
 
@@ -210,6 +211,12 @@ extension ExchangeRunner {
         if line.path == "/api/pull" { return (loop.settings.pullServer.map { .server($0) } ?? .fallback, false) }
         guard let model = line.namedModel ?? modelInBody else { return (.fallback, false) }
         return (.model(model), Routes.computes(method: line.method, path: line.path))
+    }
+
+    /// Whether the request is routed by the model that its target names.
+    var isRoutedByTarget: Bool {
+        guard request.line.namedModel != nil else { return false }
+        return request.line.kind == .passed || modelInBody == nil
     }
 
     /// On Ollama's paths, `name` names a model as well.

@@ -40,7 +40,7 @@ extension ExchangeRunner {
                 body.replacements.append((range, constant))
             }
         }
-        if let instance = record.grant?.model, let range = request.facts.modelRange,
+        if let instance = record.grant?.model, let range = request.facts.modelRange, !isRoutedByTarget,
             range.upperBound <= request.body.readableBytes
         {
             let name = scanner.isForm ? Array(instance.utf8) : JSON.string(instance).bytes
@@ -98,8 +98,8 @@ extension ExchangeRunner {
             let rest = (head.target.lowerBound + restStart)..<head.target.upperBound
             if rest.isEmpty || request.line.target.utf8.dropFirst(restStart).first != UInt8(ascii: "/") { writer.write("/") }
             writer.write(source, rest)
-        } else if request.line.namedModel != nil, let instance = record.grant?.model {
-            writer.write(Routes.renaming(request.line.target, to: instance))
+        } else if isRoutedByTarget, let instance = record.grant?.model {
+            writer.write(Routes.renaming(method: request.line.method, target: request.line.target, to: instance))
         } else {
             writer.write(source, head.target)
         }

@@ -13,7 +13,7 @@ final class RequestLine: Sendable {
     let dialect: APIDialect
     /// The target without its query and without trailing slashes.
     let path: String
-    /// The model that the target names; the body may name one as well.
+    /// The model that the target names. On unknown paths it counts more than a model in the body, on the others less.
     let namedModel: String?
     /// What the target asks for, if it was made by one server.
     let followed: RequestTraits.Followed?
@@ -29,7 +29,7 @@ final class RequestLine: Sendable {
         path = Routes.path(of: target)
         followed = kind == .passed ? Routes.followed(target: target) : nil
         creates = Routes.creates(method: method, path: path)
-        namedModel = kind == .passed ? Routes.namedModel(method: method, target: target) : nil
+        namedModel = kind.isRoutedByModel ? Routes.namedModel(method: method, target: target) : nil
     }
 
     /// Before the first request.

@@ -14,6 +14,13 @@ package enum RouteKind: Equatable, Sendable {
     /// All other requests: routed by the model that their target or their JSON body names, by what they ask for, or like a
     /// request without a model.
     case passed
+
+    var isRoutedByModel: Bool {
+        switch self {
+        case .model, .multipart, .passed: true
+        case .own, .upstream: false
+        }
+    }
 }
 
 /// The paths that the balancer knows.
@@ -69,19 +76,20 @@ package enum Routes {
     /// The model that the target of a request names, if any: `?model=…`, or `GET /v1/models/ID`.
     package static func namedModel(method: String, target: String) -> String? {
         let path = path(of: target)
-        if method == "GET" || method == "DELETE", path.hasPrefix("/v1/models/") {
-            return percentDecoded(path.dropFirst("/v1/models/".count))
-        }
+        if asksForModel(method: method, path: path) { return percentDecoded(path.dropFirst("/v1/models/".count)) }
         let model = queryValue("model", of: target) ?? ""
         return model.isEmpty ? nil : model
     }
 
+    private static func asksForModel(method: String, path: String) -> Bool {
+        ["GET", "HEAD", "DELETE"].contains(method) && path.hasPrefix("/v1/models/")
+    }
+
     /// The target with another name for the model that it names.
-    package static func renaming(_ target: String, to model: String) -> String {
+    package static func renaming(method: String, target: String, to model: String) -> String {
         let (path, query) = (target.prefix { $0 != "?" }, target.drop { $0 != "?" })
         let name = percentEncoded(model)
-        let models = "/v1/models/"
-        if path.hasPrefix(models) { return models + name + query }
+        if asksForModel(method: method, path: String(path)) { return "/v1/models/" + name + query }
         var isRenamed = false
         let parameters = query.dropFirst().split(separator: "&", omittingEmptySubsequences: false).map { parameter in
             guard !isRenamed, parameter.hasPrefix("model=") else { return String(parameter) }

@@ -78,10 +78,30 @@ struct AnyPathTests {
         }
     }
 
+    @Test("in the target of a known path, when the body names none; what decides is what is renamed")
+    func targetAndBody() async throws {
+        try await withBalancer(two) { balancer in
+            var fleet = two.fleet
+            fleet.aliases = ["fast": ["n"]]
+            balancer.router.send(.fleetChanged(fleet))
+            for (path, body, sentPath, sentBody) in [
+                ("/v1/completions?model=fast", #"{"prompt":""}"#, "/v1/completions?model=n", #"{"prompt":""}"#),
+                ("/v1/completions?model=m", #"{"model":"fast"}"#, "/v1/completions?model=m", #"{"model":"n"}"#),
+                ("/v1/x?model=fast", #"{"model":"m"}"#, "/v1/x?model=n", #"{"model":"m"}"#),
+                ("/v1/models/x?model=fast", "{}", "/v1/models/x?model=n", "{}"),
+            ] {
+                let answer = try await balancer.ask(post(path, body))
+                #expect(answer["X-Balancer-Server"] == "B", "\(path)")
+                let received = try balancer.engine("B").observations.requests.last
+                #expect(received?.target == sentPath && received?.bodyText == sentBody, "\(path)")
+            }
+        }
+    }
+
     @Test("names in targets are encoded")
     func encodedNames() {
-        #expect(Routes.renaming("/v1/models/x", to: "org/a:b é&?") == "/v1/models/org/a:b%20%C3%A9%26%3F")
-        #expect(Routes.renaming("/x?models=1&model=%61", to: "\n") == "/x?models=1&model=%0A")
+        #expect(Routes.renaming(method: "GET", target: "/v1/models/x", to: "org/a:b é&?") == "/v1/models/org/a:b%20%C3%A9%26%3F")
+        #expect(Routes.renaming(method: "GET", target: "/x?models=1&model=%61", to: "\n") == "/x?models=1&model=%0A")
     }
 
     @Test(
