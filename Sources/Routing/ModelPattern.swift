@@ -8,6 +8,12 @@ package struct ModelPattern: Sendable, Equatable, Codable {
 
     package init(_ source: String) { self.source = source }
 
+    /// The model's name, if the pattern is one, with or without a backslash before its dots; else nil.
+    package var name: String? {
+        let name = source.replacing("\\.", with: ".")
+        return name.contains { #"*+?()[]{}|\^$"#.contains($0) } ? nil : name
+    }
+
     /// Also false when the pattern does not compile; the configuration check rejects such patterns.
     func matches(_ model: String) -> Bool { CompiledPattern(self).matches(model) }
 }

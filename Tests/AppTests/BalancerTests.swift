@@ -243,6 +243,30 @@ import Wire
         }
     }
 
+    @Test("a server that does not tell its models has those that the configuration names")
+    func modelsOfLockedServer() async throws {
+        let locked = try await FakeLlamaServer.start(Behaviour { $0.apiKey = "k3y" }, group: Self.group)
+        let settings = try configuration(
+            """
+            listen: { host: 127.0.0.1, port: 0 }
+            health: { interval: 20ms, timeout: 20s }
+            servers: { A: { url: "http://127.0.0.1:\(locked.port)" }, B: { url: "http://127.0.0.1:1" } }
+            models: { 'big-1.5': [A], 'qwen2\\.5': [A, B], 'small-.*': [A], other: [B] }
+            aliases: { mine: big-1.5 }
+            """)
+        let balancer = try await Balancer.start(settings, file: nil, group: Self.group, logger: Self.logger)
+        let target = ProbeTarget(host: "127.0.0.1", port: balancer.port)
+        let names = { () -> [String] in
+            let response = try await ProbeClient().get(
+                "/v1/models", from: target, timeout: .seconds(60), on: Self.group.next()
+            ).get()
+            return try JSON(parsing: response.body)["data"]?.arrayValue?.compactMap { $0["id"]?.stringValue } ?? []
+        }
+        _ = try await wait(for: "the names", names, where: { $0 == ["big-1.5", "mine", "qwen2.5"] })
+        await balancer.shutDown()
+        try await locked.stop()
+    }
+
     @Test("changes that only a restart can make are known")
     func restartNeeded() async throws {
         var settings = try configuration("listen: { host: 127.0.0.1, port: 0 }\nservers: { A: { url: 'http://127.0.0.1:1' } }")

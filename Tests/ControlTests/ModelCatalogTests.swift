@@ -125,7 +125,7 @@ import Wire
         catalog.learned(first, kind: .llamaServer, models: models(["id": "a", "status": ["value": "unloaded"]], ["id": "z"]))
         catalog.learned(second, kind: .ollama, models: EngineReports.models(Array(#"{"models":[{"name":"m"}]}"#.utf8)))
         var merged = catalog.models(leavingOut: [])
-        merged.add(aliases: ["gpt-4o"])
+        merged.add(names: ["gpt-4o"])
         #expect(ids(merged.openAI) == ["a", "gpt-4o", "m", "z"])
         #expect(merged.openAI["models"]?.arrayValue?.map { $0["name"] } == ["a", "gpt-4o", "m", "z"])
         #expect(merged.openAI["data"]?.arrayValue?.map { $0["status"]?["value"] } == ["unloaded", "loaded", "loaded", "loaded"])
@@ -144,7 +144,7 @@ import Wire
         let catalog = catalog()
         catalog.learned(first, kind: .ollama, models: models(["id": "m", "owned_by": "library"]))
         var merged = catalog.models(leavingOut: [])
-        merged.add(aliases: ["gpt-4o", "m"])
+        merged.add(names: ["gpt-4o", "m"])
         #expect(ids(merged.openAI) == ["gpt-4o", "m"])
         #expect(merged.openAI["data"]?[1]?["owned_by"] == "library")
     }

@@ -50,4 +50,11 @@ struct ModelPatternTests {
         #expect(!ModelPattern("llama3.2").matches("llama3.2:1b"))
         #expect(!ModelPattern(".*:latest").matches("qwen3"), "an expression means what it says")
     }
+
+    @Test("a pattern that is a name says so")
+    func names() {
+        #expect(ModelPattern("qwen2.5").name == "qwen2.5")
+        #expect(ModelPattern(#"qwen2\.5:7b"#).name == "qwen2.5:7b")
+        for pattern in ["qwen.*", "a|b", "m?", #"m\d"#, "[ab]"] { #expect(ModelPattern(pattern).name == nil) }
+    }
 }

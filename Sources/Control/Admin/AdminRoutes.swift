@@ -75,11 +75,16 @@ package final class AdminRoutes: LocalEndpoints {
 
     /// Omits servers that are known to be down, so that every listed model can be used.
     private func models() -> MergedModels {
-        let down = sources.router.snapshot(sessionLimit: 0).servers.filter { server in
-            if case .down = server.phase { true } else { false }
+        let configuration = sources.configuration.current
+        var down: Set<BackendID> = []
+        var silent: Set<String> = []
+        for server in sources.router.snapshot(sessionLimit: 0).servers {
+            if case .down = server.phase { down.insert(server.id) } else if server.models == nil { silent.insert(server.name) }
         }
-        var merged = sources.catalog.models(leavingOut: Set(down.map(\.id)))
-        merged.add(aliases: sources.configuration.current.aliases)
+        var merged = sources.catalog.models(leavingOut: down)
+        // A server that does not tell its models, such as one that wants a key, has those that the configuration names.
+        let named = configuration.patterns.filter { !silent.isDisjoint(with: $0.servers) }
+        merged.add(names: configuration.aliases + named.compactMap { ModelPattern($0.pattern).name })
         return merged
     }
 

@@ -28,10 +28,10 @@ package struct MergedModels: Sendable {
         models[name] = known
     }
 
-    /// Adds the configuration's own names for models, unless a server lists the same name.
-    package mutating func add(aliases: [String]) {
-        for alias in aliases where models[alias] == nil {
-            models[alias] = EngineReports.Model(id: alias, entry: ["id": .string(alias), "owned_by": "llama-balancer"])
+    /// Adds names of models that the configuration has, unless a server lists the same name.
+    package mutating func add(names: [String]) {
+        for name in names where models[name] == nil {
+            models[name] = EngineReports.Model(id: name, entry: ["id": .string(name), "owned_by": "llama-balancer"])
         }
     }
 
