@@ -57,6 +57,16 @@ def started(*engines):
         engine.end()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright  # the clients' environment does not have it
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="session")
 def tiny_pair():
     """Two llama-servers with the same tiny model, `tiny-byte`, four slots each: they answer in milliseconds."""

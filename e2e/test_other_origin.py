@@ -5,8 +5,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import sync_playwright
-
 from support.balancer import chat_body, server
 from support.http import events
 from support.process import free_port
@@ -41,16 +39,14 @@ class Site(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(browser):
     """A page from a port that is not the balancer's."""
     site = ThreadingHTTPServer(("127.0.0.1", free_port()), Site)
     threading.Thread(target=site.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{site.server_port}/")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{site.server_port}/")
+    yield page
+    page.close()
     site.shutdown()
 
 

@@ -2,19 +2,10 @@
 
 import re
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from support.balancer import chat_body, server
 from support.process import OUTPUT
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_the_page_shows_the_servers_and_their_work_live_without_errors(browser, start_balancer, slow_alpha, slow_beta):
