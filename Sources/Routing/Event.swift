@@ -6,7 +6,8 @@ package enum Event: Sendable, Codable {
     case finished(Ticket, Outcome)
     /// The attempt sent nothing to the client: the router decides whether to retry on another server.
     case attemptFailed(Ticket, AttemptFailure)
-    /// The answer of a trial (`Grant.isTrial`) has begun.
+    /// The answer has begun: its first piece has come. Sent for streams (`RequestTraits.isStream`), and for trials
+    /// (`Grant.isTrial`).
     case answerBegan(Ticket)
     /// A stream has been silent for much longer than is usual for it.
     case stalled(Ticket)
@@ -51,13 +52,19 @@ package struct Outcome: Sendable, Codable {
 
 /// What an engine reported about the work for one answer.
 package struct Timings: Sendable, Equatable, Codable {
+    /// Prompt tokens that came from the cache; nil when the engine does not say.
+    package var cachedTokens: Int?
     /// Prompt tokens that were not cached.
     package var promptTokens: Int
     package var promptMilliseconds: Double
     package var predictedTokens: Int
     package var predictedMilliseconds: Double
 
-    package init(promptTokens: Int, promptMilliseconds: Double, predictedTokens: Int, predictedMilliseconds: Double) {
+    package init(
+        cachedTokens: Int? = nil, promptTokens: Int, promptMilliseconds: Double, predictedTokens: Int,
+        predictedMilliseconds: Double
+    ) {
+        self.cachedTokens = cachedTokens
         self.promptTokens = promptTokens
         self.promptMilliseconds = promptMilliseconds
         self.predictedTokens = predictedTokens

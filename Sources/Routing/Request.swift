@@ -51,13 +51,17 @@ package final class RequestTraits: Sendable, Codable {
     package let conversation: String?
     /// Something that a server made: only that server has it.
     package let follows: Followed?
+    /// What the engine has to read; nil when it is not known.
+    package let prompt: PromptChain?
+    /// The answer comes in pieces: `Event.answerBegan` tells when its first one came.
+    package let isStream: Bool
     /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
         requestID: String = "", path: String = "", conversation: String? = nil, follows: Followed? = nil,
-        match: RouteMatch? = nil
+        prompt: PromptChain? = nil, isStream: Bool = false, match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -68,6 +72,8 @@ package final class RequestTraits: Sendable, Codable {
         self.path = path
         self.conversation = conversation
         self.follows = follows
+        self.prompt = prompt
+        self.isStream = isStream
         self.match = match
     }
 

@@ -119,7 +119,8 @@ extension Timings {
     /// What is not known counts as nothing.
     fileprivate init(_ usage: AnswerUsage) {
         self.init(
-            promptTokens: usage.promptTokens ?? 0, promptMilliseconds: usage.promptMilliseconds ?? 0,
+            cachedTokens: usage.cachedTokens, promptTokens: usage.promptTokens ?? 0,
+            promptMilliseconds: usage.promptMilliseconds ?? 0,
             predictedTokens: usage.predictedTokens ?? 0, predictedMilliseconds: usage.predictedMilliseconds ?? 0)
     }
 }

@@ -1,0 +1,52 @@
+/// What a request's prompt consists of: hashes of its beginnings, from which it can be told how much two prompts share.
+///
+/// A boundary lies at the end of each message, and inside a long message at growing distances. Where the boundaries are depends
+/// only on the content before them, so two prompts that begin alike have the same first links.
+package struct PromptChain: Sendable, Equatable, Codable {
+    /// A boundary.
+    package struct Link: Sendable, Equatable, Codable {
+        /// Of all content before the boundary.
+        package var hash: UInt64
+        /// Where the boundary is, in bytes of prompt content.
+        package var end: UInt32
+
+        package init(hash: UInt64, end: UInt32) {
+            self.hash = hash
+            self.end = end
+        }
+    }
+
+    /// In order. Empty when nothing is known of the content, or when the engine does not keep it (embeddings).
+    package var links: [Link]
+    /// The length of the whole prompt, in bytes.
+    package var length: Int
+    /// Where the last message begins, in bytes.
+    package var lastMessageStart: Int
+    /// Only a model that sees can answer a prompt with images.
+    package var images: Int
+
+    package init(links: [Link] = [], length: Int, lastMessageStart: Int = 0, images: Int = 0) {
+        self.links = links
+        self.length = length
+        self.lastMessageStart = lastMessageStart
+        self.images = images
+    }
+
+    /// The number of links that both chains begin with.
+    ///
+    /// A link's hash covers everything before it, so a binary search finds the last common one.
+    package func commonLinks(with other: PromptChain) -> Int {
+        var (low, high) = (0, min(links.count, other.links.count))
+        while low < high {
+            let middle = (low + high) / 2
+            if links[middle].hash == other.links[middle].hash { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// How many bytes both prompts begin with, as far as the boundaries show it.
+    package func commonBytes(with other: PromptChain) -> Int {
+        let count = commonLinks(with: other)
+        return count > 0 ? Int(links[count - 1].end) : 0
+    }
+}
