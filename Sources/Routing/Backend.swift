@@ -15,6 +15,15 @@ struct Backend: Sendable {
     var isDraining = false
     /// No longer in the configuration. The backend is kept until its last request has ended.
     var isRemoved = false
+    /// What is known of each model that it serves. The first entry is for requests whose model it does not list.
+    var served: [ServedModel] = []
+    /// The requests in flight that count, in the order in which they were sent.
+    var jobs: [Job] = []
+    /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
+    var prefillEnd = 0.0
+    var lastReleaseAt = 0.0
+    /// How long the engine takes to load a model, in seconds.
+    var loadSeconds = 10.0
     /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
     var prefillSpeed = DecayingAverage(halfLife: 20_000)
     var decodeSpeed = DecayingAverage(halfLife: 2_000)
@@ -86,6 +95,18 @@ struct Backend: Sendable {
                 Double(timings.predictedTokens) * 1000 / timings.predictedMilliseconds,
                 weight: Double(timings.predictedTokens))
         }
+    }
+
+    private static let mostServed = 256
+
+    /// The index in `served` of a model that the server lists; 0 for any other name, because clients choose those.
+    mutating func indexOfServed(_ name: String, stickyTTL: Interval) -> Int {
+        if served.isEmpty { served.append(ServedModel(name: "", stickyTTL: stickyTTL)) }
+        guard models?.lists(name) == true else { return 0 }
+        if let index = served.firstIndex(where: { $0.name == name }) { return index }
+        guard served.count < Self.mostServed else { return 0 }
+        served.append(ServedModel(name: name, stickyTTL: stickyTTL))
+        return served.count - 1
     }
 
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further

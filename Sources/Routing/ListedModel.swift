@@ -86,6 +86,9 @@ package struct ModelList: Sendable, Equatable {
 
     package var names: [String] { models.map(\.name) }
 
+    /// Whether this is the name of a model here.
+    func lists(_ name: String) -> Bool { indexOfName[ModelName.withoutLatest(name)] != nil }
+
     /// The model's own name, for any of its names; nil when the model is not listed. `name:latest` is the same as `name`
     /// (Ollama).
     func name(of requested: String) -> String? {

@@ -21,16 +21,16 @@ extension Router {
         else { return keepAnswer(ticket, now, &effects) }
         switch placement(of: request, among: list, at: now) {
         case .run(let choice, let explanation):
-            leave(running, index)
+            leave(running, index, now)
             grant(request, choice, explanation, now, &effects)
             serveWaiting(now, &effects)
         // A pause that is longer than the balancer's own is the client's to wait.
         case .wait(let explanation) where fleet.policy.maxWaiting > 0 && pause ?? .seconds(0) <= fleet.policy.longestThrottle:
-            leave(running, index)
+            leave(running, index, now)
             effects.append(.requeued(ticket))
             wait(request, explanation, now, &effects)
             serveWaiting(now, &effects)
-        case .wait, .nobody: keepAnswer(ticket, now, &effects)
+        case .wait, .hold, .nobody: keepAnswer(ticket, now, &effects)
         }
     }
 
@@ -52,7 +52,7 @@ extension Router {
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
             retryBudget.spend(policy: fleet.policy, at: now)
         else { return keepAnswer(ticket, now, &effects) }
-        leave(running, index)
+        leave(running, index, now)
         grant(request, choice, explanation, now, &effects)
         serveWaiting(now, &effects)
     }
@@ -72,7 +72,7 @@ extension Router {
         guard let list = candidates(for: request.traits),
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
         else { return keepAnswer(ticket, now, &effects) }
-        leave(running, index)
+        leave(running, index, now)
         grant(request, choice, explanation, now, &effects)
         serveWaiting(now, &effects)
     }

@@ -36,7 +36,7 @@ extension Router {
             else {
                 return keepAnswer(ticket, now, &effects)
             }
-            leave(running, index)
+            leave(running, index, now)
             grant(request, choice, explanation, now, &effects)
             return serveWaiting(now, &effects)
         }
@@ -44,7 +44,7 @@ extension Router {
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
             effects.append(.probeNow(running.backend))
         }
-        leave(running, index)
+        leave(running, index, now)
         let detail = request.history.failures.last?.text ?? ""
         if running.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
@@ -71,8 +71,9 @@ extension Router {
     }
 
     /// Removes the request from its server. Afterwards `index` may refer to another server.
-    mutating func leave(_ request: RunningRequest, _ index: Int) {
+    mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment) {
         running[request.request.ticket] = nil
+        endJob(request.request.ticket, request.traits, index, nil, at: now.seconds)
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }
@@ -114,11 +115,14 @@ extension Router {
         }
     }
 
-    /// The answer to a trial has begun: the server works again, however long the answer takes.
+    /// The answer has begun. After a trial, the server works again, however long the answer takes.
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
-        guard let request = running[ticket], let index = indexOfBackend[request.backend],
-            backends[index].circuits.succeeded(ticket, request.traits.model)
-        else { return }
+        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
+        noteFirstByte(ticket, index, at: now.seconds)
+        // A stream that was sent before the circuit opened says nothing about the server.
+        if backends[index].circuits[request.traits.model].isTrial(ticket) {
+            _ = backends[index].circuits.succeeded(ticket, request.traits.model)
+        }
         serveWaiting(now, &effects)
     }
 

@@ -2,18 +2,22 @@
 
 extension Router {
     mutating func arrived(_ ticket: Ticket, _ traits: RequestTraits, _ now: Moment, _ effects: inout [Effect]) {
-        let request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
+        var request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
         guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
         retryBudget.requestArrived(at: now)
+        if traits.counts { request.outlook = outlook(of: traits, among: list, at: now) }
         place(request, among: list, now, &effects)
     }
 
     /// Runs the request, adds it to the waiting line, or refuses it.
     mutating func place(_ request: consuming PendingRequest, among list: CandidateList, _ now: Moment, _ effects: inout [Effect])
     {
+        if line.count > 0, isPriced(list, request.traits), line.count < fleet.policy.maxWaiting {
+            return joinLine(request, now, &effects)
+        }
         switch placement(of: request, among: list, at: now) {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
-        case .wait(let explanation):
+        case .wait(let explanation), .hold(_, _, let explanation):
             guard line.count < fleet.policy.maxWaiting || request.history.attempts > 0 else {
                 let refusal = Refusal.queueFull(waiting: line.count, retryAfterSeconds: retryAfterSeconds)
                 return refuse(request, refusal, explanation, now, &effects)
@@ -82,6 +86,7 @@ extension Router {
                     attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
                     resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false)))
         note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
+        beginJob(request, index, explanation.list.served(of: choice), among: explanation.list, at: now)
         running[ticket] = RunningRequest(
             request: request, backend: id, instance: instance, grantedAt: now, isLastResort: choice.reason == .lastResort,
             session: session, sessionModel: sessionModel, capacity: choice.capacity)
@@ -101,6 +106,8 @@ extension Router {
             if !backends[index].isRemoved { endSession(of: request, at: now) }
             judge(ticket, request, outcome.ending, index, now, &effects)
             if let timings = outcome.timings { backends[index].learn(from: timings) }
+            let isComplete = outcome.ending == .complete
+            endJob(ticket, request.traits, index, isComplete ? outcome.timings : nil, at: now.seconds)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

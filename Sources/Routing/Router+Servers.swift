@@ -37,6 +37,7 @@ extension Router {
         let change = backends[index].health.probeFailed(
             reason: reason, engineListens: engineListens, failuresUntilDown: fleet.policy.failuresUntilDown, at: now)
         if change.contains(.engineLost) {
+            forgetCaches(index)
             // Sorted, because a dictionary has no fixed order and a replay must give the same effects.
             let lost = running.filter { $0.value.backend == id }.map(\.key)
             for ticket in lost.sorted(by: { $0.rawValue < $1.rawValue }) { effects.append(.serverLost(ticket)) }
@@ -54,11 +55,16 @@ extension Router {
         fleetNumber += 1
         rebuildBackends(new)
         for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
+        for index in backends.indices where backends[index].isRemoved { forgetCaches(index) }
         serveWaiting(now, &effects)
     }
 
     /// Adapts the backends to the fleet. Removed backends with requests in flight stay at the end of the list.
     mutating func rebuildBackends(_ new: Fleet) {
+        if new.policy.stickyTTL != fleet.policy.stickyTTL {
+            habits = Habits(pause: new.policy.stickyTTL.seconds * PriceWeights.pause)
+            service = AttainedService(timeConstant: new.policy.stickyTTL.seconds * PriceWeights.serviceMemory)
+        }
         fleet = new
         let old = backends
         backends = new.servers.map { server in

@@ -8,14 +8,19 @@ extension Router {
     mutating func serveWaiting(_ now: Moment, _ effects: inout [Effect]) {
         guard line.count > 0 else { return }
         var turns = line.heads
+        var pricedLanes: [WaitingLine.Lane] = []
         while let turn = turns.popLast(), let entry = line[turn.ticket] {
             let request = entry.request
             if let list = candidates(for: request.traits) {
+                if isPriced(list, request.traits) {
+                    pricedLanes.append(entry.lane)
+                    continue
+                }
                 switch placement(of: request, among: list, at: now) {
                 case .run(let choice, let explanation):
                     _ = line.serve(turn.ticket)
                     grant(request, choice, explanation, now, &effects)
-                case .wait: continue
+                case .wait, .hold: continue
                 case .nobody(let lastResort, let explanation):
                     _ = line.serve(turn.ticket)
                     resort(to: lastResort, request, explanation, now, &effects)
@@ -28,6 +33,7 @@ extension Router {
                 turns.insert(next, at: turns.firstIndex { $0 < next } ?? turns.count)
             }
         }
+        if !pricedLanes.isEmpty { servePriced(pricedLanes, now, &effects) }
     }
 
     mutating func clockAdvanced(_ now: Moment, _ effects: inout [Effect]) {

@@ -24,6 +24,10 @@ package struct Router: Sendable {
     var retryBudget = RetryBudget()
     var owners = OwnerTable()
     var streamOwners = OwnerTable()
+    /// The prompts that servers are believed to hold.
+    var sequences = SequenceStore()
+    var habits = Habits()
+    var service = AttainedService(timeConstant: 90)
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` is due; nil when it was not requested.

@@ -9,7 +9,7 @@
 /// server can take the requests behind it.
 struct WaitingLine: Sendable {
     struct Entry: Sendable {
-        let request: PendingRequest
+        var request: PendingRequest
         let deadline: Moment
         let turn: Turn
         let lane: Lane
@@ -137,7 +137,20 @@ struct WaitingLine: Sendable {
         return expired
     }
 
+    /// The request has to wait; until now it was only in the line because others were.
+    mutating func waits(_ ticket: Ticket, since now: Moment) { entries[ticket]?.request.waitingSince = now }
+
     // MARK: Lanes
+
+    /// The first requests of a lane, at most `limit`.
+    func first(_ limit: Int, of lane: Lane) -> [Ticket] {
+        guard var turns = lanes[lane]?.turns else { return [] }
+        var found: [Ticket] = []
+        while found.count < limit, let turn = turns.popFirst() {
+            if entries[turn.ticket]?.turn.sequence == turn.sequence { found.append(turn.ticket) }
+        }
+        return found
+    }
 
     /// The first request of each lane, in reverse serving order.
     var heads: [Turn] { lanes.values.compactMap(\.turns.first).sorted(by: >) }

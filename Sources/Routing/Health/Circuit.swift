@@ -31,6 +31,11 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
+    /// Seconds that recent failures add to the price of a request: two for each failure in a row.
+    var penalty: Double {
+        if case .closed(let failures) = state { 2 * Double(failures) } else { 0 }
+    }
+
     /// That request is the trial in progress.
     func isTrial(_ ticket: Ticket) -> Bool {
         if case .trying(ticket, _) = state { true } else { false }

@@ -9,6 +9,9 @@ struct CircuitTable: Sendable, Equatable {
 
     init() {}
 
+    /// Seconds that recent failures add to the price of a request for that model.
+    func penalty(of model: String?) -> Double { circuits.isEmpty ? 0 : self[model].penalty }
+
     /// The circuit for requests for that model.
     subscript(model: String?) -> Circuit {
         get { circuits.isEmpty ? Circuit() : circuits[key(model)] ?? Circuit() }

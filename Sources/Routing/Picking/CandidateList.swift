@@ -7,6 +7,8 @@ struct CandidateList: Sendable {
         var server: String
         /// The model's instances: the model itself first. Empty when it is not known which model the request needs.
         var instances: [String]
+        /// For each instance its index among the server's `served`; one index when there are no instances.
+        var served = [0]
         /// The engine does not know the name that the client used, so a request must name the first instance.
         var renamesFirst = false
         /// Whether the engine has to load the model before it can answer. `loaded` when the engine does not say.
@@ -52,6 +54,12 @@ struct CandidateList: Sendable {
         choice.instance.map { candidates[choice.position].instances[$0] }
     }
 
+    /// The index of the model among its server's `served`.
+    func served(of choice: Choice) -> Int {
+        let served = candidates[choice.position].served
+        return served[min(choice.instance ?? 0, served.count - 1)]
+    }
+
     /// The model name to request instead of the client's; nil when the client's name is right.
     func replacement(of choice: Choice) -> String? {
         guard let instance = choice.instance, instance > 0 || candidates[choice.position].renamesFirst else { return nil }
@@ -66,7 +74,7 @@ extension Router {
         if let index = owner(for: traits).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved {
             return onlyCandidate(index, for: traits)
         }
-        return traits.isSearch ? everyServer() : candidates(for: traits.destination, traits.match)
+        return traits.isSearch ? withServedModels(everyServer()) : candidates(for: traits.destination, traits.match)
     }
 
     /// The server that made what the request follows; nil when it follows nothing, or the server is not known.
@@ -82,22 +90,35 @@ extension Router {
         switch destination {
         case .model(let model):
             if let known = candidatesByModel[model] { return known }
-            let found = resolveAlias(model, match) ?? candidatesOfUnknownModel()
+            let found = withServedModels(resolveAlias(model, match)) ?? candidatesOfUnknownModel()
             if candidatesByModel.count >= Self.rememberedModels { candidatesByModel.removeAll() }
             candidatesByModel[model] = found
             return found
         case .fallback: return candidatesWithoutModel()
         case .server(let name):
             guard let index = backends.firstIndex(where: { $0.server.name == name && !$0.isRemoved }) else { return nil }
-            return CandidateList([candidate(index)], model: nil, rule: fleet.rule)
+            return withServedModels(CandidateList([candidate(index)], model: nil, rule: fleet.rule))
         }
+    }
+
+    /// The list, with what is known of each candidate's models at hand.
+    private mutating func withServedModels(_ list: CandidateList?) -> CandidateList? {
+        guard var list else { return nil }
+        for position in list.candidates.indices {
+            let (index, names) = (list.candidates[position].index, list.candidates[position].instances)
+            list.candidates[position].served =
+                (names.isEmpty ? [""] : names).map { backends[index].indexOfServed($0, stickyTTL: fleet.policy.stickyTTL) }
+        }
+        return list
     }
 
     /// The server that has what the request follows.
     ///
     /// A request that names a model stays among the model's servers.
     private mutating func onlyCandidate(_ index: Int, for traits: RequestTraits) -> CandidateList? {
-        guard traits.model != nil else { return CandidateList([candidate(index)], model: nil, rule: fleet.rule) }
+        guard traits.model != nil else {
+            return withServedModels(CandidateList([candidate(index)], model: nil, rule: fleet.rule))
+        }
         let list = candidates(for: traits.destination, traits.match)
         guard let list, let known = list.candidates.first(where: { $0.index == index }) else { return list }
         return CandidateList([known], model: list.model, rule: list.rule)
@@ -187,7 +208,7 @@ extension Router {
 
     private mutating func candidatesWithoutModel() -> CandidateList? {
         if let known = unnamedCandidates { return known }
-        let found = defaultCandidates() ?? fallbackOrder()
+        let found = withServedModels(defaultCandidates() ?? fallbackOrder())
         unnamedCandidates = .some(found)
         return found
     }
@@ -198,7 +219,7 @@ extension Router {
     private mutating func candidatesOfUnknownModel() -> CandidateList? {
         if let known = unknownCandidates { return known }
         let order = fallbackOrder()
-        let found = order == nil || fleet.routes != nil ? order : defaultCandidates() ?? order
+        let found = withServedModels(order == nil || fleet.routes != nil ? order : defaultCandidates() ?? order)
         unknownCandidates = .some(found)
         return found
     }

@@ -17,6 +17,10 @@ struct Finding: Sendable {
         case ineligible(Ineligibility)
         /// The client's session is on another server.
         case noSession
+        /// Eligible, but dearer.
+        case dearer
+        /// Busy, but the cheapest: the request waits for it.
+        case held
         /// Eligible, but another server was more suitable.
         case passedOver
         /// Considered only when every server before it is unusable.
@@ -29,6 +33,8 @@ struct Finding: Sendable {
     /// Sessions on the server, over all models. Nil when the client's own session decided, because sessions are not counted
     /// then.
     var sessions: Int?
+    /// Nil when the rule has no prices.
+    var price: Price?
 }
 
 extension Router {

@@ -20,6 +20,8 @@ extension Finding.Code {
         case .chosen(let reason): reason.text
         case .ineligible(let reason): reason.text
         case .noSession: "does not hold this client's session"
+        case .dearer: "dearer"
+        case .held: "busy, but the cheapest all the same: the request waits for it"
         case .passedOver: "busier, holds more sessions, or later in order"
         case .laterInOrder: "its turn comes when the servers before it are unusable"
         }
@@ -35,6 +37,7 @@ extension Choice.Reason {
         case .busyInstance: "the machine is busy, and the instance is free"
         case .busyServer: "the machine is busy, all instances in use"
         case .fewestInFlight: "the fewest requests are in flight there"
+        case .cheapest: "the lowest price"
         case .overflow: "fewer requests in flight than on the server with the client's session"
         case .firstInOrder: "the first in order, for a light request"
         case .doesNotWait: "no server is fit, but a light request does not wait"

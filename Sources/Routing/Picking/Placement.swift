@@ -11,11 +11,15 @@ package enum PickingRule: String, Sendable, CaseIterable, Codable {
     case sticky
     /// The server with the fewest requests in flight. Clients have no server of their own.
     case leastInFlight = "least-in-flight"
+    /// The server where the answer is expected to be done soonest.
+    case expectedCost = "expected-cost"
 }
 
 /// Where a request may run now, and why.
 enum Placement: Sendable {
     case run(Choice, Explanation)
+    /// A busy server is worth waiting for, although another one may be free. `offer`: what it offers.
+    case hold(Offer, until: Moment, Explanation)
     /// A server could take the request, but not now.
     case wait(Explanation)
     /// No server is up. `lastResort` is the first candidate in order that has room and has not failed this request.
@@ -43,6 +47,8 @@ struct Choice: Sendable {
         case busyInstance
         case busyServer
         case fewestInFlight
+        /// The lowest price.
+        case cheapest
         /// The server that holds the client's session is computing for this client, and its limit is not known: another one
         /// computes fewer requests.
         case overflow
@@ -62,6 +68,14 @@ extension Router {
     ///
     /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
     func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
+        var reservations = Reservations()
+        return placement(of: request, among: list, at: now, &reservations)
+    }
+
+    /// - Parameter reservations: the slots that requests ahead in the line wait for.
+    func placement(
+        of request: PendingRequest, among list: CandidateList, at now: Moment, _ reservations: inout Reservations
+    ) -> Placement {
         if case .server = request.traits.destination, !list.candidates.isEmpty, request.history.attempts == 0 {
             let choice = Choice(position: 0, reason: .onlyServer)
             return .run(choice, Explanation(list: list, choice: choice))
@@ -69,11 +83,17 @@ extension Router {
         var number = 0
         while let group = list.group(number) {
             number += 1
-            let choice =
-                switch list.rule {
-                case .sticky: stickyChoice(among: list, group, for: request, at: now)
-                case .leastInFlight: leastInFlightChoice(among: list, group, for: request, at: now)
-                }
+            let choice: Choice?
+            switch list.rule {
+            case .sticky: choice = stickyChoice(among: list, group, for: request, at: now)
+            case .leastInFlight: choice = leastInFlightChoice(among: list, group, for: request, at: now)
+            case .expectedCost where request.traits.counts:
+                var offers: [Offer] = []
+                let best = cheapest(among: list, group, for: request, at: now, &reservations, offers: &offers)
+                if let best { return placement(best, offers, of: request, list, now) }
+                choice = nil
+            case .expectedCost: choice = lightChoice(among: list, group, for: request, at: now)
+            }
             if let choice { return .run(choice, explanation(of: choice, among: list, for: request, at: now)) }
             // Worth waiting for, although a server of a later group may be free.
             if !list.groupEnds.isEmpty, isWorthWaiting(list, group, for: request, at: now) {

@@ -5,7 +5,7 @@
 extension Router {
     /// Whether the request gives its client a session on the instance that it runs on.
     func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
-        list.rule == .sticky && traits.counts && list.model != nil
+        (list.rule == .sticky || list.rule == .expectedCost) && traits.counts && list.model != nil
     }
 
     /// The choice among the eligible candidates of the group; nil when none is eligible.
@@ -20,11 +20,11 @@ extension Router {
         }
         guard request.traits.counts else { return lightChoice(among: list, group, for: request, at: now) }
         let takesPlace = takesPlace(request.traits, among: list)
-        var best: Offer?
+        var best: Vacancy?
         for position in group {
             guard ineligibility(of: list.candidates[position].index, for: request, at: now) == nil else { continue }
-            let offer = offer(of: position, in: list, takesPlace: takesPlace, against: best)
-            if let offer, best.map({ offer.isBetter(than: $0) }) ?? true { best = offer }
+            let vacancy = vacancy(of: position, in: list, takesPlace: takesPlace, against: best)
+            if let vacancy, best.map({ vacancy.isBetter(than: $0) }) ?? true { best = vacancy }
             if let best, best.isUnbeatable || !takesPlace && best.isReady && !best.isBusy && best.inFlight == 0 { break }
         }
         return best.map {
@@ -34,7 +34,7 @@ extension Router {
 
     /// A light request needs no balancing: it goes to the first server that has the model in memory, so that the parts of an
     /// engine's own page come from one server, and a question about a model does not load it.
-    private func lightChoice(
+    func lightChoice(
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
     ) -> Choice? {
         var best: Int?
@@ -82,38 +82,38 @@ extension Router {
     }
 
     /// The best instance of an eligible candidate; nil when it cannot be better than `best`.
-    private func offer(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Offer?) -> Offer? {
+    private func vacancy(of position: Int, in list: CandidateList, takesPlace: Bool, against best: Vacancy?) -> Vacancy? {
         let index = list.candidates[position].index
         let instances = list.candidates[position].instances.count
-        let server = Offer(
+        let server = Vacancy(
             position: position, residency: list.candidates[position].residency,
             isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
             held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
             capacity: backends[index].sessionsPerInstance(of: instances))
-        var found: Offer?
+        var found: Vacancy?
         for instance in 0..<instances {
-            var offer = server
-            offer.instance = instance
-            offer.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
-            offer.isFree = offer.inFlightOnInstance < offer.capacity
+            var vacancy = server
+            vacancy.instance = instance
+            vacancy.inFlightOnInstance = backends[index].inFlight(on: list.candidates[position].instances[instance])
+            vacancy.isFree = vacancy.inFlightOnInstance < vacancy.capacity
             // Looking up the sessions of an instance is the expensive part.
-            if instances == 1, let best, !offer.mayBeBetter(than: best) { return nil }
+            if instances == 1, let best, !vacancy.mayBeBetter(than: best) { return nil }
             // A server without sessions has no sessions on any instance. A single instance that holds fewer sessions than its
             // capacity has room.
-            if takesPlace, offer.held >= (instances == 1 ? offer.capacity : 1) {
+            if takesPlace, vacancy.held >= (instances == 1 ? vacancy.capacity : 1) {
                 let name = list.candidates[position].instances[instance]
                 let (count, longestUnused) = sessions.holders(of: .init(backend: backends[index].id, instance: name))
-                offer.heldOnInstance = count
-                if count >= offer.capacity { offer.evicted = longestUnused }
+                vacancy.heldOnInstance = count
+                if count >= vacancy.capacity { vacancy.evicted = longestUnused }
             }
-            if found.map({ offer.isBetterInstance(than: $0) }) ?? true { found = offer }
+            if found.map({ vacancy.isBetterInstance(than: $0) }) ?? true { found = vacancy }
         }
         return found ?? server
     }
 }
 
 /// What a server, with its best instance, offers to a client without a session.
-private struct Offer {
+private struct Vacancy {
     /// Index of the candidate, and of its instance.
     var position: Int
     var instance: Int?
@@ -133,20 +133,20 @@ private struct Offer {
     var capacity: Int
 
     /// Compares servers. Among equal servers, the first in configured order wins.
-    func isBetter(than other: Offer) -> Bool {
+    func isBetter(than other: Vacancy) -> Bool {
         if let verdict = decided(against: other) { return verdict }
         return (held, inFlight) < (other.held, other.inFlight)
     }
 
     /// Compares instances of one server.
-    func isBetterInstance(than other: Offer) -> Bool {
+    func isBetterInstance(than other: Vacancy) -> Bool {
         if let verdict = decided(against: other) { return verdict }
         return (heldOnInstance, inFlightOnInstance) < (other.heldOnInstance, other.inFlightOnInstance)
     }
 
     /// Idle before busy, free before in use, loaded before not loaded, room before eviction, then the one whose session to
     /// evict was unused longer. Nil: equal.
-    private func decided(against other: Offer) -> Bool? {
+    private func decided(against other: Vacancy) -> Bool? {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
         if residency != other.residency { return residency < other.residency }
@@ -159,7 +159,7 @@ private struct Offer {
     }
 
     /// Whether this server may be better, before it is known whether a session would be evicted.
-    func mayBeBetter(than other: Offer) -> Bool {
+    func mayBeBetter(than other: Vacancy) -> Bool {
         if isBusy != other.isBusy { return !isBusy }
         if isFree != other.isFree { return isFree }
         if residency != other.residency { return residency < other.residency }

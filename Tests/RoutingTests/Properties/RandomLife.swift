@@ -61,7 +61,8 @@ struct RandomLife {
         case 0..<400: arrive()
         case 400..<600: if let ticket = pick(world.running) { finish(ticket) }
         case 600..<605: if let ticket = pick(world.running) { happens(.stalled(ticket)) }
-        case 605..<610: if let ticket = pick(world.trials) { happens(.answerBegan(ticket)) }
+        case 605..<607: if let ticket = pick(world.trials) { happens(.answerBegan(ticket)) }
+        case 607..<610: if let ticket = pick(world.running) { happens(.answerBegan(ticket)) }
         case 610..<650: if let ticket = pick(world.running + world.waiting) { happens(.requestCancelled(ticket)) }
         case 650..<760: if let ticket = pick(world.running) { happens(.attemptFailed(ticket, randomFailure(ticket))) }
         case 760..<860: if let id = anyServer() { happens(.probed(id, randomReport())) }
@@ -93,13 +94,25 @@ struct RandomLife {
         if case .model(let model) = destination, random.chance(percent: 80) { match = matcher.match(model) }
         let traits = RequestTraits(
             destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
-            requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? .made("made-\(random.below(3))") : nil, match: match)
+            requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? .made("made-\(random.below(3))") : nil,
+            prompt: random.below(4) == 0 ? nil : randomPrompt(), isStream: random.below(3) > 0, match: match)
         happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
+    }
+
+    /// One of a few conversations, up to one of its messages.
+    private mutating func randomPrompt() -> PromptChain {
+        let (conversation, turns) = (random.below(6), 1 + random.below(8))
+        let links = (1...turns).map { turn in
+            PromptChain.Link(hash: UInt64(turn < 3 ? turn : turn + 100 * conversation), end: UInt32(turn * 4_000))
+        }
+        return PromptChain(
+            links: random.below(20) == 0 ? [] : links, length: turns * 4_000, lastMessageStart: (turns - 1) * 4_000)
     }
 
     private mutating func finish(_ ticket: Ticket) {
         let timings = Timings(
-            promptTokens: random.below(3000), promptMilliseconds: Double(random.below(1000)),
+            cachedTokens: random.pick([nil, 0, random.below(8_000)]), promptTokens: random.below(3000),
+            promptMilliseconds: Double(random.below(1000)),
             predictedTokens: random.below(100), predictedMilliseconds: Double(random.below(1000)))
         let created = random.below(20) == 0 ? "made-\(random.below(3))" : nil
         happens(.finished(ticket, Outcome(randomEnding(), timings: timings, created: created)))

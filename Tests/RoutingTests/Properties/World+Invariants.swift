@@ -25,10 +25,11 @@ extension World {
         }
     }
 
-    /// Nobody waits while a place is free, nor when there is nothing left to wait for.
+    /// Nobody waits while a place is free, unless for a busy server that is cheaper, nor when there is nothing left to wait for.
     mutating func checkWaiting(_ ticket: Ticket, _ now: Moment) {
         guard let request = requests[ticket] else { return }
         var hasHope = false
+        let mayHold = mayHold(request, at: now)
         let inTurn = inTurn(for: request, at: now)
         expect(request.traits.counts || !inTurn.contains { servers[$0]?.isDraining == true }, "the light \(ticket) waits")
         for id in inTurn where !request.failed.contains(id) {
@@ -36,7 +37,7 @@ extension World {
             let circuit = server.circuits[request.traits.model] ?? Circuit()
             let hasRoom = (!server.isFull(at: now) || !request.traits.counts) && circuit.admits(at: now)
             expect(
-                !hasRoom || server.isDown || server.isDraining || server.isRemoved,
+                !hasRoom || server.isDown || server.isDraining || server.isRemoved || mayHold,
                 "\(ticket) waits although \(id) has a free place")
             hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil || server.pausedUntil > now
         }

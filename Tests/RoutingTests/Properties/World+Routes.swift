@@ -75,6 +75,27 @@ extension World {
         return [first]
     }
 
+    /// The rule that chooses the server of a request.
+    func rule(for request: Request) -> PickingRule {
+        guard let routes = fleet.routes else { return fleet.rule }
+        let model: String?
+        switch request.traits.destination {
+        case .model(let name): model = name
+        case .fallback: model = only
+        case .server: model = nil
+        }
+        guard let model else { return fleet.rule }
+        return routes.first { $0.pattern.source == model || $0.pattern.source == ".*" }?.rule ?? fleet.rule
+    }
+
+    /// Whether a request may wait for a busy server while another one is free.
+    func mayHold(_ request: Request, at now: Moment) -> Bool {
+        guard rule(for: request) == .expectedCost, request.traits.counts, request.attempts == 0 else { return false }
+        return inTurn(for: request, at: now).contains { id in
+            isUsable(id, for: request, at: now) && servers[id]?.isFull(at: now) == true
+        }
+    }
+
     /// Neither down, draining nor failing, and has not failed this request. It may be full, or its trial may be under way, which
     /// is soon over; but a light request does not wait for that.
     func isUsable(_ id: BackendID, for request: Request, at now: Moment) -> Bool {

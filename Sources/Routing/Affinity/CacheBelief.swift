@@ -1,0 +1,278 @@
+/// Which prompts a server is believed to hold for one model.
+///
+/// Of a llama-server it is a mirror: a seat for each slot, and the list of prompts that the engine keeps in the machine's memory. The
+/// mirror chooses as `get_available_slot` and `prompt_load` of llama.cpp do. Of other engines there are no seats, and the list is what was
+/// used last.
+struct CacheBelief: Sendable {
+    struct Seat: Sendable {
+        var sequence: SequenceID?
+        /// In seconds; -1: never.
+        var usedAt = -1.0
+        var ticket: Ticket?
+    }
+
+    /// What a server would find for a prompt, and what it would do.
+    struct Match: Sendable {
+        /// Tokens of the prompt that are found.
+        var tokens = 0.0
+        /// The seat that the request takes; nil when all are taken, or there are none.
+        var seat: Int?
+        /// The kept sequence that is loaded into the seat.
+        var loads: SequenceID?
+        /// What is in the seat goes to the list.
+        var saves = false
+        /// The seat is empty, so that nothing is loaded into it. The first prompt there is computed whole, wherever it would be found.
+        /// It counts as found all the same: otherwise an empty seat would never be used again.
+        var isFirstInSeat = false
+    }
+
+    /// llama.cpp takes a slot for its content only if the prompt shares more than this part of itself with it.
+    private static let leastSimilarity = 0.1
+    /// A prompt is kept when less than this part of it would remain in the slot.
+    private static let keptPart = 0.5
+    /// A kept prompt is loaded only if at least this part of it is used.
+    private static let leastUse = 0.25
+    private static let leastCapacity = 16_000.0
+    private static let mostSeats = 256
+
+    private(set) var seats: [Seat] = []
+    /// Oldest first.
+    private(set) var kept: [SequenceID] = []
+    /// The most sequences in the list.
+    var longestList = 64
+    /// Tokens that the list is believed to hold at most, and those that it has been seen to hold.
+    private(set) var capacity = Double.infinity
+    private(set) var provenCapacity = 0.0
+    /// Conversations that are likely to go on, those in flight included.
+    private(set) var live: DecayingSum
+
+    /// - Parameter lifetime: seconds after which a conversation without a turn counts 1/e.
+    init(lifetime: Double) {
+        live = DecayingSum(timeConstant: lifetime)
+        self.lifetime = lifetime
+    }
+
+    private let lifetime: Double
+
+    var hasSeats: Bool { !seats.isEmpty }
+
+    // MARK: What would be found
+
+    func match(_ prompt: PromptChain, length: Double, in store: SequenceStore) -> Match {
+        guard !prompt.links.isEmpty else { return Match(seat: idlestSeat) }
+        func common(_ id: SequenceID) -> Double { store.read(id) { $0.commonTokens(with: prompt, length: length) } ?? 0 }
+        guard hasSeats else { return Match(tokens: kept.reduce(0) { max($0, common($1)) }) }
+        var match = Match()
+        var isIdle = false
+        for (index, seat) in seats.enumerated() where seat.ticket == nil {
+            isIdle = true
+            guard let sequence = seat.sequence else { continue }
+            let tokens = common(sequence)
+            if tokens > match.tokens, tokens > Self.leastSimilarity * length { (match.tokens, match.seat) = (tokens, index) }
+        }
+        guard isIdle else { return Match(tokens: best(store, common)) }
+        if let seat = match.seat {
+            match.saves = match.tokens < Self.keptPart * held(by: seat, store)
+        } else {
+            match.seat = idlestSeat
+            let sequence = match.seat.flatMap { seats[$0].sequence }
+            match.tokens = sequence.map(common) ?? 0
+            match.saves = sequence != nil
+            match.isFirstInSeat = sequence == nil
+        }
+        if match.saves, let seat = match.seat {
+            var part = match.tokens / max(1, held(by: seat, store))
+            for id in kept {
+                let tokens = common(id)
+                let whole = store.read(id) { $0.tokens } ?? 1
+                guard tokens >= Self.leastUse * whole, tokens / whole > part, tokens > match.tokens else { continue }
+                (part, match.tokens, match.loads) = (tokens / whole, tokens, id)
+            }
+        } else if match.isFirstInSeat {
+            match.tokens = bestKept(store, common)
+        }
+        return match
+    }
+
+    /// As in llama.cpp, of two seats that were unused equally long the last one is taken.
+    private var idlestSeat: Int? {
+        var found: Int?
+        for index in seats.indices where seats[index].ticket == nil {
+            if found.map({ seats[index].usedAt <= seats[$0].usedAt }) ?? true { found = index }
+        }
+        return found
+    }
+
+    private func held(by seat: Int, _ store: SequenceStore) -> Double {
+        seats[seat].sequence.flatMap { store.read($0) { $0.tokens } } ?? 0
+    }
+
+    private func bestKept(_ store: SequenceStore, _ common: (SequenceID) -> Double) -> Double {
+        kept.reduce(0) { best, id in
+            let tokens = common(id)
+            return tokens > best && tokens >= Self.leastUse * (store.read(id) { $0.tokens } ?? 0) ? tokens : best
+        }
+    }
+
+    /// All seats are taken: the best of everything, as if any of them became free.
+    private func best(_ store: SequenceStore, _ common: (SequenceID) -> Double) -> Double {
+        seats.reduce(bestKept(store, common)) { best, seat in max(best, seat.sequence.map(common) ?? 0) }
+    }
+
+    /// The sequences that are held, in seats and in the list.
+    func forEachSequence(_ body: (SequenceID) -> Void) {
+        for seat in seats { seat.sequence.map(body) }
+        for id in kept { body(id) }
+    }
+
+    /// The sequence that would be dropped first, if the list had to take that many tokens more; nil when there is room.
+    func nextToDrop(for tokens: Double, in store: SequenceStore) -> SequenceID? {
+        guard let oldest = kept.first, capacity < .infinity else { return nil }
+        return keptTokens(in: store) + tokens > capacity ? oldest : nil
+    }
+
+    private func keptTokens(in store: SequenceStore) -> Double {
+        kept.reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+    }
+
+    /// Tokens of a kept sequence and of all that were kept after it: the list is at least that large.
+    func depth(of id: SequenceID, in store: SequenceStore) -> Double {
+        guard let index = kept.firstIndex(of: id) else { return 0 }
+        return kept[index...].reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+    }
+
+    // MARK: What happens
+
+    /// A request begins: the engine does what `match` says.
+    mutating func began(_ ticket: Ticket, _ sequence: SequenceID, _ match: Match, in store: inout SequenceStore, at now: Double) {
+        guard let seat = match.seat, seats.indices.contains(seat) else {
+            if !hasSeats { kept.append(sequence) }
+            addLife(of: sequence, store, now)
+            return trim(&store, now)
+        }
+        if let old = seats[seat].sequence {
+            if match.saves, !isKept(old, store) {
+                for id in kept where id != match.loads && isContained(id, in: old, store) { drop(id, &store, now) }
+                kept.append(old)
+            } else {
+                drop(old, &store, now, isKept: false)
+            }
+        }
+        if let loaded = match.loads { drop(loaded, &store, now) }
+        seats[seat].ticket = ticket
+        seats[seat].sequence = sequence
+        addLife(of: sequence, store, now)
+        trim(&store, now)
+    }
+
+    /// A request begins whose prompt is not known: what is in its seat is lost, unless the engine keeps it.
+    mutating func overwritten(by ticket: Ticket, _ match: Match, in store: inout SequenceStore, at now: Double) {
+        guard let seat = match.seat, seats.indices.contains(seat) else { return }
+        if let old = seats[seat].sequence {
+            if isKept(old, store) { drop(old, &store, now, isKept: false) } else { kept.append(old) }
+        }
+        seats[seat].ticket = ticket
+        seats[seat].sequence = nil
+        trim(&store, now)
+    }
+
+    /// The request has left its seat.
+    mutating func ended(_ ticket: Ticket, at now: Double) {
+        for index in seats.indices where seats[index].ticket == ticket {
+            seats[index].ticket = nil
+            seats[index].usedAt = now
+        }
+    }
+
+    /// The number of the engine's slots for this model; 0 when it has none, or does not tell them.
+    mutating func setSeats(_ count: Int, in store: inout SequenceStore, at now: Double) {
+        let count = min(max(0, count), Self.mostSeats)
+        while seats.count > count {
+            if let id = seats.removeLast().sequence { drop(id, &store, now, isKept: false) }
+        }
+        while seats.count < count { seats.append(Seat()) }
+    }
+
+    /// The engine has restarted, or has unloaded the model.
+    mutating func forget(in store: inout SequenceStore) {
+        for seat in seats.indices {
+            if let id = seats[seat].sequence { store.drop(id) }
+            seats[seat].sequence = nil
+            seats[seat].usedAt = -1
+        }
+        for id in kept { store.drop(id) }
+        kept.removeAll()
+        live = DecayingSum(timeConstant: lifetime)
+    }
+
+    // MARK: Capacity
+
+    /// A kept sequence was said to be there, and was not: what is as old as it is gone.
+    mutating func denied(depth: Double, tokens: Double, in store: inout SequenceStore, at now: Double) {
+        capacity = max(provenCapacity, Self.leastCapacity, min(capacity, depth - tokens))
+        trim(&store, now)
+    }
+
+    /// A kept sequence was there, at that depth.
+    mutating func confirmed(depth: Double) {
+        provenCapacity = max(provenCapacity, depth)
+        capacity = max(capacity, provenCapacity)
+    }
+
+    /// More was found than was believed to be there.
+    mutating func surpassed() {
+        capacity *= 1.5
+        provenCapacity *= 0.9
+    }
+
+    // MARK: Conversations
+
+    /// Changes a sequence, and what is known of its conversation.
+    mutating func change(_ id: SequenceID, in store: inout SequenceStore, at now: Double, _ body: (inout PromptSequence) -> Void)
+    {
+        guard var sequence = store[id] else { return }
+        removeLife(of: sequence, now)
+        body(&sequence)
+        store[id] = sequence
+        addLife(of: id, store, now)
+    }
+
+    /// How likely it is that the conversation goes on: it has had turns, or is likely to have some, and has not been silent for long.
+    func life(of sequence: borrowing PromptSequence, at now: Double) -> Double {
+        min(1, sequence.turns) * Exponential.decay((now - sequence.usedAt) / lifetime)
+    }
+
+    private mutating func addLife(of id: SequenceID, _ store: SequenceStore, _ now: Double) {
+        if let life = store.read(id, { life(of: $0, at: now) }) { live.add(life, at: now) }
+    }
+
+    private mutating func removeLife(of sequence: PromptSequence, _ now: Double) {
+        live.add(-life(of: sequence, at: now), at: now)
+    }
+
+    // MARK: The list
+
+    private func isKept(_ id: SequenceID, _ store: SequenceStore) -> Bool {
+        kept.contains { isContained(id, in: $0, store) }
+    }
+
+    private func isContained(_ one: SequenceID, in other: SequenceID, _ store: SequenceStore) -> Bool {
+        store.read(one) { one in store.read(other) { one.isContained(in: $0) } ?? false } ?? false
+    }
+
+    private mutating func drop(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double, isKept: Bool = true) {
+        if isKept { kept.removeAll { $0 == id } }
+        if let sequence = store[id] { removeLife(of: sequence, now) }
+        store.drop(id)
+    }
+
+    mutating func trim(_ store: inout SequenceStore, _ now: Double) {
+        while kept.count > longestList, let oldest = kept.first { drop(oldest, &store, now) }
+        guard capacity < .infinity else { return }
+        var tokens = keptTokens(in: store)
+        while tokens > capacity, let oldest = kept.first {
+            tokens -= store.read(oldest) { $0.tokens } ?? 0
+            drop(oldest, &store, now)
+        }
+    }
+}

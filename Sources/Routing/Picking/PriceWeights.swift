@@ -1,0 +1,43 @@
+/// The constants of the price, each with its reason. Found by experiment; docs/routing.md tells what each is worth.
+enum PriceWeights {
+    /// A second of decoding against a second before the first token: an answer can be read while it is generated.
+    static let decode = 0.25
+    /// A conversation that is silent now will come back with this probability while the prompt is computed.
+    static let returning = 0.5
+    /// What later turns will cost where this one goes.
+    static let future = 0.25
+    /// Computing again what falls out of the cache.
+    static let eviction = 0.5
+    /// A running answer has at least this part of its expected length before it.
+    static let leastRest = 0.8
+    /// A machine that is kept busy by somebody else, or in which a model computes that this balancer knows nothing of, has this part
+    /// of its speed left.
+    static let busyShare = 0.5
+    /// A request that has waited a second is as urgent as one whose prompt takes this much less.
+    static let ageing = 0.3
+    /// A client that has had more than another one waits longer, as if its prompt took this part of the difference.
+    static let fairness = 0.5
+    /// Utilisation is never taken to be higher.
+    static let mostUtilisation = 0.95
+
+    // Unknown speeds.
+    static let prefillSpeed = 2000.0
+    static let tokenTime = 0.015
+    static let bytesPerToken = 4.0
+    /// For the future of a server whose slots are not known.
+    static let assumedSlots = 8
+
+    // Shares of `sticky.ttl`, the time for which a conversation is expected to go on. With its 3 minutes:
+    /// 60 s: a conversation that has been silent for this long counts 1/e.
+    static let lifetime = 1.0 / 3
+    /// 90 s: how long the use of a server's slots is remembered.
+    static let occupancyTime = 1.0 / 2
+    /// 60 s: a longer pause says nothing about a conversation.
+    static let longestPause = 1.0 / 3
+    /// 8 s: the assumed pause between two turns.
+    static let pause = 2.0 / 45
+    /// 0.7 s: how much dearer another server may be and still be taken at once, rather than waiting for a busy one.
+    static let holdMargin = 1.0 / 257
+    /// 90 s: how long a client's service counts against it in the line.
+    static let serviceMemory = 1.0 / 2
+}

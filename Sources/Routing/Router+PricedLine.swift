@@ -1,0 +1,120 @@
+// Waiting requests whose servers are priced. Each may wait for another server, so one that keeps waiting does not hold up those behind it.
+
+extension Router {
+    /// The most waiting requests of a lane that are looked at for each event.
+    private static let claimsPerLane = 32
+    /// Not sooner than this, a request that waits for a busy server is priced again without an event.
+    private static let shortestHold = Interval.milliseconds(50)
+
+    private struct Claim {
+        let ticket: Ticket
+        let list: CandidateList
+        /// In seconds; smaller is served first.
+        let urgency: Double
+        let sequence: Int
+    }
+
+    /// Others wait already: the request is served in its turn, which may be at once.
+    mutating func joinLine(_ request: consuming PendingRequest, _ now: Moment, _ effects: inout [Effect]) {
+        let ticket = request.ticket
+        let deadline = now + fleet.policy.maxWait
+        line.add(request, deadline: deadline)
+        serveWaiting(now, &effects)
+        guard line[ticket] != nil else { return }
+        line.waits(ticket, since: now)
+        wake(at: min(deadline, nextChance(after: now) ?? deadline), &effects)
+    }
+
+    /// Grants free places to the requests of these lanes.
+    mutating func servePriced(_ lanes: [WaitingLine.Lane], _ now: Moment, _ effects: inout [Effect]) {
+        var claims = claims(of: lanes, at: now)
+        var wasGranted = true
+        while wasGranted, !claims.isEmpty {
+            wasGranted = false
+            var reservations = Reservations()
+            for (number, claim) in claims.enumerated() {
+                guard let entry = line[claim.ticket] else { continue }
+                switch placement(of: entry.request, among: claim.list, at: now, &reservations) {
+                case .run(let choice, let explanation):
+                    _ = line.serve(claim.ticket)
+                    grant(entry.request, choice, explanation, now, &effects)
+                    wasGranted = true
+                case .hold(let offer, let until, let explanation):
+                    if entry.request.waitingSince == nil { note(.waits, on: entry.request, explanation, at: now) }
+                    reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
+                    wake(at: max(until, now + Self.shortestHold), &effects)
+                case .wait: break
+                case .nobody(let lastResort, let explanation):
+                    _ = line.serve(claim.ticket)
+                    resort(to: lastResort, entry.request, explanation, now, &effects)
+                    wasGranted = true
+                }
+                if wasGranted {
+                    claims.remove(at: number)
+                    break
+                }
+            }
+        }
+    }
+
+    /// The first requests of the lanes, the most urgent first: a short prompt before a long one, and a client that has had little
+    /// before one that has had much. Who waits becomes more urgent.
+    private mutating func claims(of lanes: [WaitingLine.Lane], at now: Moment) -> [Claim] {
+        var claims: [Claim] = []
+        var served: [Double] = []
+        for lane in lanes {
+            for ticket in line.first(Self.claimsPerLane, of: lane) {
+                guard let entry = line[ticket], let list = candidates(for: entry.request.traits),
+                    hasFreePlace(list, entry.request, now)
+                else { continue }
+                let seconds = leastPrefill(of: entry.request, among: list, at: now)
+                let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
+                claims.append(
+                    Claim(
+                        ticket: ticket, list: list, urgency: seconds - PriceWeights.ageing * waited,
+                        sequence: entry.turn.sequence))
+                served.append(service.tokens(of: entry.request.traits.client, at: now.seconds))
+            }
+        }
+        guard let least = served.min() else { return [] }
+        let speed = fastestPrefill
+        return zip(claims, served).map { claim, served in
+            let debt = PriceWeights.fairness * (served - least) / speed
+            return Claim(
+                ticket: claim.ticket, list: claim.list, urgency: claim.urgency + debt, sequence: claim.sequence)
+        }.sorted { ($0.urgency, $0.sequence) < ($1.urgency, $1.sequence) }
+    }
+
+    private func hasFreePlace(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> Bool {
+        var hasHope = false
+        for candidate in list.candidates {
+            switch ineligibility(of: candidate.index, for: request, at: now) {
+            case nil: return true
+            case .full, .draining: hasHope = true
+            case .failing, .down, .failedThisRequest: break
+            }
+        }
+        // Nothing is left to wait for.
+        return !hasHope
+    }
+
+    /// Seconds of the prompt where the fewest remain to be computed.
+    private func leastPrefill(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
+        let basis = basis(of: request, among: list, at: now)
+        var least = Double.infinity
+        for candidate in list.candidates {
+            for served in candidate.served {
+                let tokens = promptTokens(candidate.index, served, basis)
+                let cache = backends[candidate.index].served[served].cache
+                let match = basis.prompt.map { cache.match($0, length: tokens, in: sequences).tokens } ?? 0
+                least = min(least, max(1, tokens - match) / prefillSpeed(candidate.index, served, basis))
+            }
+        }
+        return least
+    }
+
+    private var fastestPrefill: Double {
+        let known = backends.flatMap { $0.served.compactMap(\.figures.prefillSpeed) }
+        return known.max() ?? PriceWeights.prefillSpeed
+    }
+}

@@ -1,0 +1,181 @@
+// What is learned from requests: which prompts a server holds, and how fast it computes.
+
+extension Router {
+    /// What to expect of a request, when it arrives.
+    mutating func outlook(of traits: RequestTraits, among list: CandidateList, at now: Moment) -> Outlook {
+        var outlook = Outlook()
+        (outlook.answerTokens, outlook.laterTurns) = habits.expectations(of: traits.client)
+        guard let prompt = traits.prompt, !prompt.links.isEmpty else { return outlook }
+        var longest = 0
+        for candidate in list.candidates {
+            for served in candidate.served {
+                backends[candidate.index].served[served].cache.forEachSequence { id in
+                    let common = sequences.read(id) { $0.isContinued(by: prompt) ? $0.chain.commonLinks(with: prompt) : 0 } ?? 0
+                    if common > longest { (longest, outlook.previous) = (common, id) }
+                }
+            }
+        }
+        let ended = outlook.previous.flatMap { sequences.read($0) { $0.endedAt } } ?? nil
+        habits.arrived(
+            traits.client, continues: outlook.previous != nil, pause: ended.map { now.seconds - $0 },
+            longestPause: stickyTTL * PriceWeights.longestPause)
+        return outlook
+    }
+
+    /// A request begins on a server.
+    mutating func beginJob(
+        _ request: PendingRequest, _ index: Int, _ served: Int, among list: CandidateList, at moment: Moment
+    ) {
+        let traits = request.traits
+        guard traits.counts else { return }
+        let now = moment.seconds
+        let basis = basis(of: request, among: list, at: moment)
+        setSeats(index, served, instances: list, at: now)
+        let tokens = promptTokens(index, served, basis)
+        let match = backends[index].served[served].cache.match(
+            traits.prompt ?? PromptChain(length: 0), length: tokens, in: sequences)
+        let matched = match.isFirstInSeat ? 0 : match.tokens
+        let speed = prefillSpeed(index, served, basis)
+        let prefill = max(1, tokens - matched) / speed
+        let isFirst = !backends[index].jobs.contains { $0.isPrefilling(at: now) }
+        let start = isFirst ? now : max(now, backends[index].prefillEnd)
+        backends[index].prefillEnd = start + prefill
+
+        let previous = request.outlook.previous.flatMap { sequences[$0] }
+        if previous != nil, matched > tokens / 2 { habits.turned(tokens - matched) }
+        let loaded = match.loads.map { id in
+            (
+                tokens: sequences.read(id) { $0.tokens } ?? 0,
+                depth: backends[index].served[served].cache.depth(of: id, in: sequences)
+            )
+        }
+        let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
+        for other in backends[index].jobs.indices {
+            backends[index].jobs[other].mostStreams = max(
+                backends[index].jobs[other].mostStreams, backends[index].jobs.count + 1)
+            backends[index].jobs[other].isQuiet = false
+            if backends[index].jobs[other].firstByteAt == nil { backends[index].jobs[other].isAlone = false }
+        }
+        let isAlone = backends[index].jobs.isEmpty
+        backends[index].jobs.append(
+            Job(
+                ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
+                answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
+                prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: start + prefill,
+                firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
+                loaded: loaded))
+        noteOccupancy(index, at: now)
+        service.add(max(1, tokens - matched) + 2 * request.outlook.answerTokens, to: traits.client, at: now)
+    }
+
+    /// What the server is believed to hold from now on.
+    private mutating func beginSequence(
+        _ request: PendingRequest, _ previous: PromptSequence?, _ tokens: Double, _ index: Int, _ served: Int,
+        _ match: CacheBelief.Match, at now: Double
+    ) -> SequenceID? {
+        guard let prompt = request.traits.prompt, !prompt.links.isEmpty else {
+            if match.seat != nil { occupySeat(request.ticket, index, served, match, at: now) }
+            return nil
+        }
+        if let id = request.outlook.previous, let previous, let owner = indexOfBackend[previous.backend],
+            backends[owner].served.indices.contains(previous.served)
+        {
+            // The conversation goes on here; the copy that is left behind is not live any more.
+            backends[owner].served[previous.served].cache.change(id, in: &sequences, at: now) { $0.turns = 0 }
+        }
+        let later = request.outlook.laterTurns
+        let id = sequences.add(
+            PromptSequence(
+                chain: prompt, backend: backends[index].id, served: served, promptTokens: tokens, tokens: tokens, usedAt: now,
+                endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)))
+        backends[index].served[served].cache.began(request.ticket, id, match, in: &sequences, at: now)
+        return id
+    }
+
+    /// A prompt that is not known overwrites what is in the seat.
+    private mutating func occupySeat(
+        _ ticket: Ticket, _ index: Int, _ served: Int, _ match: CacheBelief.Match, at now: Double
+    ) {
+        backends[index].served[served].cache.overwritten(by: ticket, match, in: &sequences, at: now)
+    }
+
+    private mutating func setSeats(_ index: Int, _ served: Int, instances list: CandidateList, at now: Double) {
+        let count = list.candidates.first { $0.index == index }?.served.count ?? 1
+        let slots = (backends[index].health.lastReport?.slots?.total).map { max(1, $0 / max(1, count)) } ?? 0
+        guard backends[index].served[served].cache.seats.count != slots else { return }
+        backends[index].served[served].cache.setSeats(slots, in: &sequences, at: now)
+    }
+
+    private mutating func noteOccupancy(_ index: Int, at now: Double) {
+        let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
+        for served in backends[index].served.indices {
+            backends[index].served[served].occupancy.became(Double(backends[index].jobs.count) / max(1, slots), at: now)
+        }
+    }
+
+    /// The first piece of a stream has come.
+    mutating func noteFirstByte(_ ticket: Ticket, _ index: Int, at now: Double) {
+        guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }),
+            backends[index].jobs[number].firstByteAt == nil
+        else { return }
+        backends[index].jobs[number].firstByteAt = now
+        let isBesidePrompt = backends[index].jobs.contains { $0.ticket != ticket && $0.isPrefilling(at: now) }
+        if isBesidePrompt { backends[index].jobs[number].isQuiet = false }
+        if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
+    }
+
+    /// The request has left its server. `timings`: nil when its answer is not complete, or the engine does not report them.
+    mutating func endJob(_ ticket: Ticket, _ traits: RequestTraits, _ index: Int, _ timings: Timings?, at now: Double) {
+        guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
+        let job = backends[index].jobs.remove(at: number)
+        noteOccupancy(index, at: now)
+        backends[index].lastReleaseAt = now
+        backends[index].served[job.served].cache.ended(ticket, at: now)
+        let answer = timings.map { Double($0.predictedTokens) } ?? 0
+        if let sequence = job.sequence {
+            let known = timings.flatMap { timings in
+                timings.cachedTokens.map { Double($0 + timings.promptTokens) } ?? nil
+            }
+            backends[index].served[job.served].cache.change(sequence, in: &sequences, at: now) {
+                $0.promptTokens = known ?? $0.promptTokens
+                $0.tokens = $0.promptTokens + answer
+                ($0.usedAt, $0.endedAt) = (now, now)
+            }
+        }
+        guard let timings else { return }
+        learn(from: timings, job, traits, index, at: now)
+        backends[index].served[job.served].cache.trim(&sequences, now)
+    }
+
+    private mutating func learn(
+        from timings: Timings, _ job: Job, _ traits: RequestTraits, _ index: Int, at now: Double
+    ) {
+        let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
+        habits.answered(traits.client, tokens: answer)
+        service.add(2 * (answer - job.answerTokens), to: traits.client, at: now)
+        backends[index].served[job.served].figures.learnPrefill(
+            tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
+            expected: job.isAlone ? nil : job.expectedSeconds)
+        backends[index].served[job.served].figures.learnDecode(
+            tokens: answer, seconds: timings.predictedMilliseconds / 1000, isQuiet: job.isQuiet, mostStreams: job.mostStreams)
+        guard let cached = timings.cachedTokens.map(Double.init) else { return }
+        backends[index].served[job.served].figures.learnLength(
+            bytes: Double(traits.prompt?.length ?? 0), tokens: prompt + cached)
+        let length = prompt + cached
+        if let loaded = job.loaded, job.matchedTokens > 1000 {
+            if cached < job.matchedTokens / 2 {
+                backends[index].served[job.served].cache.denied(
+                    depth: loaded.depth, tokens: loaded.tokens, in: &sequences, at: now)
+            } else {
+                backends[index].served[job.served].cache.confirmed(depth: loaded.depth)
+            }
+        } else if cached > job.matchedTokens + max(1000, length / 10) {
+            backends[index].served[job.served].cache.surpassed()
+        }
+    }
+
+    /// The engine has restarted: its caches are empty.
+    mutating func forgetCaches(_ index: Int) {
+        for served in backends[index].served.indices { backends[index].served[served].cache.forget(in: &sequences) }
+    }
+}

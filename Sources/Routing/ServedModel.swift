@@ -1,0 +1,98 @@
+/// One model, or one instance of it, on one server: what is known of its speed and of its prompt caches.
+struct ServedModel: Sendable {
+    let name: String
+    var figures = EngineFigures()
+    var cache: CacheBelief
+    var occupancy: Occupancy
+
+    init(name: String, stickyTTL: Interval) {
+        self.name = name
+        cache = CacheBelief(lifetime: stickyTTL.seconds * PriceWeights.lifetime)
+        occupancy = Occupancy(timeConstant: stickyTTL.seconds * PriceWeights.occupancyTime)
+    }
+}
+
+/// The share of a server's slots that were in use lately.
+struct Occupancy: Sendable {
+    private let timeConstant: Double
+    private var average = 0.0
+    private var current = 0.0
+    private var updatedAt = 0.0
+
+    init(timeConstant: Double) { self.timeConstant = timeConstant }
+
+    func value(at now: Double) -> Double {
+        let kept = Exponential.decay((now - updatedAt) / timeConstant)
+        return average * kept + current * (1 - kept)
+    }
+
+    /// The share that is in use from now on.
+    mutating func became(_ share: Double, at now: Double) {
+        average = value(at: now)
+        current = share
+        updatedAt = now
+    }
+}
+
+/// A request that runs on a server, as it matters to the price of others.
+struct Job: Sendable {
+    let ticket: Ticket
+    /// Index into the server's `served`.
+    let served: Int
+    /// The engine's slot, as far as it is known.
+    let seat: Int?
+    let sequence: SequenceID?
+    let isStream: Bool
+    /// Expected tokens of the answer.
+    let answerTokens: Double
+    /// Tokens of the prompt, and those of them that are believed to be cached.
+    let promptTokens: Double
+    let matchedTokens: Double
+    /// Seconds that the prompt should take alone, and beside what ran when it was sent.
+    let prefillSeconds: Double
+    let expectedSeconds: Double
+    // Moments in seconds.
+    let sentAt: Double
+    /// When the prompt should be done.
+    let prefillEnd: Double
+    var firstByteAt: Double?
+    /// Nothing else ran on the server from the start to the first token.
+    var isAlone: Bool
+    /// No prompt was computed beside the answer, and no request has arrived since.
+    var isQuiet: Bool
+    /// The most requests in flight on the server meanwhile.
+    var mostStreams: Int
+    /// The engine should have loaded a kept prompt of that many tokens, at that depth of its list.
+    var loaded: (tokens: Double, depth: Double)?
+
+    var newTokens: Double { max(1, promptTokens - matchedTokens) }
+
+    /// Of a request without a stream, the first token is not seen.
+    func isPrefilling(at now: Double) -> Bool { firstByteAt == nil && (isStream || now < prefillEnd) }
+
+    /// Seconds of its prompt that are still to be computed.
+    func prefillLeft(at now: Double) -> Double {
+        guard isPrefilling(at: now) else { return 0 }
+        // What is overdue will not take much longer.
+        return prefillEnd > now ? min(prefillSeconds, prefillEnd - now) : 0.1 * prefillSeconds
+    }
+
+    /// Tokens of its answer that are still to be generated. `tokenTime`: seconds for each of them.
+    func answerLeft(at now: Double, tokenTime: Double) -> Double {
+        if isPrefilling(at: now) { return answerTokens }
+        let passed = max(0, now - (firstByteAt ?? prefillEnd))
+        // An answer that is longer than expected goes on for a while, however long it has gone on.
+        return max(answerTokens - passed / max(1e-6, tokenTime), PriceWeights.leastRest * answerTokens)
+    }
+}
+
+extension Moment {
+    var seconds: Double { Double(nanoseconds) / 1e9 }
+
+    /// The moment that many seconds later. Values that are too large are cut.
+    func adding(seconds: Double) -> Moment { self + Interval(nanoseconds: Int64(max(0, min(seconds, 1e9)) * 1e9)) }
+}
+
+extension Interval {
+    var seconds: Double { Double(nanoseconds) / 1e9 }
+}
