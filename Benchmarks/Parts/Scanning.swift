@@ -12,7 +12,36 @@ private func body(of text: String) -> [UInt8] {
     return Array((body + "]}").utf8)
 }
 
+/// A conversation as a coding agent sends it: a system prompt, then turns of the user and of the assistant; `size` bytes of text with a
+/// line break every 40 bytes.
+private func conversation(size: Int) -> [UInt8] {
+    let line = #"    let total = values.reduce(0) + 12;\n"#
+    let turn = String(repeating: line, count: max(1, min(size / 4, 4000) / line.utf8.count))
+    var body = #"{"model":"bench-model","messages":[{"role":"system","content":"\#(turn)"}"#
+    var role = "user"
+    while body.utf8.count < size {
+        body += #",{"role":"\#(role)","content":"\#(turn)"}"#
+        role = role == "user" ? "assistant" : "user"
+    }
+    return Array((body + #"],"stream":true}"#).utf8)
+}
+
 func measureScanning() {
+    measureBodies()
+    for (name, size, calls) in [("1 KB", 1000, 1000), ("400 KB", 400_000, 10)] {
+        let bytes = conversation(size: size)
+        var scanner = RequestScanner()
+        let time = nanoseconds(rounds: 200, calls: calls) {
+            scanner.reset()
+            scanner.feed(bytes.span.bytes)
+            use(try? scanner.finish())
+        }
+        report("scan of a \(name) conversation with its prompt's chain", time / 1000, "µs")
+    }
+}
+
+/// The throughput for long bodies of several kinds of text.
+private func measureBodies() {
     let texts = [
         ("plain text", "The quick brown fox jumps over the lazy dog. "),
         ("text with escapes", #"The quick brown fox jumps over the lazy dog. She said \"hello\".\n"#),
