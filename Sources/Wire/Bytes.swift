@@ -36,8 +36,45 @@ struct Bytes: RandomAccessCollection {
         unsafe UInt64(littleEndian: memory.loadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
-    /// Whether these bytes are the literal.
-    func equals(_ literal: StaticString) -> Bool { count == literal.utf8CodeUnitCount && hasPrefix(literal) }
+    /// Up to 16 bytes from `index` on, the first one lowest, and no bits above them. All of them must be there.
+    @inline(__always)
+    func loadUpToSixteen(_ index: Int, _ count: Int) -> UInt128 {
+        // The neighbours are read as well, and thrown away.
+        if index &+ 16 <= self.count {
+            let all = UInt128(loadEight(index)) | UInt128(loadEight(index &+ 8)) &<< 64
+            return count == 16 ? all : all & ((1 &<< UInt128(truncatingIfNeeded: 8 &* count)) &- 1)
+        }
+        let end = index &+ count
+        guard end >= 16 else { return loadFew(index, count) }
+        let all = UInt128(loadEight(end &- 16)) | UInt128(loadEight(end &- 8)) &<< 64
+        return count == 0 ? 0 : all &>> UInt128(truncatingIfNeeded: 8 &* (16 &- count))
+    }
+
+    /// The same where there are fewer than 16 bytes to both sides.
+    private func loadFew(_ index: Int, _ count: Int) -> UInt128 {
+        var value: UInt128 = 0
+        for offset in 0..<count { value |= UInt128(self[index &+ offset]) &<< UInt128(truncatingIfNeeded: 8 &* offset) }
+        return value
+    }
+
+    /// Whether these bytes are the literal. Inlined, it is a few comparisons of words with constants.
+    @inline(__always)
+    func equals(_ literal: StaticString) -> Bool {
+        guard count == literal.utf8CodeUnitCount else { return false }
+        let expected = Bytes(literal)
+        if count >= 8 {
+            var index = 0
+            while index &+ 8 < count {
+                guard loadEight(index) == expected.loadEight(index) else { return false }
+                index &+= 8
+            }
+            return loadEight(count &- 8) == expected.loadEight(count &- 8)
+        }
+        if count >= 4 {
+            return loadFour(0) == expected.loadFour(0) && loadFour(count &- 4) == expected.loadFour(count &- 4)
+        }
+        return hasPrefix(literal)
+    }
 
     /// Whether these bytes begin with the literal.
     func hasPrefix(_ literal: StaticString) -> Bool {

@@ -48,6 +48,19 @@ package struct RequestScanner: Sendable {
     private var messageIsSystem = false
     private var messageTexts: [Range<Int>] = []
 
+    private var promptReader = PromptReader()
+    /// Where the current number begins.
+    private var numberStart = 0
+    /// The current string may have an escape that the hashed form of a text does not have.
+    private var isRewritten = false
+
+    /// What a prompt there is in the body that has been read; nil when there is none, or the body is not valid. To be thrown away
+    /// before `reset`, which then need not allocate.
+    package var prompt: PromptOutline? {
+        guard state == .done, problem == nil, !promptReader.units.isEmpty else { return nil }
+        return PromptOutline(units: promptReader.units, innerLinks: promptReader.links)
+    }
+
     package init() {}
 
     /// Prepares for the next body and keeps allocated memory.
@@ -65,6 +78,7 @@ package struct RequestScanner: Sendable {
         partKey = .other
         messagesSeen = false
         messageIsSystem = false
+        promptReader.reset()
         if !messageTexts.isEmpty { messageTexts.removeAll(keepingCapacity: true) }
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
@@ -94,6 +108,10 @@ package struct RequestScanner: Sendable {
         case string, escape, unicode
         case literal
         case minus, zero, integer, point, fraction, exponent, exponentSign, exponentDigits
+
+        var isString: Bool { self == .string || self == .escape || self == .unicode }
+
+        var isNumber: Bool { rawValue >= State.minus.rawValue }
 
         var canEndNumber: Bool {
             switch self {
@@ -151,7 +169,7 @@ extension RequestScanner {
         var index = 0
         while index < bytes.count {
             if state == .string, utf8.isComplete {
-                index = StringText.end(bytes, from: index)
+                index = StringText.end(bytes, from: index, isRewritten: &isRewritten)
                 guard index < bytes.count else { break }
             }
             guard step(bytes[index], bytes, index) else {
@@ -160,7 +178,12 @@ extension RequestScanner {
             }
             index += 1
         }
-        if captures, state == .string || state == .escape || state == .unicode { carry(bytes, end: bytes.count) }
+        if state.isString {
+            if captures { carry(bytes, end: bytes.count) }
+            addToPrompt(bytes, end: bytes.count)
+        } else if state.isNumber {
+            addNumberToPrompt(bytes, end: bytes.count)
+        }
         offset += bytes.count
         return true
     }
@@ -183,8 +206,10 @@ extension RequestScanner {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
                 UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+                if byte == UInt8(ascii: "/") { isRewritten = true }
                 return true
             case UInt8(ascii: "u"):
+                isRewritten = true
                 state = .unicode
                 unicodeDigits = 0
                 return true
@@ -203,7 +228,7 @@ extension RequestScanner {
         case .value, .firstElement, .firstKey, .key, .colon, .afterValue, .done:
             return byte.isJSONSpace || isPadding(byte, index) ? true : structure(byte, index)
         case .minus, .zero, .integer, .point, .fraction, .exponent, .exponentSign, .exponentDigits:
-            return number(byte, index)
+            return number(byte, bytes, index)
         }
     }
 
@@ -232,7 +257,7 @@ extension RequestScanner {
         case .firstKey, .key:
             guard byte == UInt8(ascii: "\"") else { return false }
             isKey = true
-            beginString(index, captured: depth <= 5)
+            beginString(index, captured: depth <= 5 || promptReader.isActive)
             return true
         case .colon:
             state = .value
@@ -254,6 +279,7 @@ extension RequestScanner {
 
     private mutating func beginValue(_ byte: UInt8, _ index: Int) -> Bool {
         if depth == 1 { forget(topKey) }
+        if promptReader.isActive { promptReader.valueBegins(byte, depth) }
         switch byte {
         case UInt8(ascii: "{"): return open(isObject: true, index)
         case UInt8(ascii: "["): return open(isObject: false, index)
@@ -263,12 +289,17 @@ extension RequestScanner {
         case UInt8(ascii: "t"): beginLiteral(.true)
         case UInt8(ascii: "f"): beginLiteral(.false)
         case UInt8(ascii: "n"): beginLiteral(.null)
-        case UInt8(ascii: "-"): state = .minus
-        case UInt8(ascii: "0"): state = .zero
-        case UInt8(ascii: "1")...UInt8(ascii: "9"): state = .integer
+        case UInt8(ascii: "-"): beginNumber(.minus, index)
+        case UInt8(ascii: "0"): beginNumber(.zero, index)
+        case UInt8(ascii: "1")...UInt8(ascii: "9"): beginNumber(.integer, index)
         default: return false
         }
         return true
+    }
+
+    private mutating func beginNumber(_ first: State, _ index: Int) {
+        state = first
+        numberStart = offset + index
     }
 
     private mutating func beginLiteral(_ kind: Literal) {
@@ -277,7 +308,7 @@ extension RequestScanner {
         state = .literal
     }
 
-    private mutating func number(_ byte: UInt8, _ index: Int) -> Bool {
+    private mutating func number(_ byte: UInt8, _ bytes: Bytes, _ index: Int) -> Bool {
         let isExponent = byte | 0x20 == UInt8(ascii: "e")
         switch state {
         case .minus where byte == UInt8(ascii: "0"): state = .zero
@@ -289,6 +320,8 @@ extension RequestScanner {
         case .exponent where byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-"): state = .exponentSign
         case .exponent where byte.isDigit, .exponentSign where byte.isDigit: state = .exponentDigits
         case .zero, .integer, .fraction, .exponentDigits:
+            addNumberToPrompt(bytes, end: index)
+            if promptReader.takesScalars { promptReader.scalarEnded() }
             state = depth == 0 ? .done : .afterValue
             return byte.isJSONSpace ? true : structure(byte, index)
         case .minus, .point, .exponent, .exponentSign, .value, .firstElement, .firstKey, .key, .colon, .afterValue,
@@ -320,6 +353,7 @@ extension RequestScanner {
     private mutating func close(isObject: Bool) -> Bool {
         guard depth > 0, self.isObject(depth) == isObject else { return false }
         depth -= 1
+        if promptReader.isActive { promptReader.closed(isObject: isObject, depth) }
         if depth == 2, topKey == .messages, messageIsSystem { facts.systemTexts.append(contentsOf: messageTexts) }
         state = depth == 0 ? .done : .afterValue
         return true
@@ -343,8 +377,7 @@ extension RequestScanner {
             case .model, .user, .promptCacheKey, .name, .follows: true
             case .other, .stream, .messages, .system, .role, .content, .text: false
             }
-        case 3: topKey == .messages && isObject(3) && messageKey == .role
-        default: false
+        default: promptReader.wantsRole(depth) || depth == 3 && topKey == .messages && isObject(3) && messageKey == .role
         }
     }
 
@@ -352,6 +385,7 @@ extension RequestScanner {
         state = .string
         stringStart = offset + index
         captures = captured
+        isRewritten = false
         carriedTooLong = false
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }
@@ -368,6 +402,8 @@ extension RequestScanner {
     }
 
     private mutating func stringEnded(_ bytes: Bytes, _ index: Int) -> Bool {
+        addToPrompt(bytes, end: index)
+        if promptReader.sink != .none { promptReader.stringEnded() }
         state = isKey ? .colon : depth == 0 ? .done : .afterValue
         guard captures else {
             if !isKey { noteSystemText(end: offset + index) }
@@ -377,7 +413,9 @@ extension RequestScanner {
         let isWhole = stringStart >= offset && carried.isEmpty
         if !isWhole { carry(bytes, end: index) }
         if carriedTooLong || offset + index - stringStart - 1 > Self.maximumCapturedLength {
-            if isKey { setKey(.other) } else { return longValue(index) }
+            guard isKey else { return longValue(index) }
+            setKey(.other)
+            keyEnded(Bytes(""), raw: Bytes(""))
             return true
         }
         if isWhole {
@@ -392,14 +430,22 @@ extension RequestScanner {
         if isKey {
             if hasEscapes {
                 let decoded = Array((JSONString.decode(raw) ?? "").utf8)
-                decoded.withBytes { setKey(Key($0)) }
+                decoded.withBytes { name in
+                    setKey(Key(name))
+                    keyEnded(name, raw: raw)
+                }
             } else {
                 setKey(Key(raw))
+                keyEnded(raw, raw: raw)
             }
             return true
         }
-        if depth == 3 {
-            messageIsSystem = raw.equals("system") || raw.equals("developer")
+        if depth > 1 {
+            if topKey == .messages, depth == 3 { messageIsSystem = raw.equals("system") || raw.equals("developer") }
+            if promptReader.wantsRole(depth) {
+                let name = hasEscapes ? Array((JSONString.decode(raw) ?? "").utf8) : []
+                if hasEscapes { name.withBytes { promptReader.roleEnded($0) } } else { promptReader.roleEnded(raw) }
+            }
             return true
         }
         let text = hasEscapes ? JSONString.decode(raw) : raw.text
@@ -452,6 +498,7 @@ extension RequestScanner {
     }
 
     private mutating func literalEnded() {
+        if promptReader.isActive { promptReader.literalEnded(Bytes(literal.text), isNull: literal == .null) }
         if depth == 1, topKey == .stream, literal != .null { facts.stream = literal == .true }
         state = depth == 0 ? .done : .afterValue
     }
@@ -467,6 +514,34 @@ extension RequestScanner {
             guard messageKey == .content, isObject(depth), depth == 3 || partKey == .text else { return }
             if messageTexts.count + facts.systemTexts.count < Self.maximumSystemTexts { messageTexts.append(range) }
         default: break
+        }
+    }
+}
+
+// MARK: - The prompt
+
+extension RequestScanner {
+    /// The prompt is told of this piece's part of the current string.
+    @inline(__always)
+    private mutating func addToPrompt(_ bytes: Bytes, end: Int) {
+        guard promptReader.sink != .none else { return }
+        let start = max(0, stringStart + 1 - offset)
+        promptReader.slice(bytes, start..<max(start, end), isRewritten: isRewritten || state == .escape)
+        // What has been passed on says nothing of the next piece.
+        isRewritten = false
+    }
+
+    /// The prompt is told of this piece's part of the current number.
+    private mutating func addNumberToPrompt(_ bytes: Bytes, end: Int) {
+        guard promptReader.takesScalars else { return }
+        promptReader.scalar(bytes, max(0, numberStart - offset)..<end)
+    }
+
+    private mutating func keyEnded(_ name: Bytes, raw: Bytes) {
+        if depth == 1 {
+            promptReader.topLevelKeyEnded(name)
+        } else if promptReader.isActive {
+            promptReader.keyEnded(name, raw: raw, depth)
         }
     }
 }

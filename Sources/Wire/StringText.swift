@@ -5,7 +5,9 @@ enum StringText {
 
     /// The first byte from `start` on that the caller has to look at: the closing quote, a byte that is not allowed, or an escape
     /// or character that these bytes do not contain whole. Returns the end when there is none.
-    static func end(_ bytes: Bytes, from start: Int) -> Int {
+    ///
+    /// - Parameter isRewritten: set when an escape was passed that `PromptText` writes in another way.
+    static func end(_ bytes: Bytes, from start: Int, isRewritten: inout Bool) -> Int {
         var index = start
         // Most strings are short, such as keys and roles.
         let nearby = min(bytes.count, start &+ 32)
@@ -16,7 +18,7 @@ enum StringText {
                 continue
             }
             index &+= EightBytes.first(marks)
-            guard let next = passed(bytes, index) else { return index }
+            guard let next = passed(bytes, index, &isRewritten) else { return index }
             index = next
         }
         while index &+ 64 <= bytes.count {
@@ -25,7 +27,7 @@ enum StringText {
             index = base &+ 64
             while mask != 0 {
                 let marked = base &+ mask.trailingZeroBitCount
-                guard let next = passed(bytes, marked) else { return marked }
+                guard let next = passed(bytes, marked, &isRewritten) else { return marked }
                 guard next &- base < 64 else {
                     index = next
                     break
@@ -36,28 +38,37 @@ enum StringText {
         while index < bytes.count {
             index = EightBytes.endOfPlainText(bytes, from: index)
             guard index < bytes.count else { break }
-            guard let next = passed(bytes, index) else { return index }
+            guard let next = passed(bytes, index, &isRewritten) else { return index }
             index = next
         }
         return index
     }
 
+    /// The same for a caller that does not hash the text.
+    static func end(_ bytes: Bytes, from start: Int) -> Int {
+        var isRewritten = false
+        return end(bytes, from: start, isRewritten: &isRewritten)
+    }
+
     /// The index after the escape or the characters above ASCII at `index`; nil when the caller has to look at it.
     @inline(__always)
-    private static func passed(_ bytes: Bytes, _ index: Int) -> Int? {
+    private static func passed(_ bytes: Bytes, _ index: Int, _ isRewritten: inout Bool) -> Int? {
         let byte = bytes[index]
-        if byte == backslash { return passedEscape(bytes, index) }
+        if byte == backslash { return passedEscape(bytes, index, &isRewritten) }
         return byte >= 0x80 ? passedCharacters(bytes, index) : nil
     }
 
     @inline(__always)
-    private static func passedEscape(_ bytes: Bytes, _ index: Int) -> Int? {
+    private static func passedEscape(_ bytes: Bytes, _ index: Int, _ isRewritten: inout Bool) -> Int? {
         guard index &+ 1 < bytes.count else { return nil }
         switch bytes[index &+ 1] {
-        case UInt8(ascii: "n"), quote, backslash, UInt8(ascii: "t"), UInt8(ascii: "/"), UInt8(ascii: "r"), UInt8(ascii: "b"),
-            UInt8(ascii: "f"):
+        case UInt8(ascii: "n"), quote, backslash, UInt8(ascii: "t"), UInt8(ascii: "r"), UInt8(ascii: "b"), UInt8(ascii: "f"):
+            return index &+ 2
+        case UInt8(ascii: "/"):
+            isRewritten = true
             return index &+ 2
         case UInt8(ascii: "u"):
+            isRewritten = true
             return passedUnicodeEscapes(bytes, index)
         default: return nil
         }

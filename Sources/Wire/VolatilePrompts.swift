@@ -37,9 +37,9 @@ package struct VolatilePrompts {
 
     // MARK: Claude Code's line
 
-    private static let billingHeader: StaticString = "x-anthropic-billing-header:"
+    static let billingHeader: StaticString = "x-anthropic-billing-header:"
     /// The line and its values are short. Longer ones are something else, and stay.
-    private static let longestLine = 512
+    static let longestLine = 512
     private static let longestValue = 64
 
     private func billing(_ bytes: Bytes, _ text: Range<Int>, _ found: inout [Range<Int>]) {
