@@ -37,13 +37,19 @@ let pure: [Target] = [
     .target(name: "Routing", swiftSettings: fast),
     .target(name: "CBytes"),
     .target(name: "Wire", dependencies: ["CBytes"], swiftSettings: fast + [.strictMemorySafety()]),
+    .target(name: "Simulation", dependencies: ["Routing"], swiftSettings: fast),
     .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+    .testTarget(name: "SimulationTests", dependencies: ["Routing", "Simulation"], swiftSettings: strict),
 ]
 
 let benchmarks: [Target] =
     withBenchmarks
-    ? [.executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast)] : []
+    ? [
+        .executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast),
+        .executableTarget(
+            name: "simulate-dev", dependencies: ["Routing", "Simulation"], path: "Benchmarks/Simulate", swiftSettings: fast),
+    ] : []
 
 let effects: [Target] = [
     .target(name: "CHeap"),

@@ -1,0 +1,50 @@
+import Routing
+
+/// Requests for the simulator. Times are virtual seconds from its start.
+///
+/// The same workload with the same seed asks the same, whatever the rule; in a closed loop only the times differ.
+package protocol Workload: Sendable {
+    /// The requests that come by themselves, or begin the loops.
+    mutating func start() -> [SimulatedRequest]
+
+    /// The request that follows when one has ended; nil when nothing follows.
+    ///
+    /// - Parameter wasAnswered: its answer is complete.
+    mutating func ended(_ request: SimulatedRequest, at now: Double, wasAnswered: Bool) -> SimulatedRequest?
+}
+
+extension Workload {
+    /// Open loops do not mind how a request ended.
+    package mutating func ended(_ request: SimulatedRequest, at now: Double, wasAnswered: Bool) -> SimulatedRequest? { nil }
+}
+
+/// A request of a workload.
+package struct SimulatedRequest: Sendable {
+    package var arrivesAt: Double
+    /// Its client, as the router knows it.
+    package var client: String
+    /// Requests of one conversation have the same number, which no other has.
+    package var conversation: UInt64
+    package var prompt: PromptBuilder
+    /// What the engine will answer.
+    package var answer: TokenSequence.Segment
+    /// Which of the workload's loops it belongs to.
+    package var loop = 0
+
+    package init(
+        arrivesAt: Double, client: String, conversation: UInt64, prompt: PromptBuilder, answer: TokenSequence.Segment,
+        loop: Int = 0
+    ) {
+        self.arrivesAt = arrivesAt
+        self.client = client
+        self.conversation = conversation
+        self.prompt = prompt
+        self.answer = answer
+        self.loop = loop
+    }
+
+    /// What the router is told.
+    func traits(model: String) -> RequestTraits {
+        RequestTraits(destination: .model(model), client: client, address: client, prompt: prompt.chain, isStream: true)
+    }
+}

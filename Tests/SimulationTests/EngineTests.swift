@@ -1,0 +1,6 @@
+import Testing
+
+@testable import Simulation
+
+@Suite("The modelled engine")
+struct EngineTests {}
