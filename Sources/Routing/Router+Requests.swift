@@ -85,6 +85,7 @@ extension Router {
                     backend: id, serverName: backends[index].server.name, model: explanation.list.replacement(of: choice),
                     attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
                     resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false)))
+        rememberForComparison(traits, explanation.list, id)
         note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
         beginJob(request, index, explanation.list.served(of: choice), among: explanation.list, at: now)
         running[ticket] = RunningRequest(

@@ -28,6 +28,7 @@ package struct Router: Sendable {
     var sequences = SequenceStore()
     var habits = Habits()
     var service = AttainedService(timeConstant: 90)
+    var comparison = ComparisonRules()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` is due; nil when it was not requested.

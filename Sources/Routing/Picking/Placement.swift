@@ -13,6 +13,12 @@ package enum PickingRule: String, Sendable, CaseIterable, Codable {
     case leastInFlight = "least-in-flight"
     /// The server where the answer is expected to be done soonest.
     case expectedCost = "expected-cost"
+    /// One server after the other.
+    case roundRobin = "round-robin"
+    /// SGLang's rule: the server that got most of the prompt before.
+    case cacheAware = "cache-aware"
+    /// KubeAI's rule: consistent hashing of conversations, with bounded loads.
+    case prefixHash = "prefix-hash"
 }
 
 /// Where a request may run now, and why.
@@ -49,6 +55,12 @@ struct Choice: Sendable {
         case fewestInFlight
         /// The lowest price.
         case cheapest
+        /// The others had their turn before (round-robin).
+        case itsTurn
+        /// Most of the prompt was sent there before (cache-aware).
+        case hasPrefix
+        /// The next one on the ring (prefix-hash).
+        case nextOnRing
         /// The server that holds the client's session is computing for this client, and its limit is not known: another one
         /// computes fewer requests.
         case overflow
@@ -87,6 +99,9 @@ extension Router {
             switch list.rule {
             case .sticky: choice = stickyChoice(among: list, group, for: request, at: now)
             case .leastInFlight: choice = leastInFlightChoice(among: list, group, for: request, at: now)
+            case .roundRobin: choice = roundRobinChoice(among: list, group, for: request, at: now)
+            case .cacheAware: choice = cacheAwareChoice(among: list, group, for: request, at: now)
+            case .prefixHash: choice = prefixHashChoice(among: list, group, for: request, at: now)
             case .expectedCost where request.traits.counts:
                 var offers: [Offer] = []
                 let best = cheapest(among: list, group, for: request, at: now, &reservations, offers: &offers)
