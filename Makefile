@@ -24,13 +24,13 @@ release:  ## release build: .build/release/llama-balancer, its size printed
 test:  ## all Swift tests
 	swift test
 
-test-core:  ## the tests of Routing and Wire alone: seconds instead of minutes
+test-core:  ## the tests of Routing, Wire and Simulation alone: seconds instead of minutes
 	CORE_ONLY=1 swift test --scratch-path .build-core
 
 lint:  ## the style of the code, and the links of the documentation
 	scripts/lint.sh
 
-check: lint  ## before every commit: lint, purity of Routing and Wire, and their tests
+check: lint  ## before every commit: lint, purity of Routing, Wire and Simulation, and their tests
 	scripts/check-purity.sh
 	$(MAKE) --no-print-directory test-core
 

@@ -56,6 +56,16 @@ struct EngineCacheTests {
         #expect(scene.timings[3]?.cachedTokens == 1000)
     }
 
+    @Test("a conversation is saved when a prompt that shares less than half of it takes its slot")
+    func savedForSimilar() {
+        var scene = EngineScene(slots: 1)
+        scene.play(1, EngineScene.prompt((1, 3000), (2, 9000)), answer: 10)
+        scene.play(2, EngineScene.prompt((1, 3000), (3, 5000)), answer: 10)
+        #expect(scene.timings[2]?.cachedTokens == 3000)
+        scene.play(3, EngineScene.prompt((1, 3000), (2, 9000), (1001, 10), (4, 100)), answer: 10)
+        #expect(scene.timings[3]?.cachedTokens == 12_010)
+    }
+
     @Test("entries that another one contains leave the host cache, and the oldest leave when it is full")
     func hostCacheBounds() {
         var cache = HostCache(limit: 25_000)

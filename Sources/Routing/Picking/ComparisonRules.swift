@@ -4,14 +4,19 @@
 /// What the rules `round-robin`, `cache-aware` and `prefix-hash` remember.
 struct ComparisonRules: Sendable {
     /// Of one server. With links that are a kilobyte apart, prompts of 64 MB: SGLang's `max_tree_size`.
-    private static let rememberedLinks = 65_536
+    private let rememberedLinks: Int
 
     /// round-robin: the server that got the last request for a model.
     private(set) var lastServer: [String: BackendID] = [:]
     /// cache-aware: the links of the prompts that each server got.
     private(set) var links: [BackendID: RecentHashes] = [:]
-    /// prefix-hash: the links by which conversations are told apart (`ConversationKey`).
-    private(set) var conversations = RecentHashes(limit: rememberedLinks)
+    /// prefix-hash: the links by which conversations are told apart (`conversationKey`).
+    private(set) var conversations: RecentHashes
+
+    init(rememberedLinks: Int = 65_536) {
+        self.rememberedLinks = rememberedLinks
+        conversations = RecentHashes(limit: rememberedLinks)
+    }
 
     /// A request that counts was granted a server.
     mutating func granted(_ traits: RequestTraits, _ list: CandidateList, to server: BackendID) {
@@ -24,7 +29,7 @@ struct ComparisonRules: Sendable {
             guard let prompt = traits.prompt else { return }
             // The deepest first: then a link is never older than those behind it, and the oldest has none behind it.
             for link in prompt.links.reversed() {
-                links[server, default: RecentHashes(limit: Self.rememberedLinks)].touch(link.hash)
+                links[server, default: RecentHashes(limit: rememberedLinks)].touch(link.hash)
             }
         case .prefixHash:
             if let key = traits.prompt.flatMap({ conversationKey(of: $0) }) { conversations.touch(key) }
