@@ -36,9 +36,14 @@ struct Assembly {
                     id: $0.id, name: $0.settings.name, requestMax: $0.settings.requestMax, hasInstances: $0.settings.hasInstances)
             },
             routes: configuration.models.map { patterns in
-                patterns.map { .init(pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { idByName[$0] }) }
+                patterns.map {
+                    .init(
+                        pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { idByName[$0] },
+                        rule: $0.rule ?? configuration.routing.rule)
+                }
             },
             fallback: fallback, policy: policy)
+        fleet.rule = configuration.routing.rule
         fleet.defaultModel = configuration.defaultModel
         fleet.aliases = Dictionary(configuration.aliases.map { ($0.name, $0.models) }) { first, _ in first }
 

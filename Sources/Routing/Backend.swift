@@ -100,12 +100,12 @@ struct Backend: Sendable {
     private static let mostServed = 256
 
     /// The index in `served` of a model that the server lists; 0 for any other name, because clients choose those.
-    mutating func indexOfServed(_ name: String, stickyTTL: Interval) -> Int {
-        if served.isEmpty { served.append(ServedModel(name: "", stickyTTL: stickyTTL)) }
+    mutating func indexOfServed(_ name: String, conversationTime: Double) -> Int {
+        if served.isEmpty { served.append(ServedModel(name: "", conversationTime: conversationTime)) }
         guard models?.lists(name) == true else { return 0 }
         if let index = served.firstIndex(where: { $0.name == name }) { return index }
         guard served.count < Self.mostServed else { return 0 }
-        served.append(ServedModel(name: name, stickyTTL: stickyTTL))
+        served.append(ServedModel(name: name, conversationTime: conversationTime))
         return served.count - 1
     }
 

@@ -52,6 +52,23 @@ package struct Grant: Sendable, Equatable {
     package var isTrial = false
     /// The engine goes on with a stream whose client has left (`BackendReport.resumesStreams`).
     package var resumesStreams = false
+    /// Nil when nothing is known of the prompt.
+    package var cache: CacheForecast?
+}
+
+/// How much of a prompt the server should find in its cache.
+package struct CacheForecast: Sendable, Equatable {
+    package enum Result: Sendable, Equatable {
+        /// More than half of the prompt.
+        case hit
+        case miss
+        /// The conversation's last turn was on another server.
+        case moved
+    }
+
+    package var result: Result
+    /// Of the prompt, as far as they should be found.
+    package var tokens: Int
 }
 
 /// Why a request is not run.

@@ -78,16 +78,18 @@ extension Router {
         if let conversation = traits.conversation, traits.counts, !traits.namesServer {
             streamOwners.record(conversation, at: id)
         }
+        let cache = beginJob(
+            request, index, explanation.list.served(of: choice), among: explanation.list, at: now)
         effects.append(
             .grant(
                 ticket,
                 Grant(
                     backend: id, serverName: backends[index].server.name, model: explanation.list.replacement(of: choice),
                     attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
-                    resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false)))
+                    resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false,
+                    cache: cache)))
         rememberForComparison(traits, explanation.list, id)
         note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
-        beginJob(request, index, explanation.list.served(of: choice), among: explanation.list, at: now)
         running[ticket] = RunningRequest(
             request: request, backend: id, instance: instance, grantedAt: now, isLastResort: choice.reason == .lastResort,
             session: session, sessionModel: sessionModel, capacity: choice.capacity)

@@ -62,8 +62,8 @@ extension Router {
     /// Adapts the backends to the fleet. Removed backends with requests in flight stay at the end of the list.
     mutating func rebuildBackends(_ new: Fleet) {
         if new.policy.stickyTTL != fleet.policy.stickyTTL {
-            habits = Habits(pause: new.policy.stickyTTL.seconds * PriceWeights.pause)
-            service = AttainedService(timeConstant: new.policy.stickyTTL.seconds * PriceWeights.serviceMemory)
+            habits = Habits(pause: new.policy.conversationTime * PriceWeights.pause)
+            service = AttainedService(timeConstant: new.policy.conversationTime * PriceWeights.serviceMemory)
         }
         fleet = new
         let old = backends

@@ -22,12 +22,12 @@ extension Router {
         return outlook
     }
 
-    /// A request begins on a server.
+    /// A request begins on a server. Returns how much of its prompt should be found there; nil when nothing is known of it.
     mutating func beginJob(
         _ request: PendingRequest, _ index: Int, _ served: Int, among list: CandidateList, at moment: Moment
-    ) {
+    ) -> CacheForecast? {
         let traits = request.traits
-        guard traits.counts else { return }
+        guard traits.counts else { return nil }
         let now = moment.seconds
         let basis = basis(of: request, among: list, at: moment)
         setSeats(index, served, instances: list, at: now)
@@ -66,6 +66,9 @@ extension Router {
                 loaded: loaded))
         noteOccupancy(index, at: now)
         service.add(max(1, tokens - matched) + 2 * request.outlook.answerTokens, to: traits.client, at: now)
+        guard sequence != nil else { return nil }
+        let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
+        return CacheForecast(result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(matched))
     }
 
     /// What the server is believed to hold from now on.

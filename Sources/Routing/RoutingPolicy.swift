@@ -31,5 +31,9 @@ package struct RoutingPolicy: Sendable, Equatable, Codable {
     /// Decisions kept for `GET /admin/requests/ID`.
     package var keptDecisions = 1000
 
+    /// The time for which conversations are expected to go on, in seconds. With `sticky.ttl: 0` clients do not stay, but prompts are
+    /// kept all the same.
+    var conversationTime: Double { stickyTTL > .seconds(0) ? stickyTTL.seconds : 180 }
+
     package init() {}
 }

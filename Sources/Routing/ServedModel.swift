@@ -5,10 +5,11 @@ struct ServedModel: Sendable {
     var cache: CacheBelief
     var occupancy: Occupancy
 
-    init(name: String, stickyTTL: Interval) {
+    /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
+    init(name: String, conversationTime: Double) {
         self.name = name
-        cache = CacheBelief(lifetime: stickyTTL.seconds * PriceWeights.lifetime)
-        occupancy = Occupancy(timeConstant: stickyTTL.seconds * PriceWeights.occupancyTime)
+        cache = CacheBelief(lifetime: conversationTime * PriceWeights.lifetime)
+        occupancy = Occupancy(timeConstant: conversationTime * PriceWeights.occupancyTime)
     }
 }
 

@@ -18,7 +18,7 @@ package enum FieldName: UInt8, Sendable {
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
-    case balancerServer, balancerModel, balancerQueued, balancerAttempts
+    case balancerServer, balancerModel, balancerQueued, balancerAttempts, balancerCache
 
     /// True for fields that are never passed on, whether `Connection` names them or not.
     var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
@@ -72,6 +72,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "content-encoding") { return .contentEncoding }
             if isName(bytes, "x-forwarded-host") { return .forwardedHost }
             if isName(bytes, "x-balancer-model") { return .balancerModel }
+            if isName(bytes, "x-balancer-cache") { return .balancerCache }
             if isName(bytes, "cf-connecting-ip") { return .forwardedOther }
         case 17:
             if isName(bytes, "transfer-encoding") { return .transferEncoding }

@@ -34,10 +34,20 @@ import Wire
         let (first, second) = (fleet.servers[0].id, fleet.servers[1].id)
         #expect(
             fleet.routes == [
-                .init(pattern: ModelPattern("gpt-oss.*"), servers: [second, first]),
-                .init(pattern: ModelPattern(".*"), servers: [first]),
+                .init(pattern: ModelPattern("gpt-oss.*"), servers: [second, first], rule: .expectedCost),
+                .init(pattern: ModelPattern(".*"), servers: [first], rule: .expectedCost),
             ])
         #expect(try assembly(Self.two + "models: {}").fleet.routes == [])
+    }
+
+    @Test("a pattern has the rule of its own, else that of routing.rule")
+    func rules() throws {
+        let fleet = try assembly(
+            Self.two + "routing: { rule: sticky }\nmodels: { a: { servers: [PC1], rule: round-robin }, b: [PC2] }"
+        ).fleet
+        #expect(fleet.rule == .sticky)
+        #expect(fleet.routes?.map(\.rule) == [.roundRobin, .sticky])
+        #expect(try assembly(Self.two).fleet.rule == .expectedCost)
     }
 
     @Test(

@@ -87,7 +87,7 @@ import Wire
         arguments: [
             "servers: {}", "servers: { a: {} }", withServer("limitz: 1"), withServer("listen: { port: 70000 }"),
             withServer("queue: { max-wait: 5x }"), withServer("limits: { body: 5 KB }"), withServer("model-rules: [{}]"),
-            withServer("privacy: hide"),
+            withServer("privacy: hide"), withServer("routing: { rule: best }"), withServer("models: { m: { rule: sticky } }"),
             withServer("model-rules: [{ set: { model: x } }]"), withServer("models: { a: [] }"), withServer("fallback_server: 1"),
             "servers: { a: { url: 'http://h', kind: x } }", "servers: { a: { url: 'http://h', headers: { 'a b': c } } }",
         ])
@@ -102,6 +102,8 @@ import Wire
             withServer("queue: { max-wait: 1.5 }"), withServer("limits: { body: 1.5GiB, header: 2048 }"),
             withServer("access-log: false"), withServer("privacy: off"), withServer("privacy: hide-clients"),
             withServer("fallback_server: null"), withServer("keep-alive-comments: off"), withServer("listen: { port: \"${P}\" }"),
+            withServer("models: { m: { servers: [a], rule: sticky }, n: { servers: [a] } }"),
+            withServer("routing: { rule: sticky }"),
             withServer("timeouts: { first-byte: false }"), "servers: { a: { addr: 'http://h', model-port: 1 } }",
         ])
     func schemaAccepts(text: String) throws {
@@ -113,6 +115,8 @@ import Wire
     private func object(at place: String) -> JSON {
         place.split(separator: ".").reduce(schema.root) { parent, step in
             if step == "NAME" { return schema.resolved(parent["additionalProperties"] ?? .null) }
+            // Either a list of servers, or an object.
+            if step == "PATTERN" { return parent["additionalProperties"]?["anyOf"]?.arrayValue?.last ?? .null }
             let property = schema.resolved(parent["properties"]?[String(step).replacing("[]", with: "")] ?? .null)
             return step.hasSuffix("[]") ? schema.resolved(property["items"] ?? .null) : property
         }

@@ -47,6 +47,20 @@ struct SimulatorTests {
         #expect(journal.ends == report.requests + report.refused + report.failed)
     }
 
+    @Test("a server that is not probed regularly gets requests again after a restart")
+    func restartWithoutProbes() {
+        var setup = Self.setup([2000, 2000], .leastInFlight)
+        setup.probeSeconds = nil
+        setup.incidents = [.init(at: 20, server: 0, .restart(downSeconds: 10))]
+        let steady = SteadyWorkload(.documents, perSecond: 1, seconds: 200, seed: 3)
+        let report = Simulator.play(steady, setup)
+        let whole = Simulator.play(steady, Self.setup([2000, 2000], .leastInFlight))
+        #expect(report.refused == 0 && report.failed <= 2)
+        #expect(report.requests + report.failed == whole.requests)
+        // One server alone would need 330 s.
+        #expect(report.makespanSeconds < 220)
+    }
+
     @Test("one request on an idle server takes what its engine takes")
     func one() {
         let entry = TraceWorkload.Entry(milliseconds: 500, promptTokens: 2000, answerTokens: 101, blocks: [1, 2, 3, 4])

@@ -1,5 +1,5 @@
 package import Proxy
-import Routing
+package import Routing
 
 /// Everything the configuration file says: validated, in file order, every default filled in.
 ///
@@ -28,6 +28,9 @@ package struct Configuration: Equatable, Sendable {
 
     /// `aliases`: names of the user's own for models, in file order.
     package var aliases: [Alias] = []
+
+    /// `routing`: how a server is chosen.
+    package var routing = Routing()
 
     /// `sticky`: how long a client stays where its prompt is cached.
     package var sticky = Sticky()
@@ -96,9 +99,13 @@ extension Configuration {
         /// Names of `servers`, in order of preference; at least one, each once.
         package var servers: [String]
 
-        package init(pattern: String, servers: [String]) {
+        /// How one of them is chosen. Nil: as `routing.rule` says.
+        package var rule: PickingRule?
+
+        package init(pattern: String, servers: [String], rule: PickingRule? = nil) {
             self.pattern = pattern
             self.servers = servers
+            self.rule = rule
         }
     }
 
@@ -121,6 +128,13 @@ extension Configuration {
         case server(String)
         /// `null`: such requests are answered with 404.
         case noServer
+    }
+
+    package struct Routing: Equatable, Sendable {
+        /// For models whose pattern names no rule of its own. The other rules do without what this balancer learns.
+        package var rule = PickingRule.expectedCost
+
+        package init() {}
     }
 
     package struct Sticky: Equatable, Sendable {

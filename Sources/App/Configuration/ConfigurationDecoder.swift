@@ -1,4 +1,5 @@
 import Proxy
+import Routing
 
 /// Makes a `Configuration` from a file's tree. It goes on after a problem, so that one run shows all of them; a value that
 /// cannot be used leaves the default in its place, and the result counts only if there are no problems.
@@ -26,6 +27,7 @@ struct ConfigurationDecoder {
         result.pullServer = pullServer(fields["pull-server"], servers: names)
         result.defaultModel = modelName(fields["default-model"])
         result.aliases = aliases(fields["aliases"])
+        result.routing.rule = rule(object(fields["routing"], .routing)["rule"]) ?? result.routing.rule
         result.sticky = sticky(fields["sticky"])
         result.queue = queue(fields["queue"])
         result.timeouts = timeouts(fields["timeouts"])
@@ -96,6 +98,13 @@ extension ConfigurationDecoder {
             result.usernamePattern = pattern
         }
         return result
+    }
+
+    mutating func rule(_ field: Field?) -> PickingRule? {
+        guard let field, let text = text(field) else { return nil }
+        if let rule = PickingRule(rawValue: text) { return rule }
+        report(field, "unknown rule", hint: Suggestion.hint(for: text, among: PickingRule.allCases.map(\.rawValue)))
+        return nil
     }
 
     private mutating func queue(_ field: Field?) -> Configuration.Queue {

@@ -14,7 +14,7 @@ struct ConfigurationKeys: Sendable {
         names: [
             "listen", "servers", "models", "fallback_server", "fallback-server", "pull-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
-            "model-rules",
+            "model-rules", "routing",
             "default-model", "aliases", "volatile-prompts", "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"],
@@ -22,7 +22,8 @@ struct ConfigurationKeys: Sendable {
             "backends": "servers", "upstreams": "servers", "nodes": "servers", "engines": "servers", "endpoints": "servers",
             "port": "listen", "host": "listen", "bind": "listen", "routes": "models", "fallback": "fallback_server",
             "default": "fallback_server", "healthcheck": "health", "keepalive": "keep-alive-comments", "log": "access-log",
-            "logging": "access-log", "affinity": "sticky", "session": "sticky", "sessions": "sticky", "modelaliases": "aliases",
+            "logging": "access-log", "affinity": "sticky", "policy": "routing", "strategy": "routing", "session": "sticky",
+            "sessions": "sticky", "modelaliases": "aliases",
         ])
     static let listen = ConfigurationKeys(
         place: "listen", names: ["host", "port", "names"],
@@ -38,6 +39,10 @@ struct ConfigurationKeys: Sendable {
         ])
     static let tls = ConfigurationKeys(
         place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
+    static let routing = ConfigurationKeys(
+        place: "routing", names: ["rule"],
+        synonyms: ["policy": "rule", "strategy": "rule", "algorithm": "rule", "balance": "rule"])
+    static let modelPattern = ConfigurationKeys(place: "models.PATTERN", names: ["servers", "rule"])
     static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])
     static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait"])
     static let timeouts = ConfigurationKeys(place: "timeouts", names: ["connect", "first-byte", "between-bytes"])
@@ -47,5 +52,7 @@ struct ConfigurationKeys: Sendable {
     static let modelRuleMatch = ConfigurationKeys(
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
-    static let all = [file, listen, server, tls, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch]
+    static let all = [
+        file, listen, server, tls, modelPattern, routing, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch,
+    ]
 }

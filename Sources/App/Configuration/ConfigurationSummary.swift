@@ -1,5 +1,6 @@
 import Control
 import Proxy
+import Routing
 import Wire
 
 extension Configuration {
@@ -8,7 +9,9 @@ extension Configuration {
     package var summary: String {
         var blocks = [Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row))]
         if let models {
-            let rows = models.map { [$0.pattern, "-> " + $0.servers.joined(separator: ", ")] }
+            let rows = models.map {
+                [$0.pattern, "-> " + $0.servers.joined(separator: ", "), $0.rule.map { "rule \($0.rawValue)" } ?? ""]
+            }
             blocks.append(Self.block(models.isEmpty ? "no model patterns" : "models, first match wins", rows))
         } else {
             blocks.append("models: whatever a server lists, on the servers that list it")
@@ -78,6 +81,7 @@ extension Configuration {
             ("listen.host", listen.host),
             ("listen.port", "\(listen.port)"),
             ("listen.names", listen.names.isEmpty ? "none" : listen.names.joined(separator: ", ")),
+            ("routing.rule", routing.rule.rawValue),
             ("sticky.ttl", Quantities.text(sticky.ttl)),
             ("sticky.username-pattern", sticky.usernamePattern),
             ("queue.max-waiting", "\(queue.maxWaiting)"),

@@ -1,5 +1,6 @@
 import Control
 import Proxy
+import Routing
 
 // `servers`, and the keys that name them: `models` and `fallback_server`.
 
@@ -217,15 +218,24 @@ extension ConfigurationDecoder {
         return members(field).map { member in
             _ = checkRegex(member.name, at: member.keyPosition, path: member.path)
             var names: [String] = []
-            let listed = items(member)
-            for item in listed {
+            var (list, rule) = (member, PickingRule?.none)
+            if case .object = member.node.content {
+                let fields = object(member, .modelPattern)
+                rule = self.rule(fields["rule"])
+                guard let servers = fields["servers"] else {
+                    report(member, "names no server", hint: "add servers: [\(servers.joined(separator: ", "))]")
+                    return Configuration.ModelPattern(pattern: member.name, servers: [], rule: rule)
+                }
+                list = servers
+            }
+            for item in items(list) {
                 guard let name = text(item), isServer(name, item, servers), !names.contains(name) else { continue }
                 names.append(name)
             }
-            if case .list([]) = member.node.content {
-                report(member, "names no server", hint: "valid: \(servers.joined(separator: ", "))")
+            if case .list([]) = list.node.content {
+                report(list, "names no server", hint: "valid: \(servers.joined(separator: ", "))")
             }
-            return Configuration.ModelPattern(pattern: member.name, servers: names)
+            return Configuration.ModelPattern(pattern: member.name, servers: names, rule: rule)
         }
     }
 

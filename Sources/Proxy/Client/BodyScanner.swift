@@ -82,6 +82,15 @@ struct BodyScanner {
         }
     }
 
+    /// What the engine has to read. Nil when the body has no prompt, is not complete, or is not JSON. It shares the scanner's memory,
+    /// so it must not be kept.
+    var prompt: PromptOutline? {
+        switch reader {
+        case .json, .perhapsJSON: json.prompt
+        case .none, .undecided, .form: nil
+        }
+    }
+
     /// The body is complete. Nil when it was not scanned.
     mutating func finish() throws(RequestScanProblem) -> RequestFacts? {
         switch reader {

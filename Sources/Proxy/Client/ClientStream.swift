@@ -1,4 +1,5 @@
 import NIOCore
+import Routing
 import Wire
 
 /// The destination of one request's answer. This is the only interface between the decisions about an exchange and the
@@ -54,6 +55,8 @@ struct AnswerFields {
     var attempts: Int
     /// Sent only when the request waited.
     var queuedMilliseconds: Double
+    /// What the server should have found in its cache; nil when nothing is known of the prompt.
+    var cache: CacheForecast?
     var isEventStream: Bool
 
     func write(into writer: inout ByteWriter) {
@@ -64,12 +67,30 @@ struct AnswerFields {
         if queuedMilliseconds > 0 {
             writer.writeField("X-Balancer-Queued-Ms", String(Int(queuedMilliseconds.rounded(.up))))
         }
+        if let cache {
+            writer.write("X-Balancer-Cache: ")
+            writer.write(cache.result.name)
+            writer.write("; tokens=")
+            writer.write(cache.tokens)
+            writer.write("\r\n")
+        }
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
     }
 
     /// Fields that the balancer sets; a server's values are removed.
-    static let replaced = FieldSet(.requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts)
+    static let replaced = FieldSet(
+        .requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts, .balancerCache)
     static let replacedInStreams = replaced.union(FieldSet(.accelBuffering))
+}
+
+extension CacheForecast.Result {
+    fileprivate var name: StaticString {
+        switch self {
+        case .hit: "hit"
+        case .miss: "miss"
+        case .moved: "moved"
+        }
+    }
 }
 
 /// The head of an answer made by the balancer.

@@ -96,7 +96,7 @@ extension ExchangeRunner {
         pulse.answerBeganAt = loop.now
         expectNextBytes()
         if !isCommitted { stream.sendHead(connection.head, headBytes, body: body, answerFields(connection)) }
-        if let ticket = attempt.ticket, record.grant?.isTrial == true, RetryableStatus(status, isSearch: false) == nil {
+        if let ticket = attempt.ticket, tellsBeginning(connection), RetryableStatus(status, isSearch: false) == nil {
             loop.router.send(.answerBegan(ticket), from: loop)
         }
         if body.isFinished, rest.readableBytes > 0 { current.keepsUpstream = false }
@@ -113,6 +113,12 @@ extension ExchangeRunner {
         }
     }
 
+    /// Whether the router wants to know that the answer has begun: of a trial, and of a stream, because it shows how fast the server is.
+    private func tellsBeginning(_ connection: UpstreamConnection) -> Bool {
+        guard let traits = record.traits, record.grant?.isTrial != true else { return true }
+        return traits.isStream && traits.counts && connection.streamKind != .none
+    }
+
     /// Whether the answer can be sent into an event stream that has begun.
     private func fitsIntoStream(_ connection: UpstreamConnection) -> Bool {
         connection.head.status == 200 && connection.streamKind == .events && !connection.head.present.contains(.contentEncoding)
@@ -121,7 +127,7 @@ extension ExchangeRunner {
     func answerFields(_ connection: UpstreamConnection) -> AnswerFields {
         AnswerFields(
             requestID: record.requestID, serverLine: connection.pool.lines.server, instance: record.instance,
-            attempts: record.attempts, queuedMilliseconds: record.queuedMilliseconds,
+            attempts: record.attempts, queuedMilliseconds: record.queuedMilliseconds, cache: record.grant?.cache,
             isEventStream: connection.streamKind == .events)
     }
 

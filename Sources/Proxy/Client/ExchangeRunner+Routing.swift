@@ -22,12 +22,28 @@ extension ExchangeRunner {
             requestID: record.requestID, path: request.line.path.cut(toBytes: Self.longestPath),
             conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) },
             follows: request.line.followed ?? request.facts.follows.map { .made($0.cut(toBytes: ClientIdentity.longestName)) },
-            match: match)
+            prompt: counts && !early ? prompt() : nil, isStream: asksForStream, match: match)
         record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)
         attempt.ticket = ticket
         loop.router.send(.requestArrived(ticket, traits), from: loop)
+    }
+
+    /// Ollama streams unless it is told not to.
+    private var asksForStream: Bool { request.facts.stream ?? (request.line.dialect == .ollama) }
+
+    /// What the engine has to read.
+    private func prompt() -> PromptChain? {
+        guard let outline = scanner.prompt else {
+            return request.bodyCount > 0 ? PromptChain(length: request.bodyCount) : nil
+        }
+        guard request.line.keepsPrompt else { return PromptChain(length: outline.length) }
+        var links: [PromptChain.Link] = []
+        links.reserveCapacity(outline.linkCount)
+        outline.forEachLink { hash, end in links.append(.init(hash: hash, end: UInt32(clamping: end))) }
+        return PromptChain(
+            links: links, length: outline.length, lastMessageStart: outline.lastMessageStart, images: outline.images)
     }
 
     private func findUsername() -> String? {

@@ -17,6 +17,8 @@ final class RequestLine: Sendable {
     let namedModel: String?
     /// What the target asks for, if it was made by one server.
     let followed: RequestTraits.Followed?
+    /// Engines keep the prompt in a cache.
+    let keepsPrompt: Bool
     /// A successful answer has the id of something that its server keeps.
     let creates: Bool
 
@@ -28,6 +30,7 @@ final class RequestLine: Sendable {
         dialect = Routes.dialect(target: target)
         path = Routes.path(of: target)
         followed = kind == .passed ? Routes.followed(target: target) : nil
+        keepsPrompt = Routes.keepsPrompt(path: path)
         creates = Routes.creates(method: method, path: path)
         namedModel = kind.isRoutedByModel ? Routes.namedModel(method: method, target: target) : nil
     }

@@ -111,6 +111,15 @@ package enum Routes {
         "pull", "push", "copy", "create", "lookup",
     ]
 
+    /// Whether engines keep the prompt of such a request in a cache. They do not keep what has no answer to be continued.
+    static func keepsPrompt(path: String) -> Bool {
+        !answersWithoutText.contains(path.split(separator: "/").last.map(String.init) ?? "")
+    }
+
+    private static let answersWithoutText: Set<String> = [
+        "embeddings", "embedding", "embed", "rerank", "reranking", "score", "classify", "moderations",
+    ]
+
     private static func queryValue(_ name: String, of target: String) -> String? {
         let query = target.drop { $0 != "?" }.dropFirst()
         let parameter = query.split(separator: "&").first { $0.hasPrefix(name + "=") }

@@ -107,7 +107,9 @@ extension Router {
         for position in list.candidates.indices {
             let (index, names) = (list.candidates[position].index, list.candidates[position].instances)
             list.candidates[position].served =
-                (names.isEmpty ? [""] : names).map { backends[index].indexOfServed($0, stickyTTL: fleet.policy.stickyTTL) }
+                (names.isEmpty ? [""] : names).map {
+                    backends[index].indexOfServed($0, conversationTime: fleet.policy.conversationTime)
+                }
         }
         return list
     }

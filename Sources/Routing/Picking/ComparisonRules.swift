@@ -21,7 +21,7 @@ struct ComparisonRules: Sendable {
     /// A request that counts was granted a server.
     mutating func granted(_ traits: RequestTraits, _ list: CandidateList, to server: BackendID) {
         switch list.rule {
-        case .sticky, .leastInFlight: return
+        case .sticky, .leastInFlight, .expectedCost: return
         case .roundRobin:
             if lastServer.count >= Router.rememberedModels { lastServer.removeAll() }
             lastServer[list.model ?? ""] = server

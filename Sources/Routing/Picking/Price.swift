@@ -188,6 +188,6 @@ extension Router {
         return (max(0, all), max(0, idle))
     }
 
-    /// `sticky.ttl` in seconds.
-    var stickyTTL: Double { fleet.policy.stickyTTL.seconds }
+    /// The time for which conversations are expected to go on, in seconds: `sticky.ttl`.
+    var stickyTTL: Double { fleet.policy.conversationTime }
 }
