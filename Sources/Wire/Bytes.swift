@@ -51,10 +51,23 @@ struct Bytes: RandomAccessCollection {
     }
 
     /// The same where there are fewer than 16 bytes to both sides.
+    @inline(never)
     private func loadFew(_ index: Int, _ count: Int) -> UInt128 {
         var value: UInt128 = 0
         for offset in 0..<count { value |= UInt128(self[index &+ offset]) &<< UInt128(truncatingIfNeeded: 8 &* offset) }
         return value
+    }
+
+    /// Whether a backslash is among these bytes, which are few, such as those of a key.
+    @inline(__always)
+    var hasEscapes: Bool {
+        let backslash = UInt8(ascii: "\\")
+        switch count {
+        case 8...16:
+            return EightBytes.marks(of: backslash, loadEight(0)) | EightBytes.marks(of: backslash, loadEight(count &- 8)) != 0
+        case 4..<8: return EightBytes.marks(of: backslash, UInt64(loadFour(0)) | UInt64(loadFour(count &- 4)) &<< 32) != 0
+        default: return EightBytes.firstIndex(of: backslash, in: self, from: 0) < count
+        }
     }
 
     /// Whether these bytes are the literal. Inlined, it is a few comparisons of words with constants.

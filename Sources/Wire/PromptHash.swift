@@ -57,7 +57,7 @@ struct PromptHash: Sendable {
     /// The hash of a short text, such as a role.
     static func of(_ bytes: Bytes) -> UInt64 {
         var hash = PromptHash(hasLinks: false)
-        var links: [Link] = []
+        var links = ScratchList<Link>()
         hash.absorb(bytes, 0..<bytes.count, &links)
         return hash.digest
     }
@@ -67,7 +67,7 @@ struct PromptHash: Sendable {
 
     /// Hashes up to 16 bytes, the first one lowest. The bits above them must be clear.
     @inline(__always)
-    mutating func absorb(_ value: UInt128, count: Int, _ links: inout [Link]) {
+    mutating func absorb(_ value: UInt128, count: Int, _ links: inout ScratchList<Link>) {
         pending |= value &<< UInt128(truncatingIfNeeded: 8 &* pendingCount)
         let total = pendingCount &+ count
         guard total >= 16 else {
@@ -84,7 +84,7 @@ struct PromptHash: Sendable {
     }
 
     /// Hashes a range of the bytes.
-    mutating func absorb(_ bytes: Bytes, _ range: Range<Int>, _ links: inout [Link]) {
+    mutating func absorb(_ bytes: Bytes, _ range: Range<Int>, _ links: inout ScratchList<Link>) {
         var index = range.lowerBound
         let end = range.upperBound
         if pendingCount != 0 {
@@ -121,7 +121,7 @@ struct PromptHash: Sendable {
         (lane, otherLane) = (otherLane, Self.mix(low ^ Self.first, high ^ lane))
     }
 
-    private mutating func addLink(_ links: inout [Link]) {
+    private mutating func addLink(_ links: inout ScratchList<Link>) {
         if links.count < PromptOutline.maximumLinks { links.append(Link(hash: digest(atBlock: position), end: position)) }
         nextLink = position &+ (max(Self.shortestBlock, position / Self.blocksBefore) &+ 15) & ~15
     }

@@ -32,6 +32,7 @@ enum PromptKey: UInt8, Sendable {
         case 6 where key.equals("images"): self = .images
         case 6 where key.equals("status"): self = .skipped
         case 6 where key.equals("detail"): self = .skipped
+        case 6 where key.equals("format"): self = .skipped
         case 7 where key.equals("content"): self = .text
         case 7 where key.equals("call_id"): self = .skipped
         case 7 where key.equals("refusal"): self = .skipped

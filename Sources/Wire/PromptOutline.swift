@@ -15,48 +15,53 @@ package struct PromptOutline: Sendable {
     /// The number of links.
     package private(set) var linkCount = 0
 
-    private let units: [PromptUnit]
-    private let innerLinks: [PromptHash.Link]
+    private let units: ScratchList<PromptUnit>
+    private let innerLinks: ScratchList<PromptHash.Link>
     /// One bit for each part of the prompt that is there.
     private var parts: UInt32 = 0
 
-    init(units: [PromptUnit], innerLinks: [PromptHash.Link]) {
+    init(units: ScratchList<PromptUnit>, innerLinks: ScratchList<PromptHash.Link>) {
         self.units = units
         self.innerLinks = innerLinks
-        for unit in units { parts |= unit.part.bit }
-        forEachUnit { unit in
-            if unit.part.isConversation || unit.part.rawValue < PromptPart.prefix.rawValue { lastMessageStart = length }
+        var last: PromptUnit?
+        var lengthBefore = 0
+        for index in 0..<units.count {
+            let unit = units[index]
+            parts |= unit.part.bit
             length += unit.length
-            images += unit.images
-            linkCount += unit.linkCount + 1
+            images += Int(unit.images)
+            linkCount += Int(unit.linkCount) + 1
+            // What stands behind the conversation holds no message.
+            if unit.part <= .query, unit.part >= last?.part ?? .none { last = unit }
         }
         linkCount = min(linkCount, Self.maximumLinks)
+        guard let last else { return }
+        for index in 0..<units.count where units[index].part <= last.part { lengthBefore += units[index].length }
+        lastMessageStart = lengthBefore - last.length
     }
 
     /// Calls `body` with each boundary, in order: the hash of all content before it, and where it is in bytes of prompt content.
     package func forEachLink(_ body: (_ hash: UInt64, _ end: Int) -> Void) {
         var (prefix, length, left): (UInt64, Int, Int) = (0, 0, linkCount)
-        forEachUnit { unit in
-            let start = PromptHash.joined(prefix, role: unit.role)
-            for link in innerLinks[unit.firstLink..<(unit.firstLink + min(left, unit.linkCount))] {
-                body(PromptHash.joined(start, link: link.hash), length + link.end)
-                left -= 1
-            }
-            prefix = PromptHash.joined(start, link: unit.hash)
-            length += unit.length
-            guard left > 0 else { return }
-            body(prefix, length)
-            left -= 1
-        }
-    }
-
-    /// The units in the order of the templates. Those of one part are in the order of the body.
-    private func forEachUnit(_ body: (PromptUnit) -> Void) {
+        // The units in the order of the templates. Those of one part are in the order of the body.
         var rest = parts
         while rest != 0 {
             let bit = rest & (~rest &+ 1)
             rest &= ~bit
-            for unit in units where unit.part.bit == bit { body(unit) }
+            for index in 0..<units.count where units[index].part.bit == bit {
+                let unit = units[index]
+                let start = PromptHash.joined(prefix, role: unit.role)
+                for inner in unit.inner.prefix(left) {
+                    let link = innerLinks[inner]
+                    body(PromptHash.joined(start, link: link.hash), length + link.end)
+                    left -= 1
+                }
+                prefix = PromptHash.joined(start, link: unit.hash)
+                length += unit.length
+                guard left > 0 else { return }
+                body(prefix, length)
+                left -= 1
+            }
         }
     }
 }
@@ -67,12 +72,15 @@ struct PromptUnit: Sendable {
     /// A hash.
     var role: UInt64
     /// The first of its inner boundaries.
-    var firstLink: Int
+    var firstLink: Int32
     /// The number of its inner boundaries. Its end is a boundary as well.
-    var linkCount = 0
+    var linkCount: Int32 = 0
     /// In bytes of prompt content.
     var length = 0
     /// Of its content.
     var hash: UInt64 = 0
-    var images = 0
+    var images: Int32 = 0
+
+    /// Its inner boundaries.
+    var inner: Range<Int> { Int(firstLink)..<Int(firstLink + linkCount) }
 }

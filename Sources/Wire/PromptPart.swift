@@ -1,6 +1,6 @@
 /// The top-level values that engines turn into the prompt, in the order in which their templates do: whatever the order in the
 /// body, the tools come first. The values are those of the places.
-enum PromptPart: UInt8, Sendable {
+enum PromptPart: UInt8, Comparable, Sendable {
     /// Not a part of the prompt.
     case none
     case tools, functions, extraInput
@@ -55,8 +55,7 @@ enum PromptPart: UInt8, Sendable {
         }
     }
 
-    /// Whether messages are here, rather than before or behind them.
-    var isConversation: Bool { rawValue >= PromptPart.prefix.rawValue && rawValue <= PromptPart.query.rawValue }
+    static func < (left: PromptPart, right: PromptPart) -> Bool { left.rawValue < right.rawValue }
 
     /// The bit of a set of parts.
     var bit: UInt32 { 1 &<< UInt32(rawValue) }

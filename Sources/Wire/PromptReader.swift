@@ -18,9 +18,9 @@ struct PromptReader: Sendable {
     }
 
     /// Where the current string goes.
-    private(set) var sink = Sink.none
+    var sink = Sink.none
     /// The top-level value that is being read.
-    private var part = PromptPart.none
+    var part = PromptPart.none
     /// Its objects are messages.
     private var listsMessages = false
     /// One bit for each part that has been seen.
@@ -28,40 +28,44 @@ struct PromptReader: Sendable {
 
     // The current unit. It ends when the next one begins, or at the next key of the top level.
     private var isOpen = false
-    private var unit = PromptUnit(part: .none, role: 0, firstLink: 0)
-    private var hash = PromptHash()
-    private var text = PromptText()
+    var unit = PromptUnit(part: .none, role: 0, firstLink: 0)
+    var hash = PromptHash()
+    var text = PromptText()
     /// The depth of its keys; Int.max when it has no role.
     private var unitDepth = Int.max
-    private(set) var units: [PromptUnit] = []
-    private(set) var links: [PromptHash.Link] = []
+    /// The units that have ended, in the order of the body.
+    var units = ScratchList<PromptUnit>()
+    /// Their inner boundaries.
+    var links = ScratchList<PromptHash.Link>()
 
     // Depths; 0 when it is not so.
     /// Everything below is content: keys, values and brackets.
-    private var documentDepth = 0
+    var documentDepth = 0
     /// The value of the key at this depth does not count, nor anything inside it.
     private var skipDepth = 0
-    private var keyDepth = 0
-    private var key = PromptKey.other
-    private var holderDepth = 0
-    private var holder = PromptKey.other
+    /// The last key and its depth.
+    var keyDepth = 0
+    var key = PromptKey.other
+    /// What may hold a picture or a sound, and the depth of its key.
+    var holderDepth = 0
+    var holder = PromptKey.other
     /// The hash of an unknown key, which counts if its value does; 0 when there is none.
     private var pendingKey: UInt64 = 0
 
     /// The unit's hash while a picture is hashed.
-    private var suspended = PromptHash()
-    private var line = VolatileLine()
-    private var isFresh = false
+    var suspended = PromptHash()
+    var line = VolatileLine()
+    /// Nothing of the current string has been seen, and it may begin with a line that does not count.
+    var isFresh = false
 
     /// Whether a value that may count is being read.
     var isActive: Bool { part != .none }
     /// Whether numbers and literals count here.
     var takesScalars: Bool { isOpen && skipDepth == 0 }
-    /// Whether the string value that begins now at this depth is the role of a message.
-    func wantsRole(_ depth: Int) -> Bool {
-        takesScalars && key == .role && depth == keyDepth && depth == unitDepth && documentDepth == 0
-    }
+    /// Whether the string that is read, or that may come next, is the role of a message.
+    var awaitsRole = false
 
+    /// Prepares for the next body and keeps some memory.
     mutating func reset() {
         sink = .none
         part = .none
@@ -70,8 +74,9 @@ struct PromptReader: Sendable {
         isOpen = false
         text = PromptText()
         line.reset()
-        if !units.isEmpty { units.removeAll(keepingCapacity: units.capacity <= Self.usualCount) }
-        if !links.isEmpty { links.removeAll(keepingCapacity: links.capacity <= Self.usualCount) }
+        awaitsRole = false
+        units.removeAll(keeping: Self.usualCount)
+        links.removeAll(keeping: Self.usualCount)
     }
 }
 
@@ -93,19 +98,13 @@ extension PromptReader {
             skipDepth = 0
         }
         if documentDepth != 0 {
-            if name.equals("cache_control") {
-                skipDepth = depth
-                return
-            }
-            absorb(0x22, count: 1)
-            text.absorb(raw, &hash, &links)
-            text.end(&hash, &links)
-            absorb(0x3A22, count: 2)
+            if name.equals("cache_control") { skipDepth = depth } else { absorbKey(raw) }
             return
         }
         if holderDepth >= depth { holderDepth = 0 }
         keyDepth = depth
         pendingKey = 0
+        awaitsRole = false
         key = PromptKey(name)
         switch key {
         case .skipped: skipDepth = depth
@@ -113,34 +112,24 @@ extension PromptReader {
         case .imageURL, .source, .images, .audio:
             holder = key
             holderDepth = depth
-        case .text, .role, .arguments, .url, .data: break
+        case .role: awaitsRole = depth == unitDepth
+        case .text, .arguments, .url, .data: break
         }
     }
 
+    private mutating func absorbKey(_ raw: Bytes) {
+        absorb(0x22, count: 1)
+        text.absorb(raw, &hash, &links)
+        text.end(&hash, &links)
+        absorb(0x3A22, count: 2)
+    }
+
     /// A value begins with this byte.
+    @inline(__always)
     mutating func valueBegins(_ byte: UInt8, _ depth: Int) {
-        if depth == 1 {
-            beginPart(byte)
-        } else if depth == 2, listsMessages {
-            if byte == UInt8(ascii: "{") {
-                if isOpen { endUnit() }
-                beginUnit(keysAt: 3)
-            } else if !isOpen, byte != UInt8(ascii: "n") {
-                beginUnit(keysAt: .max)
-            }
-        }
+        if depth <= 2 { partBegins(byte, depth) }
         guard takesScalars else { return }
-        if documentDepth != 0 {
-            switch byte {
-            case UInt8(ascii: "{"), UInt8(ascii: "["): absorb(UInt64(byte), count: 1)
-            case UInt8(ascii: "\""):
-                absorb(0x22, count: 1)
-                sink = .text
-                isFresh = false
-            default: break
-            }
-            return
-        }
+        if documentDepth != 0 { return documentValueBegins(byte) }
         if pendingKey != 0 {
             if byte != UInt8(ascii: "n") { absorb(pendingKey, count: 8) }
             pendingKey = 0
@@ -148,9 +137,33 @@ extension PromptReader {
         switch byte {
         case UInt8(ascii: "\""): beginString(depth)
         case UInt8(ascii: "{"), UInt8(ascii: "["):
+            awaitsRole = false
             guard key == .arguments, depth == keyDepth else { return }
             documentDepth = depth
             absorb(UInt64(byte), count: 1)
+        default: break
+        }
+    }
+
+    /// A part or a message may begin.
+    private mutating func partBegins(_ byte: UInt8, _ depth: Int) {
+        guard depth > 1 else { return beginPart(byte) }
+        guard listsMessages else { return }
+        if byte == UInt8(ascii: "{") {
+            if isOpen { endUnit() }
+            beginUnit(keysAt: 3)
+        } else if !isOpen, byte != UInt8(ascii: "n") {
+            beginUnit(keysAt: .max)
+        }
+    }
+
+    private mutating func documentValueBegins(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "{"), UInt8(ascii: "["): absorb(UInt64(byte), count: 1)
+        case UInt8(ascii: "\""):
+            absorb(0x22, count: 1)
+            sink = .text
+            isFresh = false
         default: break
         }
     }
@@ -167,6 +180,7 @@ extension PromptReader {
         }
         keyDepth = 0
         pendingKey = 0
+        awaitsRole = false
         if holderDepth > depth { holderDepth = 0 }
         if isOpen, depth == 0 || depth == 2 && unitDepth == 3 { endUnit() }
     }
@@ -184,82 +198,15 @@ extension PromptReader {
         scalarEnded()
     }
 
-    mutating func roleEnded(_ name: Bytes) { unit.role = PromptPart.role(name) }
-
-    private mutating func absorb(_ value: UInt64, count: Int) { hash.absorb(UInt128(value), count: count, &links) }
-}
-
-// MARK: - Strings
-
-extension PromptReader {
-    private mutating func beginString(_ depth: Int) {
-        sink = wantsRole(depth) ? .none : sinkOfString(depth)
-        isFresh = sink == .text
-        guard sink == .picture || sink == .sound else { return }
-        suspended = hash
-        hash = PromptHash(hasLinks: false)
+    /// The role of the message has ended. `name` has no escapes.
+    mutating func roleEnded(_ name: Bytes) {
+        awaitsRole = false
+        unit.role = PromptPart.role(name)
     }
 
-    private func sinkOfString(_ depth: Int) -> Sink {
-        if part == .images { return .picture }
-        guard holderDepth != 0 else { return .text }
-        let named = depth == keyDepth ? key : .other
-        return switch holder {
-        case .imageURL: named == .url || depth == holderDepth ? .picture : .text
-        case .source: named == .url || named == .data ? .picture : .text
-        case .images: depth <= holderDepth + 1 ? .picture : .text
-        case .audio: named == .data ? .sound : .text
-        case .other, .text, .role, .arguments, .skipped, .url, .data: .text
-        }
-    }
-
-    /// A slice of the current string.
-    ///
-    /// - Parameter isRewritten: it may have escapes that the hashed form does not have.
-    mutating func slice(_ bytes: Bytes, _ range: Range<Int>, isRewritten: Bool) {
-        var range = range
-        guard !range.isEmpty else { return }
-        if isFresh {
-            isFresh = false
-            line.begin(bytes[range.lowerBound])
-        }
-        if line.isHeld {
-            range = line.hold(bytes, range)
-            if line.isDecided { releaseLine(isWhole: false) }
-            guard !range.isEmpty else { return }
-        }
-        if isRewritten || text.isCut {
-            text.absorb(bytes.extracting(range), &hash, &links)
-        } else {
-            hash.absorb(bytes, range, &links)
-        }
-    }
-
-    /// The current string has ended.
-    mutating func stringEnded() {
-        if line.isHeld { releaseLine(isWhole: true) }
-        if text.isCut { text.end(&hash, &links) }
-        if documentDepth != 0 { absorb(0x2C22, count: 2) }
-        if sink != .text { endPicture() }
-        sink = .none
-    }
-
-    private mutating func releaseLine(isWhole: Bool) {
-        let held = line.release()
-        held.withBytes { bytes in
-            let start = VolatileLine.length(bytes, isWhole: isWhole)
-            text.absorb(bytes.extracting(start...), &hash, &links)
-        }
-        line.giveBack(held)
-    }
-
-    private mutating func endPicture() {
-        let digest = hash.digest
-        hash = suspended
-        absorb(digest, count: 8)
-        hash.skip(Self.pictureLength - 8)
-        if sink == .picture { unit.images += 1 }
-    }
+    /// Hashes up to 8 bytes, the first one lowest.
+    @inline(never)
+    mutating func absorb(_ value: UInt64, count: Int) { hash.absorb(UInt128(value), count: count, &links) }
 }
 
 // MARK: - Units
@@ -268,8 +215,8 @@ extension PromptReader {
     private mutating func beginPart(_ byte: UInt8) {
         // The value of the last of several equal keys counts.
         if partsSeen & part.bit != 0 {
-            units.removeAll { $0.part == part }
-            if units.isEmpty { links.removeAll(keepingCapacity: true) }
+            units.keep { $0.part != part }
+            if units.isEmpty { links.removeAll() }
         }
         partsSeen |= part.bit
         guard byte != UInt8(ascii: "n") else { return }
@@ -298,16 +245,17 @@ extension PromptReader {
             return
         }
         hash = PromptHash()
-        unit = PromptUnit(part: part, role: part.role, firstLink: links.count)
+        unit = PromptUnit(part: part, role: part.role, firstLink: Int32(truncatingIfNeeded: links.count))
     }
 
     private mutating func endUnit() {
         isOpen = false
+        documentDepth = 0
         unit.length = hash.length
         // A template says nothing of an empty list of tools.
         if part.form == .document, unit.length <= 3 { return }
         unit.hash = hash.digest
-        unit.linkCount = links.count - unit.firstLink
+        unit.linkCount = Int32(truncatingIfNeeded: links.count) - unit.firstLink
         units.append(unit)
     }
 }

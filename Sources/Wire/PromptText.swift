@@ -21,7 +21,7 @@ struct PromptText: Sendable {
     }
 
     /// Hashes a slice of a string.
-    mutating func absorb(_ bytes: Bytes, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
+    mutating func absorb(_ bytes: Bytes, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
         var index = finishCut(bytes, &hash, &links)
         guard index < bytes.count else { return }
         var start = index
@@ -40,8 +40,12 @@ struct PromptText: Sendable {
                 index &+= 2
             case UInt8(ascii: "u"):
                 absorbPlain(bytes, start..<index, &hash, &links)
-                cut = .unicode(digits: 0, value: 0)
-                index = readDigits(bytes, index &+ 2, &hash, &links)
+                if index &+ 6 <= bytes.count {
+                    index = absorbRun(bytes, index, &hash, &links)
+                } else {
+                    cut = .unicode(digits: 0, value: 0)
+                    index = readDigits(bytes, index &+ 2, &hash, &links)
+                }
                 start = index
             default: index &+= 2
             }
@@ -50,13 +54,14 @@ struct PromptText: Sendable {
     }
 
     /// The string has ended.
-    mutating func end(_ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
+    mutating func end(_ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
         cut = .none
         flush(&hash, &links)
     }
 
     /// Reads the rest of an escape. Returns the index after it.
-    private mutating func finishCut(_ bytes: Bytes, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]) -> Int {
+    private mutating func finishCut(_ bytes: Bytes, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) -> Int
+    {
         switch cut {
         case .none: return 0
         case .unicode: return readDigits(bytes, 0, &hash, &links)
@@ -77,8 +82,42 @@ struct PromptText: Sendable {
         }
     }
 
+    /// Hashes a run of whole `\u` escapes; the first one begins at `start`. Text in which every character above ASCII is escaped has
+    /// long runs. Returns the index after it.
+    private mutating func absorbRun(
+        _ bytes: Bytes, _ start: Int, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>
+    ) -> Int {
+        var index = start
+        // Some characters in UTF-8, which are hashed together.
+        var (written, count): (UInt128, Int) = (0, 0)
+        while index &+ 6 <= bytes.count, bytes[index] == UInt8(ascii: "\\"), bytes[index &+ 1] == UInt8(ascii: "u") {
+            let unit = Self.value(ofDigits: bytes.loadFour(index &+ 2))
+            index &+= 6
+            if unit >= 0x80, unit & 0xF800 != 0xD800, highSurrogate == 0 {
+                let (character, length) = Self.utf8(unit)
+                written |= UInt128(character) &<< UInt128(truncatingIfNeeded: 8 &* count)
+                count &+= length
+                guard count > 12 else { continue }
+                hash.absorb(written, count: count, &links)
+            } else {
+                if count > 0 { hash.absorb(written, count: count, &links) }
+                absorbUnit(unit, &hash, &links)
+            }
+            (written, count) = (0, 0)
+        }
+        if count > 0 { hash.absorb(written, count: count, &links) }
+        return index
+    }
+
+    /// The value of four hexadecimal digits. That is what they are: the scanner has looked at them.
+    @inline(__always)
+    private static func value(ofDigits digits: UInt32) -> UInt32 {
+        let values = ((digits & 0x0F0F_0F0F) &+ ((digits &>> 6) & 0x0101_0101) &* 9).byteSwapped
+        return values & 0xF | values &>> 4 & 0xF0 | values &>> 8 & 0xF00 | values &>> 12 & 0xF000
+    }
+
     private mutating func readDigits(
-        _ bytes: Bytes, _ start: Int, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]
+        _ bytes: Bytes, _ start: Int, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>
     ) -> Int {
         guard case .unicode(var digits, var value) = cut else { return start }
         var index = start
@@ -98,7 +137,7 @@ struct PromptText: Sendable {
 
     @inline(__always)
     private mutating func absorbPlain(
-        _ bytes: Bytes, _ range: Range<Int>, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]
+        _ bytes: Bytes, _ range: Range<Int>, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>
     ) {
         guard !range.isEmpty else { return }
         flush(&hash, &links)
@@ -106,14 +145,14 @@ struct PromptText: Sendable {
     }
 
     /// A first half without a second one becomes U+FFFD, as in the engines' parsers.
-    private mutating func flush(_ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
+    private mutating func flush(_ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
         guard highSurrogate != 0 else { return }
         highSurrogate = 0
         absorbScalar(0xFFFD, &hash, &links)
     }
 
     /// Hashes what a `\u` escape stands for.
-    private mutating func absorbUnit(_ unit: UInt32, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
+    private mutating func absorbUnit(_ unit: UInt32, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
         if unit & 0xFC00 == 0xDC00, highSurrogate != 0 {
             let scalar = 0x10000 &+ (highSurrogate & 0x3FF) &<< 10 &+ (unit & 0x3FF)
             highSurrogate = 0
@@ -142,20 +181,24 @@ struct PromptText: Sendable {
     }
 
     /// A backslash and the byte.
-    private func absorbEscape(_ byte: UInt8, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
+    private func absorbEscape(_ byte: UInt8, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
         hash.absorb(UInt128(0x5C | UInt64(byte) &<< 8), count: 2, &links)
     }
 
-    /// The character in UTF-8, the first byte lowest.
-    private func absorbScalar(_ scalar: UInt32, _ hash: inout PromptHash, _ links: inout [PromptHash.Link]) {
-        func tail(_ shift: UInt32) -> UInt32 { 0x80 | scalar &>> shift & 0x3F }
-        let (bytes, count): (UInt32, Int) =
-            switch scalar {
-            case 0..<0x80: (scalar, 1)
-            case 0x80..<0x800: (0xC0 | scalar &>> 6 | tail(0) &<< 8, 2)
-            case 0x800..<0x10000: (0xE0 | scalar &>> 12 | tail(6) &<< 8 | tail(0) &<< 16, 3)
-            default: (0xF0 | scalar &>> 18 | tail(12) &<< 8 | tail(6) &<< 16 | tail(0) &<< 24, 4)
-            }
+    private func absorbScalar(_ scalar: UInt32, _ hash: inout PromptHash, _ links: inout ScratchList<PromptHash.Link>) {
+        let (bytes, count) = Self.utf8(scalar)
         hash.absorb(UInt128(bytes), count: count, &links)
+    }
+
+    /// The character in UTF-8, the first byte lowest, and the number of bytes.
+    @inline(__always)
+    private static func utf8(_ scalar: UInt32) -> (UInt32, Int) {
+        func tail(_ shift: UInt32) -> UInt32 { 0x80 | scalar &>> shift & 0x3F }
+        return switch scalar {
+        case 0..<0x80: (scalar, 1)
+        case 0x80..<0x800: (0xC0 | scalar &>> 6 | tail(0) &<< 8, 2)
+        case 0x800..<0x10000: (0xE0 | scalar &>> 12 | tail(6) &<< 8 | tail(0) &<< 16, 3)
+        default: (0xF0 | scalar &>> 18 | tail(12) &<< 8 | tail(6) &<< 16 | tail(0) &<< 24, 4)
+        }
     }
 }

@@ -15,13 +15,13 @@ package struct RequestScanner: Sendable {
 
     package private(set) var facts = RequestFacts()
 
-    private var state = State.value
+    var state = State.value
     private var depth = 0
     /// One bit for each level: set for an object, clear for an array.
     private var levels = InlineArray<8, UInt64>(repeating: 0)
     /// The number of body bytes before the current piece.
-    private var offset = 0
-    private var problem: RequestScanProblem?
+    var offset = 0
+    var problem: RequestScanProblem?
     /// The body is known not to be valid JSON.
     package var hasFailed: Bool { problem != nil }
 
@@ -33,7 +33,7 @@ package struct RequestScanner: Sendable {
     // The current string.
     private var isKey = false
     private var captures = false
-    private var stringStart = 0
+    var stringStart = 0
     /// What earlier pieces contained of the captured string, with escapes unresolved.
     private var carried: [UInt8] = []
     /// How many bytes of the current string are kept.
@@ -48,18 +48,11 @@ package struct RequestScanner: Sendable {
     private var messageIsSystem = false
     private var messageTexts: [Range<Int>] = []
 
-    private var promptReader = PromptReader()
+    var promptReader = PromptReader()
     /// Where the current number begins.
-    private var numberStart = 0
+    var numberStart = 0
     /// The current string may have an escape that the hashed form of a text does not have.
-    private var isRewritten = false
-
-    /// What a prompt there is in the body that has been read; nil when there is none, or the body is not valid. To be thrown away
-    /// before `reset`, which then need not allocate.
-    package var prompt: PromptOutline? {
-        guard state == .done, problem == nil, !promptReader.units.isEmpty else { return nil }
-        return PromptOutline(units: promptReader.units, innerLinks: promptReader.links)
-    }
+    var isRewritten = false
 
     package init() {}
 
@@ -103,7 +96,7 @@ package struct RequestScanner: Sendable {
         return facts
     }
 
-    private enum State: UInt8, Sendable {
+    enum State: UInt8, Sendable {
         case value, firstElement, firstKey, key, colon, afterValue, done
         case string, escape, unicode
         case literal
@@ -377,7 +370,7 @@ extension RequestScanner {
             case .model, .user, .promptCacheKey, .name, .follows: true
             case .other, .stream, .messages, .system, .role, .content, .text: false
             }
-        default: promptReader.wantsRole(depth) || depth == 3 && topKey == .messages && isObject(3) && messageKey == .role
+        default: promptReader.awaitsRole || depth == 3 && topKey == .messages && isObject(3) && messageKey == .role
         }
     }
 
@@ -413,10 +406,7 @@ extension RequestScanner {
         let isWhole = stringStart >= offset && carried.isEmpty
         if !isWhole { carry(bytes, end: index) }
         if carriedTooLong || offset + index - stringStart - 1 > Self.maximumCapturedLength {
-            guard isKey else { return longValue(index) }
-            setKey(.other)
-            keyEnded(Bytes(""), raw: Bytes(""))
-            return true
+            return isKey ? keyEnded(Bytes(""), raw: Bytes("")) : longValue(index)
         }
         if isWhole {
             return captured(bytes.extracting((stringStart + 1 - offset)..<index), index)
@@ -426,23 +416,15 @@ extension RequestScanner {
     }
 
     private mutating func captured(_ raw: Bytes, _ index: Int) -> Bool {
-        let hasEscapes = raw.contains(UInt8(ascii: "\\"))
+        let hasEscapes = raw.hasEscapes
         if isKey {
-            if hasEscapes {
-                let decoded = Array((JSONString.decode(raw) ?? "").utf8)
-                decoded.withBytes { name in
-                    setKey(Key(name))
-                    keyEnded(name, raw: raw)
-                }
-            } else {
-                setKey(Key(raw))
-                keyEnded(raw, raw: raw)
-            }
-            return true
+            guard hasEscapes else { return keyEnded(raw, raw: raw) }
+            let decoded = Array((JSONString.decode(raw) ?? "").utf8)
+            return decoded.withBytes { keyEnded($0, raw: raw) }
         }
         if depth > 1 {
             if topKey == .messages, depth == 3 { messageIsSystem = raw.equals("system") || raw.equals("developer") }
-            if promptReader.wantsRole(depth) {
+            if promptReader.awaitsRole {
                 let name = hasEscapes ? Array((JSONString.decode(raw) ?? "").utf8) : []
                 if hasEscapes { name.withBytes { promptReader.roleEnded($0) } } else { promptReader.roleEnded(raw) }
             }
@@ -467,6 +449,16 @@ extension RequestScanner {
         guard topKey == .model, depth == 1 else { return true }
         fail("the value of `model` is longer than \(Self.maximumModelLength) bytes", at: index)
         return false
+    }
+
+    private mutating func keyEnded(_ name: Bytes, raw: Bytes) -> Bool {
+        setKey(Key(name))
+        if depth == 1 {
+            promptReader.topLevelKeyEnded(name)
+        } else if promptReader.isActive {
+            promptReader.keyEnded(name, raw: raw, depth)
+        }
+        return true
     }
 
     private mutating func setKey(_ key: Key) {
@@ -514,34 +506,6 @@ extension RequestScanner {
             guard messageKey == .content, isObject(depth), depth == 3 || partKey == .text else { return }
             if messageTexts.count + facts.systemTexts.count < Self.maximumSystemTexts { messageTexts.append(range) }
         default: break
-        }
-    }
-}
-
-// MARK: - The prompt
-
-extension RequestScanner {
-    /// The prompt is told of this piece's part of the current string.
-    @inline(__always)
-    private mutating func addToPrompt(_ bytes: Bytes, end: Int) {
-        guard promptReader.sink != .none else { return }
-        let start = max(0, stringStart + 1 - offset)
-        promptReader.slice(bytes, start..<max(start, end), isRewritten: isRewritten || state == .escape)
-        // What has been passed on says nothing of the next piece.
-        isRewritten = false
-    }
-
-    /// The prompt is told of this piece's part of the current number.
-    private mutating func addNumberToPrompt(_ bytes: Bytes, end: Int) {
-        guard promptReader.takesScalars else { return }
-        promptReader.scalar(bytes, max(0, numberStart - offset)..<end)
-    }
-
-    private mutating func keyEnded(_ name: Bytes, raw: Bytes) {
-        if depth == 1 {
-            promptReader.topLevelKeyEnded(name)
-        } else if promptReader.isActive {
-            promptReader.keyEnded(name, raw: raw, depth)
         }
     }
 }
