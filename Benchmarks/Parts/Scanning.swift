@@ -35,6 +35,9 @@ func measureScanning() {
             scanner.reset()
             scanner.feed(bytes.span.bytes)
             use(try? scanner.finish())
+            var last: UInt64 = 0
+            scanner.prompt?.forEachLink { hash, _ in last = hash }
+            use(last)
         }
         report("scan of a \(name) conversation with its prompt's chain", time / 1000, "µs")
     }
