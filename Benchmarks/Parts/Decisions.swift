@@ -14,32 +14,37 @@ struct DecisionTimes {
 }
 
 /// A router with servers that are up and idle and take any model.
-private struct World {
+struct World {
     var router = Router()
     private var now = Moment(nanoseconds: 1_000_000_000)
     private var lastTicket: UInt64 = 0
     private var effects: [Effect] = []
 
-    init(servers count: Int, isBusy: Bool = false) {
+    init(servers count: Int, isBusy: Bool = false, slots: Int? = nil, rule: PickingRule = .sticky) {
         let servers = (1...count).map { Fleet.Server(id: BackendID(rawValue: $0), name: "server-\($0)", requestMax: nil) }
         var policy = RoutingPolicy()
         policy.stickyLimit = 2_000_000
         policy.stickyTTL = .seconds(1_000_000)
         let fleet = Fleet(
-            servers: servers, routes: [.init(pattern: ModelPattern("bench-.*"), servers: servers.map(\.id))], fallback: nil,
+            servers: servers, routes: [.init(pattern: ModelPattern("bench-.*"), servers: servers.map(\.id), rule: rule)],
+            fallback: nil,
             policy: policy)
         router.handle(.fleetChanged(fleet), at: now, effects: &effects)
         for server in servers {
-            router.handle(.probed(server.id, BackendReport(isBusy: isBusy)), at: now, effects: &effects)
+            let slots = slots.map { BackendReport.Slots(total: $0, busy: 0) }
+            router.handle(.probed(server.id, BackendReport(isBusy: isBusy, slots: slots)), at: now, effects: &effects)
+            router.handle(.modelsListed(server.id, [ListedModel("bench-model")]), at: now, effects: &effects)
         }
     }
 
-    mutating func arrive(client: String, model: String) -> Ticket {
+    mutating func arrive(client: String, model: String, prompt: PromptChain? = nil) -> Ticket {
         lastTicket += 1
         now = now + Interval(nanoseconds: 1000)
         let ticket = Ticket(owner: 0, sequence: lastTicket)
         effects.removeAll(keepingCapacity: true)
-        let traits = RequestTraits(destination: .model(model), client: client, address: client, requestID: "0123456789abcd")
+        let traits = RequestTraits(
+            destination: .model(model), client: client, address: client, requestID: "0123456789abcd",
+            prompt: prompt, isStream: prompt != nil)
         router.handle(.requestArrived(ticket, traits), at: now, effects: &effects)
         guard case .grant = effects.first else { fail("parts: a request was not granted") }
         return ticket
@@ -47,6 +52,17 @@ private struct World {
 
     mutating func finish(_ ticket: Ticket) {
         router.handle(.finished(ticket, Outcome(.complete)), at: now, effects: &effects)
+    }
+
+    /// As an engine answers a stream.
+    mutating func finish(_ ticket: Ticket, _ prompt: PromptChain) {
+        now = now + .milliseconds(200)
+        router.handle(.answerBegan(ticket), at: now, effects: &effects)
+        now = now + .milliseconds(2_000)
+        let timings = Timings(
+            cachedTokens: prompt.length / 4 - 500, promptTokens: 500, promptMilliseconds: 200, predictedTokens: 150,
+            predictedMilliseconds: 2_000)
+        router.handle(.finished(ticket, Outcome(.complete, timings: timings)), at: now, effects: &effects)
     }
 }
 

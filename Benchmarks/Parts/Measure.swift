@@ -6,9 +6,15 @@
     import Darwin
 #endif
 
+enum Measure {
+    /// Each part runs 10,000 times in all.
+    nonisolated(unsafe) static var isSingle = false
+}
+
 /// Nanoseconds of one call: the best of many rounds, as everything that disturbs makes it slower.
 func nanoseconds(rounds: Int = 30, calls: Int, _ body: () -> Void) -> Double {
     var best = Double.infinity
+    let (rounds, calls) = Measure.isSingle ? (1, 10_000) : (rounds, calls)
     for _ in 0..<rounds {
         let duration = ContinuousClock().measure { for _ in 0..<calls { body() } }
         let (seconds, attoseconds) = duration.components

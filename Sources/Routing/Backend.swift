@@ -19,6 +19,7 @@ struct Backend: Sendable {
     var served: [ServedModel] = []
     /// The requests in flight that count, in the order in which they were sent.
     var jobs: [Job] = []
+    var occupancy = Occupancy()
     /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
     var prefillEnd = 0.0
     var lastReleaseAt = 0.0
@@ -35,9 +36,8 @@ struct Backend: Sendable {
     /// The most requests in flight: the configured number, but never more than the engine has slots, or than it takes before it
     /// answers 429.
     var limit: Int? {
-        let slots = health.lastReport?.slots.map(\.total).flatMap { $0 > 0 ? $0 : nil }
         var limit = throttle.limit ?? .max
-        if let slots { limit = min(limit, slots) }
+        if health.slots > 0 { limit = min(limit, health.slots) }
         if let requestMax = server.requestMax { limit = min(limit, requestMax) }
         return limit == .max ? nil : limit
     }
@@ -55,8 +55,7 @@ struct Backend: Sendable {
     /// How many sessions each instance of a model can hold on this server: the server's slots divided by the number of
     /// instances, but at least 1. 1 when the server does not report its slots.
     func sessionsPerInstance(of instances: Int) -> Int {
-        guard let slots = health.lastReport?.slots?.total else { return 1 }
-        return max(1, min(slots, Self.mostSharedSlots) / max(1, instances))
+        max(1, min(health.slots, Self.mostSharedSlots) / max(1, instances))
     }
 
     /// Choosing the session to evict examines every session of an instance. This limits that work, whatever a server reports.
@@ -95,6 +94,16 @@ struct Backend: Sendable {
                 Double(timings.predictedTokens) * 1000 / timings.predictedMilliseconds,
                 weight: Double(timings.predictedTokens))
         }
+    }
+
+    /// A request is sent there, beside those that run.
+    mutating func begins(_ job: Job) {
+        for other in jobs.indices {
+            jobs[other].mostStreams = max(jobs[other].mostStreams, jobs.count + 1)
+            jobs[other].isQuiet = false
+            if jobs[other].firstByteAt == nil { jobs[other].isAlone = false }
+        }
+        jobs.append(job)
     }
 
     private static let mostServed = 256

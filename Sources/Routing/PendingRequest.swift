@@ -4,6 +4,7 @@ struct PendingRequest: Sendable {
     let traits: RequestTraits
     let arrivedAt: Moment
     var history = AttemptHistory()
+    var client = ClientTable.ID.none
     /// What is expected of it.
     var outlook = Outlook()
     /// Since when the request waits for a server; nil when it does not wait. Later than `arrivedAt` when an attempt failed

@@ -37,6 +37,7 @@ package struct PromptChain: Sendable, Equatable, Codable {
     /// A link's hash covers everything before it, so a binary search finds the last common one.
     package func commonLinks(with other: PromptChain) -> Int {
         var (low, high) = (0, min(links.count, other.links.count))
+        guard high > 0, links[0].hash == other.links[0].hash else { return 0 }
         while low < high {
             let middle = (low + high) / 2
             if links[middle].hash == other.links[middle].hash { low = middle + 1 } else { high = middle }
@@ -44,9 +45,10 @@ package struct PromptChain: Sendable, Equatable, Codable {
         return low
     }
 
-    /// How many bytes both prompts begin with, as far as the boundaries show it.
-    package func commonBytes(with other: PromptChain) -> Int {
-        let count = commonLinks(with: other)
-        return count > 0 ? Int(links[count - 1].end) : 0
+    /// An order in which prompts that begin alike stand together.
+    func isBefore(_ other: PromptChain) -> Bool {
+        let common = commonLinks(with: other)
+        guard common < links.count else { return common < other.links.count }
+        return common < other.links.count && links[common].hash < other.links[common].hash
     }
 }

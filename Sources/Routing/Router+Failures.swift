@@ -73,7 +73,7 @@ extension Router {
     /// Removes the request from its server. Afterwards `index` may refer to another server.
     mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment) {
         running[request.request.ticket] = nil
-        endJob(request.request.ticket, request.traits, index, nil, at: now.seconds)
+        endJob(request.request.ticket, request.request, index, nil, at: now.seconds)
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }
@@ -117,11 +117,13 @@ extension Router {
 
     /// The answer has begun. After a trial, the server works again, however long the answer takes.
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
-        guard let request = running[ticket], let index = indexOfBackend[request.backend] else { return }
+        // Read in place, because it is large.
+        guard let place = running.index(forKey: ticket), let index = indexOfBackend[running.values[place].backend] else { return }
         noteFirstByte(ticket, index, at: now.seconds)
         // A stream that was sent before the circuit opened says nothing about the server.
-        if backends[index].circuits[request.traits.model].isTrial(ticket) {
-            _ = backends[index].circuits.succeeded(ticket, request.traits.model)
+        if backends[index].circuits.hasAny {
+            let model = running.values[place].traits.model
+            if backends[index].circuits[model].isTrial(ticket) { _ = backends[index].circuits.succeeded(ticket, model) }
         }
         serveWaiting(now, &effects)
     }

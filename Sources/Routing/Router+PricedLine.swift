@@ -73,7 +73,7 @@ extension Router {
                     Claim(
                         ticket: ticket, list: list, urgency: seconds - PriceWeights.ageing * waited,
                         sequence: entry.turn.sequence))
-                served.append(service.tokens(of: entry.request.traits.client, at: now.seconds))
+                served.append(habits.service(of: entry.request.client, at: now.seconds))
             }
         }
         guard let least = served.min() else { return [] }
@@ -99,15 +99,16 @@ extension Router {
     }
 
     /// Seconds of the prompt where the fewest remain to be computed.
-    private func leastPrefill(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
+    private mutating func leastPrefill(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
         let basis = basis(of: request, among: list, at: now)
+        if let prompt = request.traits.prompt { sequences.look(at: prompt, of: request.ticket) }
         var least = Double.infinity
         for candidate in list.candidates {
             for served in candidate.served {
                 let tokens = promptTokens(candidate.index, served, basis)
-                let cache = backends[candidate.index].served[served].cache
-                let match = basis.prompt.map { cache.match($0, length: tokens, in: sequences).tokens } ?? 0
-                least = min(least, max(1, tokens - match) / prefillSpeed(candidate.index, served, basis))
+                let match = backends[candidate.index].served[served].cache.match(
+                    length: basis.prompt == nil ? nil : tokens, in: sequences)
+                least = min(least, max(1, tokens - match.tokens) / prefillSpeed(candidate.index, served, basis))
             }
         }
         return least

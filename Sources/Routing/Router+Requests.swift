@@ -5,7 +5,7 @@ extension Router {
         var request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
         guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
         retryBudget.requestArrived(at: now)
-        if traits.counts { request.outlook = outlook(of: traits, among: list, at: now) }
+        if traits.counts { meet(&request, among: list, at: now) }
         place(request, among: list, now, &effects)
     }
 
@@ -78,8 +78,7 @@ extension Router {
         if let conversation = traits.conversation, traits.counts, !traits.namesServer {
             streamOwners.record(conversation, at: id)
         }
-        let cache = beginJob(
-            request, index, explanation.list.served(of: choice), among: explanation.list, at: now)
+        let cache = beginJob(request, choice, among: explanation.list, at: now)
         effects.append(
             .grant(
                 ticket,
@@ -110,7 +109,7 @@ extension Router {
             judge(ticket, request, outcome.ending, index, now, &effects)
             if let timings = outcome.timings { backends[index].learn(from: timings) }
             let isComplete = outcome.ending == .complete
-            endJob(ticket, request.traits, index, isComplete ? outcome.timings : nil, at: now.seconds)
+            endJob(ticket, request.request, index, isComplete ? outcome.timings : nil, at: now.seconds)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

@@ -62,8 +62,7 @@ extension Router {
     /// Adapts the backends to the fleet. Removed backends with requests in flight stay at the end of the list.
     mutating func rebuildBackends(_ new: Fleet) {
         if new.policy.stickyTTL != fleet.policy.stickyTTL {
-            habits = Habits(pause: new.policy.conversationTime * PriceWeights.pause)
-            service = AttainedService(timeConstant: new.policy.conversationTime * PriceWeights.serviceMemory)
+            habits = Habits(conversationTime: new.policy.conversationTime)
         }
         fleet = new
         let old = backends

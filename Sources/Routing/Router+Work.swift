@@ -1,39 +1,36 @@
 // What is learned from requests: which prompts a server holds, and how fast it computes.
 
 extension Router {
-    /// What to expect of a request, when it arrives.
-    mutating func outlook(of traits: RequestTraits, among list: CandidateList, at now: Moment) -> Outlook {
-        var outlook = Outlook()
-        (outlook.answerTokens, outlook.laterTurns) = habits.expectations(of: traits.client)
-        guard let prompt = traits.prompt, !prompt.links.isEmpty else { return outlook }
-        var longest = 0
-        for candidate in list.candidates {
-            for served in candidate.served {
-                backends[candidate.index].served[served].cache.forEachSequence { id in
-                    let common = sequences.read(id) { $0.isContinued(by: prompt) ? $0.chain.commonLinks(with: prompt) : 0 } ?? 0
-                    if common > longest { (longest, outlook.previous) = (common, id) }
-                }
-            }
+    /// What to expect of a request that counts, when it arrives.
+    mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
+        request.client = habits.client(request.traits.client)
+        if let known = habits.expectations(of: request.client) {
+            (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
-        let ended = outlook.previous.flatMap { sequences.read($0) { $0.endedAt } } ?? nil
-        habits.arrived(
-            traits.client, continues: outlook.previous != nil, pause: ended.map { now.seconds - $0 },
-            longestPause: stickyTTL * PriceWeights.longestPause)
-        return outlook
+        guard let prompt = request.traits.prompt, !prompt.links.isEmpty else { return }
+        let (backends, places) = (indexOfBackend, list.candidates)
+        request.outlook.previous = sequences.continued(by: prompt) { sequence in
+            guard let index = backends[sequence.backend] else { return false }
+            return places.contains { $0.index == index && $0.served.contains(sequence.served) }
+        }
+        let ended = request.outlook.previous.flatMap { sequences.read($0) { $0.endedAt } } ?? nil
+        habits.arrived(request.client, continues: request.outlook.previous != nil, pause: ended.map { now.seconds - $0 })
     }
 
     /// A request begins on a server. Returns how much of its prompt should be found there; nil when nothing is known of it.
     mutating func beginJob(
-        _ request: PendingRequest, _ index: Int, _ served: Int, among list: CandidateList, at moment: Moment
+        _ request: PendingRequest, _ choice: Choice, among list: CandidateList, at moment: Moment
     ) -> CacheForecast? {
         let traits = request.traits
         guard traits.counts else { return nil }
         let now = moment.seconds
+        let (index, served) = (list.backend(of: choice), list.served(of: choice))
+        let instances = list.candidates[choice.position].served.count
         let basis = basis(of: request, among: list, at: moment)
-        setSeats(index, served, instances: list, at: now)
+        setSeats(index, served, instances: instances, at: now)
         let tokens = promptTokens(index, served, basis)
-        let match = backends[index].served[served].cache.match(
-            traits.prompt ?? PromptChain(length: 0), length: tokens, in: sequences)
+        if let prompt = traits.prompt { sequences.look(at: prompt, of: request.ticket) }
+        let match = backends[index].served[served].cache.match(length: traits.prompt == nil ? nil : tokens, in: sequences)
         let matched = match.isFirstInSeat ? 0 : match.tokens
         let speed = prefillSpeed(index, served, basis)
         let prefill = max(1, tokens - matched) / speed
@@ -50,14 +47,8 @@ extension Router {
             )
         }
         let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
-        for other in backends[index].jobs.indices {
-            backends[index].jobs[other].mostStreams = max(
-                backends[index].jobs[other].mostStreams, backends[index].jobs.count + 1)
-            backends[index].jobs[other].isQuiet = false
-            if backends[index].jobs[other].firstByteAt == nil { backends[index].jobs[other].isAlone = false }
-        }
         let isAlone = backends[index].jobs.isEmpty
-        backends[index].jobs.append(
+        backends[index].begins(
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
@@ -65,7 +56,7 @@ extension Router {
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
                 loaded: loaded))
         noteOccupancy(index, at: now)
-        service.add(max(1, tokens - matched) + 2 * request.outlook.answerTokens, to: traits.client, at: now)
+        habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         return CacheForecast(result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(matched))
@@ -102,18 +93,16 @@ extension Router {
         backends[index].served[served].cache.overwritten(by: ticket, match, in: &sequences, at: now)
     }
 
-    private mutating func setSeats(_ index: Int, _ served: Int, instances list: CandidateList, at now: Double) {
-        let count = list.candidates.first { $0.index == index }?.served.count ?? 1
-        let slots = (backends[index].health.lastReport?.slots?.total).map { max(1, $0 / max(1, count)) } ?? 0
-        guard backends[index].served[served].cache.seats.count != slots else { return }
-        backends[index].served[served].cache.setSeats(slots, in: &sequences, at: now)
+    private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) {
+        let slots = backends[index].health.slots
+        let count = slots > 0 ? max(1, slots / max(1, instances)) : 0
+        guard backends[index].served[served].cache.seats.count != count else { return }
+        backends[index].served[served].cache.setSeats(count, in: &sequences, at: now)
     }
 
     private mutating func noteOccupancy(_ index: Int, at now: Double) {
-        let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
-        for served in backends[index].served.indices {
-            backends[index].served[served].occupancy.became(Double(backends[index].jobs.count) / max(1, slots), at: now)
-        }
+        let share = Double(backends[index].jobs.count) / Double(max(1, backends[index].limit ?? PriceWeights.assumedSlots))
+        backends[index].occupancy.became(share, at: now, conversationTime: fleet.policy.conversationTime)
     }
 
     /// The first piece of a stream has come.
@@ -128,7 +117,7 @@ extension Router {
     }
 
     /// The request has left its server. `timings`: nil when its answer is not complete, or the engine does not report them.
-    mutating func endJob(_ ticket: Ticket, _ traits: RequestTraits, _ index: Int, _ timings: Timings?, at now: Double) {
+    mutating func endJob(_ ticket: Ticket, _ request: PendingRequest, _ index: Int, _ timings: Timings?, at now: Double) {
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
         noteOccupancy(index, at: now)
@@ -146,16 +135,16 @@ extension Router {
             }
         }
         guard let timings else { return }
-        learn(from: timings, job, traits, index, at: now)
+        learn(from: timings, job, request, index, at: now)
         backends[index].served[job.served].cache.trim(&sequences, now)
     }
 
     private mutating func learn(
-        from timings: Timings, _ job: Job, _ traits: RequestTraits, _ index: Int, at now: Double
+        from timings: Timings, _ job: Job, _ request: PendingRequest, _ index: Int, at now: Double
     ) {
         let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
-        habits.answered(traits.client, tokens: answer)
-        service.add(2 * (answer - job.answerTokens), to: traits.client, at: now)
+        habits.answered(request.client, tokens: answer)
+        habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
         backends[index].served[job.served].figures.learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
             expected: job.isAlone ? nil : job.expectedSeconds)
@@ -163,7 +152,7 @@ extension Router {
             tokens: answer, seconds: timings.predictedMilliseconds / 1000, isQuiet: job.isQuiet, mostStreams: job.mostStreams)
         guard let cached = timings.cachedTokens.map(Double.init) else { return }
         backends[index].served[job.served].figures.learnLength(
-            bytes: Double(traits.prompt?.length ?? 0), tokens: prompt + cached)
+            bytes: Double(request.traits.prompt?.length ?? 0), tokens: prompt + cached)
         let length = prompt + cached
         if let loaded = job.loaded, job.matchedTokens > 1000 {
             if cached < job.matchedTokens / 2 {

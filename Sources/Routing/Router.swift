@@ -26,8 +26,7 @@ package struct Router: Sendable {
     var streamOwners = OwnerTable()
     /// The prompts that servers are believed to hold.
     var sequences = SequenceStore()
-    var habits = Habits()
-    var service = AttainedService(timeConstant: 90)
+    var habits = Habits(conversationTime: RoutingPolicy().conversationTime)
     var comparison = ComparisonRules()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
     var serviceTime = DecayingAverage(halfLife: 20)

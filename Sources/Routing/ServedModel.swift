@@ -3,33 +3,29 @@ struct ServedModel: Sendable {
     let name: String
     var figures = EngineFigures()
     var cache: CacheBelief
-    var occupancy: Occupancy
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(name: String, conversationTime: Double) {
         self.name = name
         cache = CacheBelief(lifetime: conversationTime * PriceWeights.lifetime)
-        occupancy = Occupancy(timeConstant: conversationTime * PriceWeights.occupancyTime)
     }
 }
 
 /// The share of a server's slots that were in use lately.
 struct Occupancy: Sendable {
-    private let timeConstant: Double
     private var average = 0.0
     private var current = 0.0
     private var updatedAt = 0.0
 
-    init(timeConstant: Double) { self.timeConstant = timeConstant }
-
-    func value(at now: Double) -> Double {
-        let kept = Exponential.decay((now - updatedAt) / timeConstant)
+    /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
+    func value(at now: Double, conversationTime: Double) -> Double {
+        let kept = Exponential.decay((now - updatedAt) / (conversationTime * PriceWeights.occupancyTime))
         return average * kept + current * (1 - kept)
     }
 
     /// The share that is in use from now on.
-    mutating func became(_ share: Double, at now: Double) {
-        average = value(at: now)
+    mutating func became(_ share: Double, at now: Double, conversationTime: Double) {
+        average = value(at: now, conversationTime: conversationTime)
         current = share
         updatedAt = now
     }

@@ -17,6 +17,8 @@ struct PromptReader: Sendable {
         case text, picture, sound
     }
 
+    /// Whether the prompt is wanted at all.
+    private var isOn = true
     /// Where the current string goes.
     var sink = Sink.none
     /// The top-level value that is being read.
@@ -66,7 +68,8 @@ struct PromptReader: Sendable {
     var awaitsRole = false
 
     /// Prepares for the next body and keeps some memory.
-    mutating func reset() {
+    mutating func reset(isOn: Bool) {
+        self.isOn = isOn
         sink = .none
         part = .none
         listsMessages = false
@@ -85,6 +88,7 @@ struct PromptReader: Sendable {
 extension PromptReader {
     /// A key of the top level has ended.
     mutating func topLevelKeyEnded(_ name: Bytes) {
+        guard isOn else { return }
         if isOpen { endUnit() }
         listsMessages = false
         part = PromptPart(name)

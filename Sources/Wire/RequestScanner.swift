@@ -57,7 +57,9 @@ package struct RequestScanner: Sendable {
     package init() {}
 
     /// Prepares for the next body and keeps allocated memory.
-    package mutating func reset() {
+    ///
+    /// - Parameter readsPrompt: whether `prompt` is wanted.
+    package mutating func reset(readsPrompt: Bool = true) {
         // The other properties are set before they are used.
         facts = RequestFacts()
         state = .value
@@ -71,7 +73,7 @@ package struct RequestScanner: Sendable {
         partKey = .other
         messagesSeen = false
         messageIsSystem = false
-        promptReader.reset()
+        promptReader.reset(isOn: readsPrompt)
         if !messageTexts.isEmpty { messageTexts.removeAll(keepingCapacity: true) }
         if !carried.isEmpty { carried.removeAll(keepingCapacity: true) }
     }

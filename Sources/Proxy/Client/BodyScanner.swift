@@ -28,16 +28,21 @@ struct BodyScanner {
     /// Kept so that its memory is reused.
     private var json = RequestScanner()
 
-    /// A body begins.
-    mutating func begin(_ format: Format) {
+    /// Bodies that are shorter have no prompt worth remembering: to compute so few tokens again costs less than to look for them each
+    /// time.
+    private static let shortestPrompt = 2048
+
+    /// A body begins. `length`: in bytes; nil when it is not known.
+    mutating func begin(_ format: Format, length: Int? = nil) {
+        let readsPrompt = length.map { $0 >= Self.shortestPrompt } ?? true
         switch format {
         case .unread: reader = .none
         case .json:
             reader = .json
-            json.reset()
+            json.reset(readsPrompt: readsPrompt)
         case .anything, .perhapsJSON:
             if case .anything = format { reader = .undecided(isStrict: true) } else { reader = .undecided(isStrict: false) }
-            json.reset()
+            json.reset(readsPrompt: readsPrompt)
         case .form(let boundary): reader = .form(MultipartScanner(boundary: boundary))
         }
     }

@@ -22,7 +22,9 @@ extension ExchangeRunner {
         exchange.headReceived(hasBody: hasBody)
         if let reply = refusalAtHead() { return refuse(reply) }
         if !hasBody, answersPreflight() { return }
-        scanner.begin(bodyFormat)
+        var bodyLength: Int?
+        if case .length(let length) = head.framing { bodyLength = length }
+        scanner.begin(bodyFormat, length: bodyLength)
         guard hasBody else { return bodyComplete() }
         if case .length(let length) = head.framing {
             guard length <= maxBody else { return refuseBody(length: length) }

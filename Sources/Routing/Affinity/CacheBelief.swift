@@ -33,6 +33,8 @@ struct CacheBelief: Sendable {
     /// A kept prompt is loaded only if at least this part of it is used.
     private static let leastUse = 0.25
     private static let leastCapacity = 16_000.0
+    /// Tokens.
+    private static let shortestKept = 256.0
     private static let mostSeats = 256
 
     private(set) var seats: [Seat] = []
@@ -58,40 +60,54 @@ struct CacheBelief: Sendable {
 
     // MARK: What would be found
 
-    func match(_ prompt: PromptChain, length: Double, in store: SequenceStore) -> Match {
-        guard !prompt.links.isEmpty else { return Match(seat: idlestSeat) }
-        func common(_ id: SequenceID) -> Double { store.read(id) { $0.commonTokens(with: prompt, length: length) } ?? 0 }
-        guard hasSeats else { return Match(tokens: kept.reduce(0) { max($0, common($1)) }) }
+    /// - Parameters:
+    ///   - length: the tokens of the prompt that was looked at last (`SequenceStore.look`); nil when nothing is known of its content.
+    ///   - store: has what each sequence shares with that prompt.
+    func match(length: Double?, in store: SequenceStore) -> Match {
+        guard let length else { return Match(seat: idlestSeat) }
+        guard hasSeats else {
+            var match = Match()
+            for id in kept { match.tokens = max(match.tokens, store.commonTokens(id, length: length)) }
+            return match
+        }
         var match = Match()
-        var isIdle = false
+        var idlest: Int?
         for (index, seat) in seats.enumerated() where seat.ticket == nil {
-            isIdle = true
+            // As in llama.cpp, of two seats that were unused equally long the last one is taken.
+            if idlest.map({ seat.usedAt <= seats[$0].usedAt }) ?? true { idlest = index }
             guard let sequence = seat.sequence else { continue }
-            let tokens = common(sequence)
+            let tokens = store.commonTokens(sequence, length: length)
             if tokens > match.tokens, tokens > Self.leastSimilarity * length { (match.tokens, match.seat) = (tokens, index) }
         }
-        guard isIdle else { return Match(tokens: best(store, common)) }
-        if let seat = match.seat {
-            match.saves = match.tokens < Self.keptPart * held(by: seat, store)
+        guard let idlest else { return Match(tokens: best(store, length)) }
+        let seat = match.seat ?? idlest
+        let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
+        if match.seat == nil {
+            match.tokens = seats[seat].sequence.map { store.commonTokens($0, length: length) } ?? 0
+            match.saves = held != nil
         } else {
-            match.seat = idlestSeat
-            let sequence = match.seat.flatMap { seats[$0].sequence }
-            match.tokens = sequence.map(common) ?? 0
-            match.saves = sequence != nil
-            match.isFirstInSeat = sequence == nil
+            match.saves = match.tokens < Self.keptPart * (held ?? 0)
         }
-        if match.saves, let seat = match.seat {
-            var part = match.tokens / max(1, held(by: seat, store))
-            for id in kept {
-                let tokens = common(id)
-                let whole = store.read(id) { $0.tokens } ?? 1
-                guard tokens >= Self.leastUse * whole, tokens / whole > part, tokens > match.tokens else { continue }
-                (part, match.tokens, match.loads) = (tokens / whole, tokens, id)
-            }
-        } else if match.isFirstInSeat {
-            match.tokens = bestKept(store, common)
+        match.seat = seat
+        if match.saves {
+            load(into: &match, held: held ?? 1, length: length, store)
+        } else if held == nil {
+            match.isFirstInSeat = true
+            match.tokens = bestKept(store, length)
         }
         return match
+    }
+
+    /// The kept prompt that is loaded keeps more of itself than what is in the seat would, and has more of the prompt.
+    private func load(into match: inout Match, held: Double, length: Double, _ store: SequenceStore) {
+        var part = match.tokens / max(1, held)
+        for id in kept {
+            let tokens = store.commonTokens(id, length: length)
+            guard tokens > match.tokens, let whole = store.read(id, { $0.tokens }), tokens >= Self.leastUse * whole,
+                tokens / whole > part
+            else { continue }
+            (part, match.tokens, match.loads) = (tokens / whole, tokens, id)
+        }
     }
 
     /// As in llama.cpp, of two seats that were unused equally long the last one is taken.
@@ -103,26 +119,22 @@ struct CacheBelief: Sendable {
         return found
     }
 
-    private func held(by seat: Int, _ store: SequenceStore) -> Double {
-        seats[seat].sequence.flatMap { store.read($0) { $0.tokens } } ?? 0
-    }
-
-    private func bestKept(_ store: SequenceStore, _ common: (SequenceID) -> Double) -> Double {
-        kept.reduce(0) { best, id in
-            let tokens = common(id)
-            return tokens > best && tokens >= Self.leastUse * (store.read(id) { $0.tokens } ?? 0) ? tokens : best
+    private func bestKept(_ store: SequenceStore, _ length: Double) -> Double {
+        var best = 0.0
+        for id in kept {
+            let tokens = store.commonTokens(id, length: length)
+            if tokens > best, tokens >= Self.leastUse * (store.read(id) { $0.tokens } ?? 0) { best = tokens }
         }
+        return best
     }
 
     /// All seats are taken: the best of everything, as if any of them became free.
-    private func best(_ store: SequenceStore, _ common: (SequenceID) -> Double) -> Double {
-        seats.reduce(bestKept(store, common)) { best, seat in max(best, seat.sequence.map(common) ?? 0) }
-    }
-
-    /// The sequences that are held, in seats and in the list.
-    func forEachSequence(_ body: (SequenceID) -> Void) {
-        for seat in seats { seat.sequence.map(body) }
-        for id in kept { body(id) }
+    private func best(_ store: SequenceStore, _ length: Double) -> Double {
+        var best = bestKept(store, length)
+        for seat in seats {
+            if let sequence = seat.sequence { best = max(best, store.commonTokens(sequence, length: length)) }
+        }
+        return best
     }
 
     /// The sequence that would be dropped first, if the list had to take that many tokens more; nil when there is room.
@@ -151,12 +163,7 @@ struct CacheBelief: Sendable {
             return trim(&store, now)
         }
         if let old = seats[seat].sequence {
-            if match.saves, !isKept(old, store) {
-                for id in kept where id != match.loads && isContained(id, in: old, store) { drop(id, &store, now) }
-                kept.append(old)
-            } else {
-                drop(old, &store, now, isKept: false)
-            }
+            keep(old, isWanted: match.saves, &store, now)
         }
         if let loaded = match.loads { drop(loaded, &store, now) }
         seats[seat].ticket = ticket
@@ -169,7 +176,7 @@ struct CacheBelief: Sendable {
     mutating func overwritten(by ticket: Ticket, _ match: Match, in store: inout SequenceStore, at now: Double) {
         guard let seat = match.seat, seats.indices.contains(seat) else { return }
         if let old = seats[seat].sequence {
-            if isKept(old, store) { drop(old, &store, now, isKept: false) } else { kept.append(old) }
+            keep(old, isWanted: true, &store, now)
         }
         seats[seat].ticket = ticket
         seats[seat].sequence = nil
@@ -230,11 +237,13 @@ struct CacheBelief: Sendable {
     /// Changes a sequence, and what is known of its conversation.
     mutating func change(_ id: SequenceID, in store: inout SequenceStore, at now: Double, _ body: (inout PromptSequence) -> Void)
     {
-        guard var sequence = store[id] else { return }
-        removeLife(of: sequence, now)
-        body(&sequence)
-        store[id] = sequence
-        addLife(of: id, store, now)
+        var (before, after) = (0.0, 0.0)
+        store.change(id) { sequence in
+            before = life(of: sequence, at: now)
+            body(&sequence)
+            after = life(of: sequence, at: now)
+        }
+        live.add(after - before, at: now)
     }
 
     /// How likely it is that the conversation goes on: it has had turns, or is likely to have some, and has not been silent for long.
@@ -246,23 +255,21 @@ struct CacheBelief: Sendable {
         if let life = store.read(id, { life(of: $0, at: now) }) { live.add(life, at: now) }
     }
 
-    private mutating func removeLife(of sequence: PromptSequence, _ now: Double) {
-        live.add(-life(of: sequence, at: now), at: now)
-    }
-
     // MARK: The list
 
-    private func isKept(_ id: SequenceID, _ store: SequenceStore) -> Bool {
-        kept.contains { isContained(id, in: $0, store) }
-    }
-
-    private func isContained(_ one: SequenceID, in other: SequenceID, _ store: SequenceStore) -> Bool {
-        store.read(one) { one in store.read(other) { one.isContained(in: $0) } ?? false } ?? false
+    /// What was in a seat goes to the list, unless a kept one has its whole prompt. Computing a short prompt again costs less than
+    /// looking for it each time.
+    private mutating func keep(_ id: SequenceID, isWanted: Bool, _ store: inout SequenceStore, _ now: Double) {
+        let isLong = store.read(id) { $0.tokens >= Self.shortestKept } ?? false
+        let isKept = !isWanted || !isLong || store.isContained(id) { kept.contains($0) }
+        guard !isKept else { return drop(id, &store, now, isKept: false) }
+        while let inside = store.containedInside(id, where: { kept.contains($0) }) { drop(inside, &store, now) }
+        kept.append(id)
     }
 
     private mutating func drop(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double, isKept: Bool = true) {
         if isKept { kept.removeAll { $0 == id } }
-        if let sequence = store[id] { removeLife(of: sequence, now) }
+        if let life = store.read(id, { life(of: $0, at: now) }) { live.add(-life, at: now) }
         store.drop(id)
     }
 

@@ -6,14 +6,21 @@ enum Exponential {
     /// e to the power of -x, for x >= 0.
     static func decay(_ x: Double) -> Double {
         guard x > 0 else { return 1 }
-        guard x < 700 else { return 0 }
+        guard x < 690 else { return 0 }
         // x = halvings * ln 2 + rest
         let halvings = (x / ln2).rounded(.down)
         let rest = x - halvings * ln2
         // Taylor series of e^-rest for 0 <= rest < 0.7; the first term left out is below 1e-9.
-        var sum = 1.0
-        for term in stride(from: 9.0, through: 1.0, by: -1.0) { sum = 1 - rest * sum / term }
-        return sum * Double(sign: .plus, exponent: -Int(halvings), significand: 1)
+        var sum = 1 - rest * (1.0 / 9)
+        sum = 1 - rest * sum * (1.0 / 8)
+        sum = 1 - rest * sum * (1.0 / 7)
+        sum = 1 - rest * sum * (1.0 / 6)
+        sum = 1 - rest * sum * (1.0 / 5)
+        sum = 1 - rest * sum * (1.0 / 4)
+        sum = 1 - rest * sum * (1.0 / 3)
+        sum = 1 - rest * sum * (1.0 / 2)
+        sum = 1 - rest * sum
+        return sum * Double(bitPattern: UInt64(1023 - Int(halvings)) << 52)
     }
 
     /// The natural logarithm of x > 0.

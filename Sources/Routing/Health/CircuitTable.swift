@@ -9,6 +9,9 @@ struct CircuitTable: Sendable, Equatable {
 
     init() {}
 
+    /// Some model has failed lately.
+    var hasAny: Bool { !circuits.isEmpty }
+
     /// Seconds that recent failures add to the price of a request for that model.
     func penalty(of model: String?) -> Double { circuits.isEmpty ? 0 : self[model].penalty }
 

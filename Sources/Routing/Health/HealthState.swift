@@ -26,6 +26,8 @@ package struct HealthState: Sendable, Equatable {
 
     private(set) var phase = Phase.unknown
     private(set) var lastReport: BackendReport?
+    /// The slots of the last report; 0 when the engine has none, or does not tell them. Read several times for each request.
+    private(set) var slots = 0
     /// When the last probe ended, well or not.
     private(set) var lastProbeAt: Moment?
     private var consecutiveFailures = 0
@@ -54,6 +56,7 @@ package struct HealthState: Sendable, Equatable {
         consecutiveFailures = 0
         engineFailures = 0
         lastReport = report
+        slots = max(0, report.slots?.total ?? 0)
         lastProbeAt = now
         busySamples = busySamples << 1 | (report.isBusy ? 1 : 0)
         sampleCount = min(sampleCount + 1, 64)

@@ -41,50 +41,83 @@ extension Router {
     /// Whether requests of this list are priced, and may wait for a busy server while another one is free.
     func isPriced(_ list: CandidateList, _ traits: RequestTraits) -> Bool { list.rule == .expectedCost && traits.counts }
 
-    /// The candidate of a group with the best price; nil when none is usable.
+    /// The placement with the best price among the candidates of a group; nil when none is usable.
     func cheapest(
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment,
-        _ reservations: inout Reservations, offers: inout [Offer]
-    ) -> Offer? {
-        let basis = basis(of: request, among: list, at: now)
-        let home = home(of: request, in: list, at: now)
-        var best: Offer?
-        var bestTotal = 0.0
-        for position in group {
-            let index = list.candidates[position].index
-            let reason = ineligibility(of: index, for: request, at: now)
-            guard reason == nil || reason == .full && request.history.attempts == 0,
-                let offer = offer(position, list, request, basis, isBusy: reason != nil, &reservations)
-            else { continue }
-            if offers.count < Explanation.explainedServers { offers.append(offer) }
-            let total = offer.price.total
-            let isHome = position == home
-            let margin = Self.nearTie * min(total, bestTotal) + 1e-6
-            if best == nil || total < bestTotal - margin || isHome && total <= bestTotal + margin {
-                (best, bestTotal) = (offer, total)
-            }
+        _ reservations: inout Reservations
+    ) -> Placement? {
+        let session = session(of: request, in: list, at: now)
+        if list.candidates.count == 1, ineligibility(of: list.candidates[0].index, for: request, at: now) == nil,
+            list.candidates[0].served.count == 1
+        {
+            let choice = choice(0, list.candidates[0].instances.isEmpty ? nil : 0, session, in: list)
+            return .run(choice, Explanation(list: list, choice: choice))
         }
-        return best
+        let basis = basis(of: request, among: list, at: now)
+        var explanation = Explanation(list: list)
+        explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
+        var best: Offer?
+        var bestTotal = Double.infinity
+        for position in 0..<list.candidates.count {
+            let index = list.candidates[position].index
+            let isExplained = position < Explanation.explainedServers
+            guard isExplained || group.contains(position) else { break }
+            let reason = ineligibility(of: index, for: request, at: now)
+            let isUsable = reason == nil || reason == .full && request.history.attempts == 0
+            let limit = isExplained ? .infinity : bestTotal
+            guard group.contains(position), isUsable,
+                let offer = offer(position, list, request, basis, isBusy: reason != nil, limit: limit, &reservations)
+            else {
+                if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
+                continue
+            }
+            if isExplained {
+                explanation.findings.append(finding(.dearer, index))
+                explanation.findings[position].price = offer.price
+            }
+            let total = offer.price.total
+            let margin = best == nil ? 0 : Self.nearTie * min(total, bestTotal) + 1e-6
+            let isHome = session.map { sessions.place(in: $0).backend == backends[index].id } ?? false
+            if total < bestTotal - margin || isHome && total <= bestTotal + margin { (best, bestTotal) = (offer, total) }
+        }
+        guard let best else { return nil }
+        let choice = choice(best.position, best.instance, session, in: list)
+        if best.position < explanation.findings.count {
+            explanation.findings[best.position].code = best.isBusy ? .held : .chosen(.cheapest)
+        }
+        guard best.isBusy else {
+            explanation.choice = choice
+            return .run(choice, explanation)
+        }
+        return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
     }
 
-    /// The position of the server that holds the client's session.
-    private func home(of request: PendingRequest, in list: CandidateList, at now: Moment) -> Int? {
-        guard let model = list.model,
-            let session = sessions.handle(
-                of: .init(client: request.traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
-        else { return nil }
-        let place = sessions.place(in: session)
-        guard let index = indexOfBackend[place.backend] else { return nil }
-        return list.candidates.firstIndex { $0.index == index }
+    private func session(of request: PendingRequest, in list: CandidateList, at now: Moment) -> SessionTable.Handle? {
+        list.model.flatMap {
+            sessions.handle(of: .init(client: request.traits.client, model: $0), ttl: fleet.policy.stickyTTL, at: now)
+        }
+    }
+
+    /// - Parameter session: the client's session, wherever it is.
+    private func choice(_ position: Int, _ instance: Int?, _ session: SessionTable.Handle?, in list: CandidateList) -> Choice {
+        let candidate = list.candidates[position]
+        var choice = Choice(
+            position: position, instance: instance, reason: .cheapest,
+            capacity: backends[candidate.index].sessionsPerInstance(of: candidate.instances.count))
+        if let session {
+            let place = sessions.place(in: session)
+            let isHere = place.backend == backends[candidate.index].id && place.instance == list.instance(of: choice)
+            choice.session = isHere ? session : nil
+        }
+        return choice
     }
 
     /// The best instance of a candidate.
     private func offer(
-        _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ basis: PriceBasis, isBusy: Bool,
+        _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ basis: PriceBasis, isBusy: Bool, limit: Double,
         _ reservations: inout Reservations
     ) -> Offer? {
-        let candidate = list.candidates[position]
-        let index = candidate.index
+        let index = list.candidates[position].index
         var wait: Double?
         if isBusy {
             let pause = backends[index].throttle.until.seconds - basis.now
@@ -95,24 +128,25 @@ extension Router {
             wait = next + PriceWeights.ageing * waited
         }
         var best: Offer?
-        for (number, served) in candidate.served.enumerated() {
-            var (price, match) = price(index, served, basis, wait: wait)
-            price.load = loadTime(candidate, number)
+        let hasInstances = !list.candidates[position].instances.isEmpty
+        for (number, served) in list.candidates[position].served.enumerated() {
+            var (price, match) = price(index, served, basis, wait: wait, limit: limit)
+            price.load = loadTime(list.candidates[position])
             price.failures = backends[index].circuits.penalty(of: request.traits.model)
             // All seats of this instance are taken, although the server has room.
-            if !isBusy, backends[index].served[served].cache.hasSeats, match.seat == nil { price.wait += price.decode }
+            if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
             guard best.map({ price.total < $0.price.total }) ?? true else { continue }
             let streams = Double(backends[index].limit ?? backends[index].jobs.count + 1)
             let tokenTime = tokenTime(index, served, basis) * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
             best = Offer(
-                position: position, instance: candidate.instances.isEmpty ? nil : number, price: price, isBusy: isBusy,
+                position: position, instance: hasInstances ? number : nil, price: price, isBusy: isBusy,
                 duration: price.own + basis.outlook.answerTokens * tokenTime)
         }
         return best
     }
 
     /// Seconds until the model is in memory.
-    private func loadTime(_ candidate: CandidateList.Candidate, _ instance: Int) -> Double {
+    private func loadTime(_ candidate: CandidateList.Candidate) -> Double {
         switch candidate.residency {
         case .loaded: 0
         case .loading: backends[candidate.index].loadSeconds / 2
@@ -130,47 +164,5 @@ extension Router {
             let left = job.answerLeft(at: basis.now, tokenTime: tokenTime) * tokenTime
             return (job.isPrefilling(at: basis.now) ? ahead : ahead / 2) + left
         }
-    }
-}
-
-extension Router {
-    /// The request runs where it is cheapest, or waits for that server.
-    func placement(
-        _ best: Offer, _ offers: [Offer], of request: PendingRequest, _ list: CandidateList, _ now: Moment
-    ) -> Placement {
-        let choice = Choice(
-            position: best.position, instance: best.instance, reason: .cheapest, session: home(of: request, best, list, now),
-            capacity: backends[list.candidates[best.position].index].sessionsPerInstance(
-                of: list.candidates[best.position].instances.count))
-        var explanation = Explanation(list: list, choice: best.isBusy ? nil : choice)
-        explanation.findings = list.candidates.prefix(Explanation.explainedServers).enumerated().map { position, candidate in
-            let offer = offers.first { $0.position == position }
-            let code: Finding.Code =
-                if position == best.position {
-                    best.isBusy ? .held : .chosen(.cheapest)
-                } else if let reason = ineligibility(of: candidate.index, for: request, at: now), offer == nil {
-                    .ineligible(reason)
-                } else {
-                    offer == nil ? .laterInOrder : .dearer
-                }
-            var finding = finding(code, candidate.index)
-            finding.price = offer?.price
-            return finding
-        }
-        guard best.isBusy else { return .run(choice, explanation) }
-        return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
-    }
-
-    /// The client's session, if it is where the request goes.
-    private func home(of request: PendingRequest, _ best: Offer, _ list: CandidateList, _ now: Moment) -> SessionTable.Handle? {
-        guard let model = list.model,
-            let session = sessions.handle(
-                of: .init(client: request.traits.client, model: model), ttl: fleet.policy.stickyTTL, at: now)
-        else { return nil }
-        let place = sessions.place(in: session)
-        let candidate = list.candidates[best.position]
-        let isHere =
-            place.backend == backends[candidate.index].id && best.instance.map { candidate.instances[$0] } == place.instance
-        return isHere ? session : nil
     }
 }

@@ -76,16 +76,16 @@ struct Choice: Sendable {
 }
 
 extension Router {
-    /// Chooses a backend for the request. Does not change the router's state.
+    /// Chooses a backend for the request. Changes only what is remembered of the last look at a prompt.
     ///
     /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
-    func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
+    mutating func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
         var reservations = Reservations()
         return placement(of: request, among: list, at: now, &reservations)
     }
 
     /// - Parameter reservations: the slots that requests ahead in the line wait for.
-    func placement(
+    mutating func placement(
         of request: PendingRequest, among list: CandidateList, at now: Moment, _ reservations: inout Reservations
     ) -> Placement {
         if case .server = request.traits.destination, !list.candidates.isEmpty, request.history.attempts == 0 {
@@ -103,9 +103,8 @@ extension Router {
             case .cacheAware: choice = cacheAwareChoice(among: list, group, for: request, at: now)
             case .prefixHash: choice = prefixHashChoice(among: list, group, for: request, at: now)
             case .expectedCost where request.traits.counts:
-                var offers: [Offer] = []
-                let best = cheapest(among: list, group, for: request, at: now, &reservations, offers: &offers)
-                if let best { return placement(best, offers, of: request, list, now) }
+                if let prompt = request.traits.prompt { sequences.look(at: prompt, of: request.ticket) }
+                if let placement = cheapest(among: list, group, for: request, at: now, &reservations) { return placement }
                 choice = nil
             case .expectedCost: choice = lightChoice(among: list, group, for: request, at: now)
             }

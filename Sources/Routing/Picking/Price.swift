@@ -97,69 +97,74 @@ extension Router {
         return max(1, Double(basis.prompt?.length ?? 0) / bytesPerToken)
     }
 
-    /// The price of a request on a server.
+    /// The price of a request on a server. The terms that need more work are left out when the others are above `limit` already.
     ///
     /// - Parameter wait: seconds until a slot is free; nil when one is free now.
-    func price(_ index: Int, _ servedIndex: Int, _ basis: PriceBasis, wait: Double?) -> (Price, CacheBelief.Match) {
-        let served = backends[index].served[servedIndex]
-        let now = basis.now
-        let tokens = promptTokens(index, servedIndex, basis)
-        let match = basis.prompt.map { served.cache.match($0, length: tokens, in: sequences) } ?? CacheBelief.Match()
+    func price(_ index: Int, _ served: Int, _ basis: PriceBasis, wait: Double?, limit: Double) -> (Price, CacheBelief.Match) {
+        let tokens = promptTokens(index, served, basis)
+        let match = backends[index].served[served].cache.match(length: basis.prompt == nil ? nil : tokens, in: sequences)
         let share = isOccupiedByOthers(index) ? PriceWeights.busyShare : 1
-        let speed = prefillSpeed(index, servedIndex, basis) * share
-        let tokenTime = tokenTime(index, servedIndex, basis) / share
-        let answer = basis.outlook.answerTokens
+        let speed = prefillSpeed(index, served, basis) * share
+        let tokenTime = tokenTime(index, served, basis) / share
         let inFlight = Double(backends[index].jobs.count)
         let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
-        func slowed(_ streams: Double) -> Double {
-            tokenTime * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
-        }
+        let answer = basis.outlook.answerTokens
 
         var price = Price()
         price.promptTokens = tokens
         price.matchedTokens = match.tokens
         price.own = max(1, tokens - match.tokens) / speed
-        var others: Double
-        var streams = inFlight
+        // Seconds by which each second of this prompt delays the others, and how many answers this one slows down.
+        var (others, streams) = (0.0, inFlight)
         if let wait {
             price.wait = wait
-            price.margin = stickyTTL * PriceWeights.holdMargin
+            price.margin = fleet.policy.conversationTime * PriceWeights.holdMargin
             streams = max(0, slots - 1)
             others = PriceWeights.decode * streams
         } else {
-            others = 0
             for job in backends[index].jobs {
-                if job.isPrefilling(at: now) {
-                    // A batch is filled in the order of the slots.
-                    let isBefore = match.seat.flatMap { mine in job.seat.map { $0 < mine } }
-                    if isBefore ?? true { price.ahead += job.prefillLeft(at: now) }
-                    others += isBefore.map { $0 ? 0 : 1 } ?? 0.5
-                } else {
+                guard job.isPrefilling(at: basis.now) else {
                     others += PriceWeights.decode
+                    continue
                 }
+                // A batch is filled in the order of the slots.
+                let isBefore = match.seat.flatMap { mine in job.seat.map { $0 < mine } }
+                if isBefore ?? true { price.ahead += job.prefillLeft(at: basis.now) }
+                others += isBefore.map { $0 ? 0 : 1 } ?? 0.5
             }
         }
-        price.decode = PriceWeights.decode * answer * slowed(min(slots, inFlight + 1))
-        price.harm =
-            price.own * others + PriceWeights.decode * EngineFigures.slowdownPerStream * tokenTime * answer * streams
-        let live = living(index, servedIndex, basis)
+        let slowdown = EngineFigures.slowdownPerStream
+        price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * (min(slots, inFlight + 1) - 1))
+        price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
+        guard price.total < limit else { return (price, match) }
+        addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
+        return (price, match)
+    }
+
+    /// What the placement means for other conversations, and for this one later.
+    private func addConsequences(
+        to price: inout Price, _ index: Int, _ served: Int, _ basis: PriceBasis, speed: Double, tokenTime: Double, slots: Double
+    ) {
+        let live = living(index, served, basis)
         let pause = habits.pause.value
         price.returning = PriceWeights.returning * price.own * live.idle * price.own / (price.own + 2 * pause)
         let turn = habits.turn.value / speed
         let service = turn + habits.answerTokens * tokenTime
         let load = min(
             PriceWeights.mostUtilisation,
-            max(served.occupancy.value(at: now), live.all * service / (service + pause) / slots))
-        let queue =
-            service * Exponential.power(load, (2 * (slots + 1)).squareRoot() - 1) / (slots * (1 - load))
+            max(
+                backends[index].occupancy.value(at: basis.now, conversationTime: fleet.policy.conversationTime),
+                live.all * service / (service + pause) / slots))
+        // The wait of a queue with that many servers (Sakasegawa's approximation).
+        let queue = service * Exponential.power(load, (2 * (slots + 1)).squareRoot() - 1) / (slots * (1 - load))
         price.future =
             PriceWeights.future * basis.outlook.laterTurns
             * (queue + turn + PriceWeights.decode * habits.answerTokens * tokenTime)
-        if let oldest = served.cache.nextToDrop(for: tokens - match.tokens, in: sequences) {
-            let (tokens, life) = sequences.read(oldest) { ($0.tokens, served.cache.life(of: $0, at: now)) } ?? (0, 0)
-            price.eviction = PriceWeights.eviction * life * tokens / speed
-        }
-        return (price, match)
+        let new = price.promptTokens - price.matchedTokens
+        guard let oldest = backends[index].served[served].cache.nextToDrop(for: new, in: sequences) else { return }
+        let cache = backends[index].served[served].cache
+        let (tokens, life) = sequences.read(oldest) { ($0.tokens, cache.life(of: $0, at: basis.now)) } ?? (0, 0)
+        price.eviction = PriceWeights.eviction * life * tokens / speed
     }
 
     /// Somebody else computes on the machine. Shortly after a request of this balancer, its own work may be what keeps it busy.
@@ -170,24 +175,22 @@ extension Router {
 
     /// Conversations that are likely to go on there, without the request's own: all of them, and those that are silent now.
     private func living(_ index: Int, _ served: Int, _ basis: PriceBasis) -> (all: Double, idle: Double) {
-        let cache = backends[index].served[served].cache
+        let now = basis.now
+        var all = backends[index].served[served].cache.live.value(at: now)
         let previous = basis.outlook.previous
-        var all = cache.live.value(at: basis.now)
         if let previous {
             let id = backends[index].id
             all -=
                 sequences.read(previous) { sequence in
-                    sequence.backend == id && sequence.served == served ? cache.life(of: sequence, at: basis.now) : 0
+                    sequence.backend == id && sequence.served == served
+                        ? backends[index].served[served].cache.life(of: sequence, at: now) : 0
                 } ?? 0
         }
         var idle = all
         for job in backends[index].jobs where job.served == served {
             guard let sequence = job.sequence, sequence != previous else { continue }
-            idle -= sequences.read(sequence) { cache.life(of: $0, at: basis.now) } ?? 0
+            idle -= sequences.read(sequence) { backends[index].served[served].cache.life(of: $0, at: now) } ?? 0
         }
         return (max(0, all), max(0, idle))
     }
-
-    /// The time for which conversations are expected to go on, in seconds: `sticky.ttl`.
-    var stickyTTL: Double { fleet.policy.conversationTime }
 }

@@ -1,0 +1,69 @@
+/// What is remembered of each client: its habits, and how much the servers have done for it lately.
+struct ClientTable: Sendable {
+    struct Entry: Sendable {
+        fileprivate let name: String
+        fileprivate var serial: UInt32
+        /// Asked for since the hand passed last.
+        fileprivate var isRecent = true
+        /// Tokens of answers.
+        var answer = Mean(0, weight: 0, kept: 0.95)
+        /// How often a request goes on with a conversation.
+        var goesOn = Mean(0, weight: 0, kept: 0.97)
+        /// What the servers did for it, in tokens: prompt tokens that were computed, and twice the tokens of answers. What was found
+        /// in a cache is free. Who has had least comes first in the line.
+        var service: DecayingSum
+    }
+
+    /// Refers to a client, which may have been forgotten in the meantime.
+    struct ID: Sendable, Equatable {
+        fileprivate var index: Int32
+        fileprivate var serial: UInt32
+
+        static let none = ID(index: -1, serial: 0)
+    }
+
+    private static let most = 8_192
+
+    private let serviceMemory: Double
+    private var indexOfName: [String: Int32] = [:]
+    private var entries: [Entry] = []
+    private var hand = 0
+
+    /// - Parameter serviceMemory: seconds after which service counts 1/e.
+    init(serviceMemory: Double) { self.serviceMemory = serviceMemory }
+
+    /// The client's entry, which is made if there is none. Above a number of clients, one that has not been seen for long is forgotten
+    /// (the clock algorithm).
+    mutating func find(_ name: String) -> ID {
+        if let index = indexOfName[name] {
+            entries[Int(index)].isRecent = true
+            return ID(index: index, serial: entries[Int(index)].serial)
+        }
+        var entry = Entry(name: name, serial: 1, service: DecayingSum(timeConstant: serviceMemory))
+        guard entries.count >= Self.most else {
+            entries.append(entry)
+            indexOfName[name] = Int32(entries.count - 1)
+            return ID(index: Int32(entries.count - 1), serial: 1)
+        }
+        while entries[hand].isRecent {
+            entries[hand].isRecent = false
+            hand = (hand + 1) % entries.count
+        }
+        indexOfName[entries[hand].name] = nil
+        entry.serial = entries[hand].serial &+ 1
+        entries[hand] = entry
+        indexOfName[name] = Int32(hand)
+        defer { hand = (hand + 1) % entries.count }
+        return ID(index: Int32(hand), serial: entry.serial)
+    }
+
+    func read<Result>(_ id: ID, _ body: (borrowing Entry) -> Result) -> Result? {
+        isKnown(id) ? body(entries[Int(id.index)]) : nil
+    }
+
+    mutating func change(_ id: ID, _ body: (inout Entry) -> Void) {
+        if isKnown(id) { body(&entries[Int(id.index)]) }
+    }
+
+    private func isKnown(_ id: ID) -> Bool { id.index >= 0 && entries[Int(id.index)].serial == id.serial }
+}
