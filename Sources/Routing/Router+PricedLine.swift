@@ -40,6 +40,7 @@ extension Router {
                     grant(entry.request, choice, explanation, now, &effects)
                     wasGranted = true
                 case .hold(let offer, let until, let explanation):
+                    line.predict(claim.ticket, seconds: offer.price.firstToken, at: now)
                     if entry.request.waitingSince == nil { note(.waits, on: entry.request, explanation, at: now) }
                     reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
                     wake(at: max(until, now + Self.shortestHold), &effects)

@@ -26,6 +26,8 @@ package struct Router: Sendable {
     var streamOwners = OwnerTable()
     /// The prompts that servers are believed to hold.
     var sequences = SequenceStore()
+    var totals = RoutingTotals()
+    var predictions = PredictionErrors()
     var habits = Habits(conversationTime: RoutingPolicy().conversationTime)
     var comparison = ComparisonRules()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.

@@ -146,7 +146,7 @@ extension Router {
     }
 
     /// Seconds until the model is in memory.
-    private func loadTime(_ candidate: CandidateList.Candidate) -> Double {
+    func loadTime(_ candidate: CandidateList.Candidate) -> Double {
         switch candidate.residency {
         case .loaded: 0
         case .loading: backends[candidate.index].loadSeconds / 2

@@ -9,7 +9,8 @@ extension Explanation {
                 server: candidate.server, instance: chosen.flatMap { list.instance(of: $0) } ?? candidate.instances.first,
                 isChosen: chosen != nil,
                 reason: chosen?.reason.text ?? finding?.code.text ?? "not looked at", inFlight: finding?.inFlight,
-                limit: finding?.limit, sessions: finding?.sessions)
+                limit: finding?.limit, sessions: finding?.sessions,
+                price: finding?.price)
         }
     }
 }
