@@ -22,9 +22,11 @@ struct Backend: Sendable {
     var occupancy = Occupancy()
     /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
     var prefillEnd = 0.0
-    var lastReleaseAt = 0.0
     /// How long the engine takes to load a model, in seconds.
     var loadSeconds = 10.0
+    /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
+    private(set) var loadedModels = 0
+    private(set) var mostLoadedModels = 1
     /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
     var prefillSpeed = DecayingAverage(halfLife: 20_000)
     var decodeSpeed = DecayingAverage(halfLife: 2_000)
@@ -104,6 +106,13 @@ struct Backend: Sendable {
             if jobs[other].firstByteAt == nil { jobs[other].isAlone = false }
         }
         jobs.append(job)
+    }
+
+    /// The engine listed its models.
+    mutating func list(_ models: [ListedModel]) {
+        self.models = ModelList(models)
+        loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
+        mostLoadedModels = max(mostLoadedModels, loadedModels)
     }
 
     private static let mostServed = 256

@@ -42,6 +42,12 @@ extension Router {
                 case .hold(let offer, let until, let explanation):
                     line.predict(claim.ticket, seconds: offer.price.firstToken, at: now)
                     if entry.request.waitingSince == nil { note(.waits, on: entry.request, explanation, at: now) }
+                    let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
+                    let index = claim.list.candidates[offer.position].index
+                    // The others have had their time with the loaded model.
+                    if offer.swaps, waited > PriceWeights.swapPatience * backends[index].loadSeconds {
+                        reservations.willSwap(index)
+                    }
                     reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
                     wake(at: max(until, now + Self.shortestHold), &effects)
                 case .wait: break

@@ -12,6 +12,7 @@ extension Router {
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
+        if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees { forgetCandidates() }
         backends[index].health.probed(report, at: now)
         tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {

@@ -3,7 +3,7 @@
 extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
-        request.client = habits.client(request.traits.client)
+        request.client = habits.client(request.traits.client, at: now.seconds)
         if let known = habits.expectations(of: request.client) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
@@ -58,6 +58,7 @@ extension Router {
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded))
         noteOccupancy(index, at: now)
+        habits.began(request.client)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
         return CacheForecast(result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(matched))
@@ -109,7 +110,8 @@ extension Router {
     /// The first piece of a stream has come.
     ///
     /// - Parameter place: the request's place among `running`.
-    mutating func noteFirstByte(_ ticket: Ticket, _ place: Dictionary<Ticket, RunningRequest>.Index, _ index: Int, at now: Double) {
+    mutating func noteFirstByte(_ ticket: Ticket, _ place: Dictionary<Ticket, RunningRequest>.Index, _ index: Int, at now: Double)
+    {
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }),
             backends[index].jobs[number].firstByteAt == nil
         else { return }
@@ -132,7 +134,7 @@ extension Router {
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
         noteOccupancy(index, at: now)
-        backends[index].lastReleaseAt = now
+        habits.ended(running.request.client)
         backends[index].served[job.served].cache.ended(ticket, at: now)
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
@@ -182,6 +184,15 @@ extension Router {
             }
         } else if cached > job.matchedTokens + max(1000, length / 10) {
             backends[index].served[job.served].cache.surpassed()
+        }
+    }
+
+    /// A model that left the engine's memory has lost its caches.
+    mutating func forgetUnloaded(_ index: Int, _ models: [ListedModel]) {
+        for model in models where model.residency == .unloaded {
+            let name = ModelName.withoutLatest(model.name)
+            guard let served = backends[index].served.firstIndex(where: { $0.name == name }) else { continue }
+            backends[index].served[served].cache.forget(in: &sequences)
         }
     }
 

@@ -52,7 +52,8 @@ package struct Router: Sendable {
         case .probeFailed(let id, let reason, let engineListens): probeFailed(id, reason, engineListens, now, &effects)
         case .modelsListed(let id, let models):
             guard let index = indexOfBackend[id], backends[index].models?.models != models else { return }
-            backends[index].models = ModelList(models)
+            forgetUnloaded(index, models)
+            backends[index].list(models)
             forgetCandidates()
             serveWaiting(now, &effects)
         case .fleetChanged(let fleet): changeFleet(fleet, now, &effects)

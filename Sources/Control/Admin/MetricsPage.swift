@@ -82,7 +82,8 @@ enum MetricsPage {
     ) throws(PrometheusText.Problem) {
         try page.counter(
             "llama_balancer_prompt_tokens_total",
-            help: "Prompt tokens by source: cached, or computed because they were new, moved to another server, or lost from the cache.",
+            help:
+                "Prompt tokens by source: cached, or computed because they were new, moved to another server, or lost from the cache.",
             [
                 .init(totals.cachedTokens, labels: ["source": "cached"]), .init(totals.newTokens, labels: ["source": "new"]),
                 .init(totals.movedTokens, labels: ["source": "moved"]), .init(totals.lostTokens, labels: ["source": "lost"]),

@@ -12,6 +12,8 @@ struct ClientTable: Sendable {
         /// What the servers did for it, in tokens: prompt tokens that were computed, and twice the tokens of answers. What was found
         /// in a cache is free. Who has had least comes first in the line.
         var service: DecayingSum
+        /// Requests in flight.
+        var running = 0
     }
 
     /// Refers to a client, which may have been forgotten in the meantime.
