@@ -26,13 +26,18 @@ struct ClientTable: Sendable {
 
     private static let most = 8_192
 
-    private let serviceMemory: Double
+    private var serviceMemory: Double
     private var indexOfName: [String: Int32] = [:]
     private var entries: [Entry] = []
     private var hand = 0
 
     /// - Parameter serviceMemory: seconds after which service counts 1/e.
     init(serviceMemory: Double) { self.serviceMemory = serviceMemory }
+
+    mutating func setServiceMemory(_ seconds: Double, at now: Double) {
+        serviceMemory = seconds
+        for index in entries.indices { entries[index].service.setTimeConstant(seconds, at: now) }
+    }
 
     /// The client's entry, which is made if there is none. Above a number of clients, one that has not been seen for long is forgotten
     /// (the clock algorithm).

@@ -36,13 +36,19 @@ struct Habits: Sendable {
     private(set) var pause: Mean
     private var goesOn = Mean(0.5, weight: 4, kept: 0.98)
     private(set) var clients: ClientTable
-    private let longestPause: Double
+    private var longestPause: Double
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(conversationTime: Double) {
         pause = Mean(conversationTime * PriceWeights.pause, weight: 2, kept: 0.95)
         longestPause = conversationTime * PriceWeights.longestPause
         clients = ClientTable(serviceMemory: conversationTime * PriceWeights.serviceMemory)
+    }
+
+    /// The time for which conversations are expected to go on has changed.
+    mutating func setConversationTime(_ seconds: Double, at now: Double) {
+        longestPause = seconds * PriceWeights.longestPause
+        clients.setServiceMemory(seconds * PriceWeights.serviceMemory, at: now)
     }
 
     /// The client whose request came last, and the last one other than this; with the moments, in seconds.
