@@ -17,6 +17,8 @@ struct Backend: Sendable {
     var isRemoved = false
     /// What is known of each model that it serves. The first entry is for requests whose model it does not list.
     var served: [ServedModel] = []
+    /// Figures of an earlier run, by model, until the model is served.
+    private(set) var saved: [String: SavedFigures] = [:]
     /// The requests in flight that count, in the order in which they were sent.
     var jobs: [Job] = []
     var occupancy = Occupancy()
@@ -119,12 +121,26 @@ struct Backend: Sendable {
 
     /// The index in `served` of a model that the server lists; 0 for any other name, because clients choose those.
     mutating func indexOfServed(_ name: String, conversationTime: Double) -> Int {
-        if served.isEmpty { served.append(ServedModel(name: "", conversationTime: conversationTime)) }
+        if served.isEmpty { serve("", conversationTime) }
         guard models?.lists(name) == true else { return 0 }
         if let index = served.firstIndex(where: { $0.name == name }) { return index }
         guard served.count < Self.mostServed else { return 0 }
-        served.append(ServedModel(name: name, conversationTime: conversationTime))
+        serve(name, conversationTime)
         return served.count - 1
+    }
+
+    private mutating func serve(_ name: String, _ conversationTime: Double) {
+        served.append(ServedModel(name: name, conversationTime: conversationTime))
+        if let figures = saved.removeValue(forKey: name) { served[served.count - 1].figures = EngineFigures(figures) }
+    }
+
+    /// Figures of an earlier run count for a model of which nothing has been learned yet.
+    mutating func restore(_ figures: SavedFigures) {
+        guard let index = served.firstIndex(where: { $0.name == figures.model }) else {
+            if saved.count < Self.mostServed { saved[figures.model] = figures }
+            return
+        }
+        if served[index].figures == EngineFigures() { served[index].figures = EngineFigures(figures) }
     }
 
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further

@@ -19,6 +19,8 @@ package enum Event: Sendable, Codable {
     case modelsListed(BackendID, [ListedModel])
 
     case fleetChanged(Fleet)
+    /// What an earlier run of the program has learned.
+    case figuresRestored([SavedFigures])
     /// The server gets no new requests; requests in flight continue to their end.
     case drain(BackendID)
     case undrain(BackendID)

@@ -57,6 +57,7 @@ package struct Router: Sendable {
             forgetCandidates()
             serveWaiting(now, &effects)
         case .fleetChanged(let fleet): changeFleet(fleet, now, &effects)
+        case .figuresRestored(let saved): restore(saved)
         case .drain(let id):
             guard let index = indexOfBackend[id] else { return }
             backends[index].isDraining = true
