@@ -20,6 +20,14 @@ package struct SavedFigures: Sendable, Equatable, Codable {
         self.bytesPerToken = bytesPerToken
     }
 
+    /// Without what cannot be a figure, whatever a file says.
+    var plausible: SavedFigures {
+        func plausible(_ value: Double?) -> Double? { value.flatMap { (1e-6...1e9).contains($0) ? $0 : nil } }
+        return SavedFigures(
+            server: server, model: model, prefillTokensPerSecond: plausible(prefillTokensPerSecond),
+            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken))
+    }
+
     fileprivate var isEmpty: Bool { prefillTokensPerSecond == nil && tokenSeconds == nil && bytesPerToken == nil }
 }
 
@@ -27,19 +35,16 @@ extension EngineFigures {
     /// Begins with what was known before: worth one second of work, so that a machine that has changed is soon known again.
     init(_ saved: SavedFigures) {
         self.init()
-        if let speed = saved.prefillTokensPerSecond.flatMap(Self.plausible) {
+        if let speed = saved.prefillTokensPerSecond {
             learnPrefill(
                 tokens: max(speed, Self.shortestPrompt), seconds: max(1, Self.shortestPrompt / speed), isAlone: true,
                 expected: nil)
         }
-        if let time = saved.tokenSeconds.flatMap(Self.plausible) {
+        if let time = saved.tokenSeconds {
             learnDecode(tokens: 101, seconds: 100 * time, isQuiet: true, mostStreams: 1)
         }
-        if let bytes = saved.bytesPerToken.flatMap(Self.plausible) { learnLength(bytes: 1000 * bytes, tokens: 1000) }
+        if let bytes = saved.bytesPerToken { learnLength(bytes: 1000 * bytes, tokens: 1000) }
     }
-
-    /// Nil for what cannot be a figure, whatever a file says.
-    private static func plausible(_ value: Double) -> Double? { (1e-6...1e9).contains(value) ? value : nil }
 }
 
 extension Router {
@@ -60,7 +65,7 @@ extension Router {
     mutating func restore(_ saved: [SavedFigures]) {
         for figures in saved {
             guard let index = backends.firstIndex(where: { $0.server.name == figures.server && !$0.isRemoved }) else { continue }
-            backends[index].restore(figures)
+            backends[index].restore(figures.plausible)
         }
     }
 }
