@@ -66,6 +66,10 @@ let effects: [Target] = [
         name: "fake-llama",
         dependencies: ["FakeBackend", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nio,
         swiftSettings: strict),
+    .executableTarget(
+        name: "fake-fleet",
+        dependencies: ["Simulation", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nioHTTP,
+        swiftSettings: strict),
     .testTarget(
         name: "ProxyTests",
         dependencies: [
