@@ -35,7 +35,7 @@ USUAL_CELLS = [
 ]
 QUICK_CELLS = ["equal4/documents", "unequal4/agents"]
 RESULTS = HERE.parent / ".build-bench/routing.jsonl"
-IDENTITY = ("fleet", "workload", "proxy", "seed", "minutes", "scale")
+IDENTITY = ("fleet", "workload", "proxy", "seed", "minutes", "warm", "scale")
 
 
 def arguments_of_command_line():

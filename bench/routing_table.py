@@ -80,18 +80,24 @@ def rows_of(cells, names, figure):
     return rows + [["geometric mean, relative to ours", *means, shown_ratio(geometric_mean(best_ratios))]]
 
 
+def seeds_told(seeds):
+    """Which seeds the cells have: all the same, or some these and some those."""
+    cells = {}
+    for (fleet, workload), numbers in seeds.items():
+        told = ("seeds " if len(numbers) > 1 else "seed ") + " and ".join(map(str, numbers))
+        cells.setdefault(told, []).append(f"{fleet}, {workload}")
+    if len(cells) == 1:
+        return next(iter(cells))
+    return " and of ".join(f"{told} ({'; '.join(names)})" for told, names in cells.items())
+
+
 def print_tables(runs):
     cells, seeds = by_cell(runs)
     names = list(dict.fromkeys(run["proxy"] for run in runs))
     if not cells:
         return print("no valid runs")
     print(" · ".join(dict.fromkeys(run["version"] for run in runs)) + "\n")
-    played = {
-        ("seeds " if len(numbers) > 1 else "seed ") + ", ".join(map(str, numbers)): [f"{fleet}, {workload}" for (fleet, workload), own in seeds.items() if own == numbers]
-        for numbers in seeds.values()
-    }
-    told = [numbers + (f" ({'; '.join(names)})" if len(played) > 1 else "") for numbers, names in played.items()]
-    print(f"Virtual seconds. Means of {' and of '.join(told)}.\n")
+    print(f"Virtual seconds. Means of {seeds_told(seeds)}.\n")
     for figure, title in FIGURES.items():
         print(f"{title}:\n\n" + table(["", *names, "ours to the best other"], rows_of(cells, names, figure)))
     if invalid := [run for run in runs if not run["valid"]]:
