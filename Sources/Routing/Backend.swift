@@ -24,6 +24,8 @@ struct Backend: Sendable {
     var occupancy = Occupancy()
     /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
     var prefillEnd = 0.0
+    /// When it got its last request, in seconds.
+    var grantedAt = 0.0
     /// How long the engine takes to load a model, in seconds.
     var loadSeconds = 10.0
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.

@@ -50,6 +50,7 @@ extension Router {
         request.predict(start + prefill - now + loadTime(list.candidates[choice.position]), at: moment)
         let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
         let isAlone = backends[index].jobs.isEmpty
+        backends[index].grantedAt = now
         backends[index].begins(
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
@@ -170,7 +171,9 @@ extension Router {
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
             expected: job.isAlone ? nil : job.expectedSeconds)
         backends[index].served[job.served].figures.learnDecode(
-            tokens: answer, seconds: timings.predictedMilliseconds / 1000, isQuiet: job.isQuiet, mostStreams: job.mostStreams)
+            tokens: answer, seconds: timings.predictedMilliseconds / 1000,
+            isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,
+            mostStreams: job.mostStreams)
         guard let cached = timings.cachedTokens.map(Double.init) else { return }
         backends[index].served[job.served].figures.learnLength(
             bytes: Double(request.traits.prompt?.length ?? 0), tokens: prompt + cached)

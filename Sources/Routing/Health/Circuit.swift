@@ -17,6 +17,7 @@ package struct Circuit: Sendable, Equatable {
     private(set) var state = State.closed(failures: 0)
     /// When the current series of failures began; nil while the last request succeeded.
     private(set) var failingSince: Moment?
+    private var lastFailedAt = Moment.zero
     /// A description of the last failure.
     package private(set) var lastFailure = ""
 
@@ -31,10 +32,15 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
-    /// Seconds that recent failures add to the price of a request: two for each failure in a row.
-    var penalty: Double {
-        if case .closed(let failures) = state { 2 * Double(failures) } else { 0 }
+    /// Seconds that recent failures add to the price of a request: two for each failure in a row, and less with time. Otherwise a
+    /// server that works again would never get the request that shows it.
+    func penalty(at now: Moment) -> Double {
+        guard case .closed(let failures) = state, failures > 0 else { return 0 }
+        return 2 * Double(failures) * Exponential.decay((now.seconds - lastFailedAt.seconds) / Self.penaltyMemory)
     }
+
+    /// Seconds after which a failure counts 1/e.
+    private static let penaltyMemory = 2.0
 
     /// That request is the trial in progress.
     func isTrial(_ ticket: Ticket) -> Bool {
@@ -65,6 +71,7 @@ package struct Circuit: Sendable, Equatable {
     /// A request failed on the server. True when the circuit opens, or opens again.
     mutating func failed(_ ticket: Ticket, reason: String, policy: RoutingPolicy, at now: Moment) -> Bool {
         lastFailure = reason
+        lastFailedAt = now
         if failingSince == nil { failingSince = now }
         let pause: Interval
         switch state {

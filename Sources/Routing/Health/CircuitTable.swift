@@ -13,7 +13,7 @@ struct CircuitTable: Sendable, Equatable {
     var hasAny: Bool { !circuits.isEmpty }
 
     /// Seconds that recent failures add to the price of a request for that model.
-    func penalty(of model: String?) -> Double { circuits.isEmpty ? 0 : self[model].penalty }
+    func penalty(of model: String?, at now: Moment) -> Double { circuits.isEmpty ? 0 : self[model].penalty(at: now) }
 
     /// The circuit for requests for that model.
     subscript(model: String?) -> Circuit {

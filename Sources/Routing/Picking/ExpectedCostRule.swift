@@ -43,7 +43,7 @@ struct Offer: Sendable {
 
 extension Router {
     /// Prices that differ by less than this part are equal.
-    private static let nearTie = 0.02
+    private static let nearTie = 0.1
 
     /// Whether requests of this list are priced, and may wait for a busy server while another one is free.
     func isPriced(_ list: CandidateList, _ traits: RequestTraits) -> Bool { list.rule == .expectedCost && traits.counts }
@@ -65,6 +65,7 @@ extension Router {
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
         var best: Offer?
         var bestTotal = Double.infinity
+        var bestRank = (Int.max, 0, 0.0)
         for position in 0..<list.candidates.count {
             let index = list.candidates[position].index
             let isExplained = position < Explanation.explainedServers
@@ -84,8 +85,10 @@ extension Router {
             }
             let total = offer.price.total
             let margin = best == nil ? 0 : Self.nearTie * min(total, bestTotal) + 1e-6
-            let isHome = session.map { sessions.place(in: $0).backend == backends[index].id } ?? false
-            if total < bestTotal - margin || isHome && total <= bestTotal + margin { (best, bestTotal) = (offer, total) }
+            let rank = tieRank(index, session)
+            if total < bestTotal - margin || total <= bestTotal + margin && rank < bestRank {
+                (best, bestTotal, bestRank) = (offer, total, rank)
+            }
         }
         guard let best else { return nil }
         let choice = choice(best.position, best.instance, session, in: list)
@@ -97,6 +100,14 @@ extension Router {
             return .run(choice, explanation)
         }
         return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
+    }
+
+    /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
+    /// sessions, then the least busy one, then the one
+    /// that has been without a new request for longest; after that, the configured order.
+    private func tieRank(_ index: Int, _ session: SessionTable.Handle?) -> (Int, Int, Double) {
+        if let session, sessions.place(in: session).backend == backends[index].id { return (-1, 0, 0) }
+        return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)
     }
 
     private func session(of request: PendingRequest, in list: CandidateList, at now: Moment) -> SessionTable.Handle? {
@@ -146,7 +157,7 @@ extension Router {
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, match) = price(index, served, basis, wait: wait, limit: limit)
             price.load = loadTime(list.candidates[position])
-            price.failures = backends[index].circuits.penalty(of: request.traits.model)
+            price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
             guard best.map({ price.total < $0.price.total }) ?? true else { continue }

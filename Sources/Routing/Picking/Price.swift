@@ -37,9 +37,12 @@ struct PriceBasis {
     /// The request's outlook.
     let outlook: Outlook
     let prompt: PromptChain?
+    let moment: Moment
+    /// The moment in seconds.
     let now: Double
-    /// The best known speed of the candidates; nil when none is known.
-    let fastest: Double?
+    /// The best speed and the least time for each token that any candidate has shown; 0 and infinity when none has.
+    let fastest: Double
+    let leastTokenTime: Double
     /// Time for each token times prefill speed, on average of the candidates where both are known.
     let decodeRatio: Double?
     let bytesPerToken: Double
@@ -57,20 +60,22 @@ struct Outlook: Sendable {
 
 extension Router {
     func basis(of request: PendingRequest, among list: CandidateList, at now: Moment) -> PriceBasis {
-        var fastest: Double?
+        var (fastest, leastTokenTime) = (0.0, Double.infinity)
         var (ratios, known) = (0.0, 0.0)
         var bytesPerToken: Double?
         for candidate in list.candidates {
             let figures = backends[candidate.index].served[candidate.served[0]].figures
             bytesPerToken = bytesPerToken ?? figures.bytesPerToken
+            fastest = max(fastest, figures.prefillSpeed ?? figures.leastPrefillSpeed)
+            leastTokenTime = min(leastTokenTime, figures.tokenTime ?? figures.mostTokenTime)
             guard let speed = figures.prefillSpeed else { continue }
-            fastest = max(fastest ?? 0, speed)
             guard let tokenTime = figures.tokenTime else { continue }
             ratios += tokenTime * speed
             known += 1
         }
         return PriceBasis(
-            outlook: request.outlook, prompt: request.traits.prompt, now: now.seconds, fastest: fastest,
+            outlook: request.outlook, prompt: request.traits.prompt, moment: now, now: now.seconds, fastest: fastest,
+            leastTokenTime: leastTokenTime,
             decodeRatio: known > 0 ? ratios / known : nil, bytesPerToken: bytesPerToken ?? PriceWeights.bytesPerToken)
     }
 
@@ -78,17 +83,16 @@ extension Router {
     func prefillSpeed(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
         let figures = backends[index].served[served].figures
         if let known = figures.prefillSpeed { return known }
-        return max(figures.leastPrefillSpeed, basis.fastest ?? 0) > 0
-            ? max(figures.leastPrefillSpeed, basis.fastest ?? 0) : PriceWeights.prefillSpeed
+        return basis.fastest > 0 ? basis.fastest : PriceWeights.prefillSpeed
     }
 
-    /// Seconds for each token of a single stream. Unknown: in proportion to the prefill speed, as on the others.
+    /// Seconds for each token of a single stream. Unknown: in proportion to the prefill speed, as on the others, or as on the best of
+    /// those of which only a bound is known.
     func tokenTime(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
         let figures = backends[index].served[served].figures
         if let known = figures.tokenTime { return known }
-        return min(
-            figures.mostTokenTime,
-            basis.decodeRatio.map { $0 / prefillSpeed(index, served, basis) } ?? PriceWeights.tokenTime)
+        let usual = min(basis.leastTokenTime, PriceWeights.tokenTime)
+        return min(figures.mostTokenTime, basis.decodeRatio.map { $0 / prefillSpeed(index, served, basis) } ?? usual)
     }
 
     /// The prompt's tokens.
