@@ -81,6 +81,35 @@ struct PricedScene {
         return asked.server
     }
 
+    private mutating func request(_ prompt: TestPrompt?) -> (PendingRequest, CandidateList) {
+        last += 1
+        let traits = RequestTraits(destination: .model("m"), client: "c", prompt: prompt?.chain, isStream: true)
+        var request = PendingRequest(ticket: Ticket(owner: 0, sequence: last), traits: traits, arrivedAt: scene.now)
+        var router = scene.router
+        guard let list = router.candidates(for: traits) else { preconditionFailure("nobody has the model") }
+        router.meet(&request, among: list, at: scene.now)
+        return (request, list)
+    }
+
+    mutating func basis(_ prompt: TestPrompt? = nil) -> PriceBasis {
+        let (request, list) = request(prompt)
+        return scene.router.basis(of: request, among: list, at: scene.now)
+    }
+
+    /// What a request would be offered by the server with this index. Nothing changes.
+    mutating func price(_ prompt: TestPrompt?, on index: Int) -> Price {
+        let (request, list) = request(prompt)
+        var router = scene.router
+        var reservations = Reservations()
+        let placement = router.placement(of: request, among: list, at: scene.now, &reservations)
+        let explanation =
+            switch placement {
+            case .run(_, let explanation), .hold(_, _, let explanation), .wait(let explanation), .nobody(_, let explanation):
+                explanation
+            }
+        return explanation.findings.indices.contains(index) ? explanation.findings[index].price ?? Price() : Price()
+    }
+
     mutating func pass(_ seconds: Double) { scene.pass(Interval(nanoseconds: Int64(seconds * 1e9))) }
 
     /// Turns the clock to where the router wants to be woken, until the ticket is granted or `seconds` have passed. Returns its
