@@ -115,6 +115,21 @@ struct ExpectedCostTests {
         #expect(scene.price(TestPrompt((7, 500)), on: 0).failures == 2 && warm.server == "B")
     }
 
+    @Test("only inside one engine the order of slots tells which prompt is computed first")
+    func slotsOfInstances() {
+        var scene = PricedScene([Server(name: "A", slots: 4), Server(name: "B", speed: 200)], models: ["m", "m-2"])
+        let traits = RequestTraits(destination: .model("m"), client: "c")
+        let served = scene.scene.router.candidates(for: traits)?.candidates[0].served ?? []
+        #expect(scene.ask(TestPrompt((1, 4000))).server == "A")
+        for index in served {
+            scene.scene.router.backends[0].served[index].cache.setSeats(2, in: &scene.scene.router.sequences, at: 1)
+        }
+        let basis = scene.basis(TestPrompt((2, 1000)))
+        let prices = served.map { scene.scene.router.price(0, $0, basis, wait: nil, limit: .infinity) }
+        // The first prompt runs in the last slot of its instance.
+        #expect(prices.map(\.1.seat) == [0, 1] && prices.map(\.0.ahead) == [0, 2])
+    }
+
     @Test("light requests go where they always went, and neither count nor wait")
     func light() {
         var scene = PricedScene("A", "B")
