@@ -10,6 +10,8 @@ struct PendingRequest: Sendable {
     /// Since when the request waits for a server; nil when it does not wait. Later than `arrivedAt` when an attempt failed
     /// before.
     var waitingSince: Moment?
+    /// False when the line is full: then it takes what is free, rather than wait for something better.
+    var mayHold = true
 }
 
 /// The attempts that were made for a request so far.

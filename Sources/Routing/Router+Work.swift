@@ -59,7 +59,8 @@ extension Router {
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
-        return CacheForecast(result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
+        return CacheForecast(
+            result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
     }
 
     /// What the server is believed to hold from now on.

@@ -63,7 +63,7 @@ extension Router {
             let isExplained = position < Explanation.explainedServers
             guard isExplained || group.contains(position) else { continue }
             let reason = ineligibility(of: index, for: request, at: now)
-            let isUsable = reason == nil || reason == .full && request.history.attempts == 0
+            let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
             let limit = isExplained ? .infinity : bestTotal
             guard group.contains(position), isUsable,
                 let offer = offer(position, list, request, basis, isBusy: reason != nil, limit: limit, &reservations)

@@ -110,7 +110,7 @@ struct PricedScene {
         return explanation.findings.indices.contains(index) ? explanation.findings[index].price ?? Price() : Price()
     }
 
-    mutating func pass(_ seconds: Double) { scene.pass(Interval(nanoseconds: Int64(seconds * 1e9))) }
+    mutating func pass(_ seconds: Double) { scene.pass(Interval(nanoseconds: Int64((seconds * 1e9).rounded()))) }
 
     /// Turns the clock to where the router wants to be woken, until the ticket is granted or `seconds` have passed. Returns its
     /// server and the seconds.
