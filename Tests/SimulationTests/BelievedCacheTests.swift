@@ -125,19 +125,39 @@ private struct Comparison {
 
 @Suite("The believed cache")
 struct BelievedCacheTests {
-    @Test(
-        "is the engine's, nearly always", arguments: [(2, 3), (2, 8), (3, 6), (4, 5), (4, 12)],
-        [300_000, 60_000] as [Int])
-    func agrees(scene: (slots: Int, talks: Int), cacheTokens: Int) {
-        var (requests, near) = (0, 0)
-        for seed: UInt64 in 1...3 {
+    static let scenes = [(2, 3), (2, 8), (3, 6), (4, 5), (4, 12)]
+
+    /// The share of requests of which what was believed to be cached differs by less than 5 % of the prompt from what was.
+    private func agreement(_ scene: (slots: Int, talks: Int), cacheTokens: Int) -> Double {
+        var (requests, near, warm) = (0, 0, 0)
+        for seed: UInt64 in 1...2 {
             var comparison = Comparison(slots: scene.slots, cacheTokens: cacheTokens, talks: scene.talks, seed: seed)
             comparison.play(requests: 400)
             requests += comparison.results.count
             near += comparison.results.count { abs($0.believed - $0.cached) * 20 <= $0.prompt }
+            warm += comparison.results.count { $0.cached * 2 > $0.prompt }
         }
-        print("MEASURED", scene, cacheTokens, Double(near) / Double(requests))
-        #expect(requests >= 1200)
-        #expect(Double(near) >= 0.95 * Double(requests))
+        #expect(requests >= 800 && warm > 0 && warm < requests)
+        return Double(near) / Double(requests)
+    }
+
+    @Test("is the engine's, as long as its list holds everything", arguments: scenes)
+    func agreesWithRoom(slots: Int, talks: Int) {
+        // Measured: 0.999 to 1.
+        #expect(agreement((slots, talks), cacheTokens: 300_000) >= 0.99)
+    }
+
+    @Test(
+        "is nearly always the engine's when its list is too short, as long as it is longer than is taken for granted",
+        arguments: scenes)
+    func agreesWithoutRoom(slots: Int, talks: Int) {
+        // Measured: 0.962 to 0.997. What differs is how the capacity is learned.
+        for cacheTokens in [60_000, 20_000] { #expect(agreement((slots, talks), cacheTokens: cacheTokens) >= 0.95) }
+    }
+
+    @Test("is often the engine's when that keeps next to nothing beside its slots", arguments: scenes)
+    func agreesWithoutList(slots: Int, talks: Int) {
+        // Measured: 0.723 to 0.965. A list of less than 16,000 tokens is not believed.
+        for cacheTokens in [8000, 0] { #expect(agreement((slots, talks), cacheTokens: cacheTokens) >= 0.7) }
     }
 }
