@@ -84,7 +84,8 @@ struct CacheBelief: Sendable {
         let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
         if match.seat == nil {
             match.tokens = seats[seat].sequence.map { store.commonTokens($0, length: length) } ?? 0
-            match.saves = held != nil
+            // What was there last may be unknown: the engine keeps it all the same.
+            match.saves = held != nil || seats[seat].usedAt >= 0
         } else {
             match.saves = match.tokens < Self.keptPart * (held ?? 0)
         }
@@ -208,8 +209,8 @@ struct CacheBelief: Sendable {
     mutating func forget(in store: inout SequenceStore) {
         for seat in seats.indices {
             if let id = seats[seat].sequence { store.drop(id) }
-            seats[seat].sequence = nil
-            seats[seat].usedAt = -1
+            // A request that ran there is lost, and its end says nothing about the new engine.
+            seats[seat] = Seat()
         }
         for id in kept { store.drop(id) }
         kept.removeAll()
