@@ -146,9 +146,11 @@ extension Router {
         let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
         habits.answered(request.client, tokens: answer)
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
+        // For what it had to compute: the cache may have been another one than was believed.
+        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
         backends[index].served[job.served].figures.learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : job.expectedSeconds)
+            expected: job.isAlone ? nil : expected)
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000, isQuiet: job.isQuiet, mostStreams: job.mostStreams)
         guard let cached = timings.cachedTokens.map(Double.init) else { return }
