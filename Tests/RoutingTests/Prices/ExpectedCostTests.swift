@@ -62,6 +62,19 @@ struct ExpectedCostTests {
         }
     }
 
+    @Test("a difference of less than 2 % does not take a client from its server", arguments: [(1980.0, "B"), (1900, "A")])
+    func nearTie(speed: Double, server: String) {
+        var scene = PricedScene([Server(name: "A", slots: 4), Server(name: "B", slots: 4, speed: speed)])
+        _ = scene.scene.happens(.drain(Scene.id(1)))
+        _ = scene.finish(scene.ask(nil, client: "1").ticket)
+        _ = scene.scene.happens(.undrain(Scene.id(1)))
+        // What B has done is forgotten, the session is not.
+        scene.pass(179)
+        for index in 0..<2 { scene.scene.router.backends[index].occupancy = Occupancy() }
+        #expect(scene.ask(nil, client: "1").server == server)
+        #expect(scene.ask(nil, client: "new").server == (server == "B" ? "A" : "B"), "where nothing runs now")
+    }
+
     @Test("a slower machine gets less", arguments: [(2000.0, 4), (500, 8)])
     func slower(speed: Double, most: Int) {
         var scene = PricedScene([Server(name: "A", slots: 10, speed: speed), Server(name: "B", slots: 10, speed: 2000)])
