@@ -2,7 +2,7 @@
 # the rest themselves (Debian packages, a Python environment in .venv-e2e).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench bench-parts bench-guard format clean
+.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench bench-routing bench-parts bench-guard format clean
 
 BALANCER := .build/release/llama-balancer
 FAKE := .build/release/fake-llama
@@ -10,7 +10,7 @@ MINUTES := 10
 SWIFT_FOLDERS := Package.swift Sources Tests Benchmarks fuzz
 
 help:  ## shows this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: release  ## three fake engines behind the balancer, with a page to look at
 	$(BALANCER) demo
@@ -51,6 +51,9 @@ sanitize:  ## all Swift tests under Thread Sanitizer and Address Sanitizer
 
 bench: release  ## what the balancer costs, beside nginx and HAProxy; make bench ARGS=--quick for a look
 	scripts/bench.sh $(ARGS)
+
+bench-routing: release  ## where requests go and what clients wait, beside other proxies; ARGS=--quick for two minutes
+	scripts/bench-routing.sh $(ARGS)
 
 bench-parts:  ## the parts by themselves: scanning a body, reading a head, deciding with 1 to 512 servers
 	scripts/bench-parts.sh $(ARGS)

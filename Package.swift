@@ -45,11 +45,7 @@ let pure: [Target] = [
 
 let benchmarks: [Target] =
     withBenchmarks
-    ? [
-        .executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast),
-        .executableTarget(
-            name: "simulate-dev", dependencies: ["Routing", "Simulation"], path: "Benchmarks/Simulate", swiftSettings: fast),
-    ] : []
+    ? [.executableTarget(name: "parts", dependencies: ["Routing", "Wire"], path: "Benchmarks/Parts", swiftSettings: fast)] : []
 
 let effects: [Target] = [
     .target(name: "CHeap"),
@@ -60,7 +56,7 @@ let effects: [Target] = [
     .target(
         name: "App",
         dependencies: [
-            "Routing", "Wire", "Proxy", "Control", "FakeBackend", "CHeap", log, "Yams",
+            "Routing", "Wire", "Proxy", "Control", "Simulation", "FakeBackend", "CHeap", log, "Yams",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ] + nioHTTP + tls, swiftSettings: strict),
@@ -69,6 +65,10 @@ let effects: [Target] = [
     .executableTarget(
         name: "fake-llama",
         dependencies: ["FakeBackend", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nio,
+        swiftSettings: strict),
+    .executableTarget(
+        name: "fake-fleet",
+        dependencies: ["Simulation", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser")] + nioHTTP,
         swiftSettings: strict),
     .testTarget(
         name: "ProxyTests",
@@ -84,7 +84,7 @@ let effects: [Target] = [
     .testTarget(
         name: "AppTests",
         dependencies: [
-            "App", "Control", "FakeBackend", "Proxy", "Routing", "Wire", log,
+            "App", "Control", "FakeBackend", "Proxy", "Routing", "Simulation", "Wire", log,
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ] + nio, exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "FakeBackendTests", dependencies: ["FakeBackend", "Wire"] + nioHTTP, swiftSettings: strict),

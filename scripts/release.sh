@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The release build: .build/release/llama-balancer, one stripped file with the Swift standard library inside. fake-llama is built
-# beside it, for the end-to-end tests. Arguments go to swift build.
+# The release build: .build/release/llama-balancer, one stripped file with the Swift standard library inside. fake-llama and
+# fake-fleet are built beside it, for the end-to-end tests and `make bench-routing`. Arguments go to swift build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Each of these was measured (docs/performance.md): exclusivity checks at run time are off in the dependencies too, optimisation crosses

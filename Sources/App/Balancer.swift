@@ -15,6 +15,7 @@ final class Balancer: Sendable {
     private let configuration: ConfigurationBoard
     private let accessLog: AccessLogWriter?
     private let loadTask: Task<Void, Never>
+    private let memory: LearnedMemory?
     private let known: NIOLockedValueBox<Assembly.Known>
     private let grace: NIOLockedValueBox<Duration>
     private let descriptors: DescriptorBudget
@@ -27,10 +28,12 @@ final class Balancer: Sendable {
     ///
     /// - Parameters:
     ///   - file: the file of the configuration, for display; nil if it came from the command line.
+    ///   - stateFile: where what was learned is kept; nil: nowhere.
     ///   - openFiles: how many descriptors this process may have.
     /// - Throws: the socket's error when the address cannot be bound.
     static func start(
-        _ settings: Configuration, file: String?, group: any EventLoopGroup, openFiles: Int = OpenFiles.raiseLimit(),
+        _ settings: Configuration, file: String?, group: any EventLoopGroup, stateFile: StateFile? = nil,
+        openFiles: Int = OpenFiles.raiseLimit(),
         logger: Logger
     ) async throws -> Balancer {
         var known = Assembly.Known(hostName: ProcessInfo.processInfo.hostName)
@@ -50,6 +53,7 @@ final class Balancer: Sendable {
             eventLoop: group.next())
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
+        let memory = stateFile.map { LearnedMemory($0, router: router, logger: logger) }
         let proxy = try await ProxyServer.start(
             host: settings.listen.host, port: settings.listen.port, maxConnections: descriptors.clients,
             settings: assembly.settings.within(descriptors, loops: loops.count),
@@ -60,7 +64,7 @@ final class Balancer: Sendable {
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
-            loadTask: Task.detached { await load.run() }, known: known, grace: settings.shutdownGrace,
+            loadTask: Task.detached { await load.run() }, memory: memory, known: known, grace: settings.shutdownGrace,
             descriptors: descriptors, loopCount: loops.count, started: settings)
     }
 
@@ -101,7 +105,7 @@ final class Balancer: Sendable {
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
-        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, known: Assembly.Known, grace: Duration,
+        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, memory: LearnedMemory?, known: Assembly.Known, grace: Duration,
         descriptors: DescriptorBudget, loopCount: Int, started: Configuration
     ) {
         self.proxy = proxy
@@ -110,6 +114,7 @@ final class Balancer: Sendable {
         self.configuration = configuration
         self.accessLog = accessLog
         self.loadTask = loadTask
+        self.memory = memory
         self.known = NIOLockedValueBox(known)
         self.grace = NIOLockedValueBox(grace)
         self.descriptors = descriptors
@@ -117,7 +122,7 @@ final class Balancer: Sendable {
         self.started = started
     }
 
-    /// Applies a new configuration while requests go on. `listen`, `limits.connections` and `access-log` need a restart.
+    /// Applies a new configuration while requests go on. `listen`, `limits.connections`, `access-log` and `state-file` need a restart.
     func apply(_ settings: Configuration, file: String?) async throws {
         let assembly = try known.withLockedValue {
             try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &$0)
@@ -136,6 +141,7 @@ final class Balancer: Sendable {
         if settings.listen.port != started.listen.port { keys.append("listen.port") }
         if settings.limits.connections != started.limits.connections { keys.append("limits.connections") }
         if settings.accessLog != started.accessLog { keys.append("access-log") }
+        if settings.stateFile != started.stateFile { keys.append("state-file") }
         return keys
     }
 
@@ -152,6 +158,7 @@ final class Balancer: Sendable {
         await proxy.shutDown(grace: grace)
         monitor.stop()
         loadTask.cancel()
+        memory?.close()
         await accessLog?.close(by: deadline)
     }
 }

@@ -201,6 +201,9 @@ package final class SharedRouter: Sendable {
     /// Requests in flight on that server.
     package func inFlight(of id: BackendID) -> Int { state.withLockedValue { $0.router.inFlight(of: id) } }
 
+    /// What was learned of each server.
+    package func savedFigures() -> [SavedFigures] { state.withLockedValue { $0.router.savedFigures() } }
+
     package var canTakeWork: Bool { state.withLockedValue { $0.router.canTakeWork } }
 
     package enum Cancellation: Equatable, Sendable {

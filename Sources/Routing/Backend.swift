@@ -17,14 +17,18 @@ struct Backend: Sendable {
     var isRemoved = false
     /// What is known of each model that it serves. The first entry is for requests whose model it does not list.
     var served: [ServedModel] = []
+    /// Figures of an earlier run, by model, until the model is served.
+    private(set) var saved: [String: SavedFigures] = [:]
     /// The requests in flight that count, in the order in which they were sent.
     var jobs: [Job] = []
     var occupancy = Occupancy()
     /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
     var prefillEnd = 0.0
-    var lastReleaseAt = 0.0
     /// How long the engine takes to load a model, in seconds.
     var loadSeconds = 10.0
+    /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
+    private(set) var loadedModels = 0
+    private(set) var mostLoadedModels = 1
     /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
     var prefillSpeed = DecayingAverage(halfLife: 20_000)
     var decodeSpeed = DecayingAverage(halfLife: 2_000)
@@ -106,16 +110,37 @@ struct Backend: Sendable {
         jobs.append(job)
     }
 
+    /// The engine listed its models.
+    mutating func list(_ models: [ListedModel]) {
+        self.models = ModelList(models)
+        loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
+        mostLoadedModels = max(mostLoadedModels, loadedModels)
+    }
+
     private static let mostServed = 256
 
     /// The index in `served` of a model that the server lists; 0 for any other name, because clients choose those.
     mutating func indexOfServed(_ name: String, conversationTime: Double) -> Int {
-        if served.isEmpty { served.append(ServedModel(name: "", conversationTime: conversationTime)) }
+        if served.isEmpty { serve("", conversationTime) }
         guard models?.lists(name) == true else { return 0 }
         if let index = served.firstIndex(where: { $0.name == name }) { return index }
         guard served.count < Self.mostServed else { return 0 }
-        served.append(ServedModel(name: name, conversationTime: conversationTime))
+        serve(name, conversationTime)
         return served.count - 1
+    }
+
+    private mutating func serve(_ name: String, _ conversationTime: Double) {
+        served.append(ServedModel(name: name, conversationTime: conversationTime))
+        if let figures = saved.removeValue(forKey: name) { served[served.count - 1].figures = EngineFigures(figures) }
+    }
+
+    /// Figures of an earlier run count for a model of which nothing has been learned yet.
+    mutating func restore(_ figures: SavedFigures) {
+        guard let index = served.firstIndex(where: { $0.name == figures.model }) else {
+            if saved.count < Self.mostServed { saved[figures.model] = figures }
+            return
+        }
+        if served[index].figures == EngineFigures() { served[index].figures = EngineFigures(figures) }
     }
 
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further

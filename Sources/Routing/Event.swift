@@ -19,6 +19,8 @@ package enum Event: Sendable, Codable {
     case modelsListed(BackendID, [ListedModel])
 
     case fleetChanged(Fleet)
+    /// What an earlier run of the program has learned.
+    case figuresRestored([SavedFigures])
     /// The server gets no new requests; requests in flight continue to their end.
     case drain(BackendID)
     case undrain(BackendID)
@@ -137,6 +139,10 @@ package struct BackendReport: Sendable, Equatable, Codable {
     /// The engine goes on with a stream whose client has left, and the client can resume it (llama-server's
     /// `X-Conversation-Id`).
     package var resumesStreams: Bool
+    /// The longest prompt with its answer, in tokens; nil when the server does not report it for the whole engine.
+    package var contextTokens: Int?
+    /// The engine takes images; nil when it does not say.
+    package var sees: Bool?
 
     package struct Slots: Sendable, Equatable, Codable {
         package var total: Int
@@ -149,8 +155,11 @@ package struct BackendReport: Sendable, Equatable, Codable {
     }
 
     package init(
-        isBusy: Bool, gpuUtilisation: Double? = nil, slots: Slots? = nil, warning: String? = nil, resumesStreams: Bool = false
+        isBusy: Bool, gpuUtilisation: Double? = nil, slots: Slots? = nil, warning: String? = nil, resumesStreams: Bool = false,
+        contextTokens: Int? = nil, sees: Bool? = nil
     ) {
+        self.contextTokens = contextTokens
+        self.sees = sees
         self.isBusy = isBusy
         self.gpuUtilisation = gpuUtilisation
         self.slots = slots

@@ -49,6 +49,8 @@ package struct FleetSnapshot: Sendable {
     package var runningCount: Int
     package var sessionCount: Int
     package var sessions: [Session]
+    package var totals: RoutingTotals
+    package var predictions: PredictionErrors
 }
 
 extension Router {
@@ -72,7 +74,8 @@ extension Router {
                 .init(
                     client: $0.key.client, model: $0.key.model, address: $0.address, backend: $0.place.backend,
                     instance: $0.place.instance, updatedAt: $0.updatedAt)
-            })
+            },
+            totals: totals, predictions: predictions)
     }
 
     /// All requests: the waiting ones in serving order, then the running ones.

@@ -34,8 +34,17 @@ package struct ModelTraits: Sendable, Equatable, Codable {
     package var quantization: String?
     /// The size of the weights.
     package var bytes: Int?
+    /// The longest prompt with its answer.
+    package var contextTokens: Int?
+    /// It takes images.
+    package var sees: Bool?
 
-    package init(parameters: String? = nil, family: String? = nil, quantization: String? = nil, bytes: Int? = nil) {
+    package init(
+        parameters: String? = nil, family: String? = nil, quantization: String? = nil, bytes: Int? = nil,
+        contextTokens: Int? = nil, sees: Bool? = nil
+    ) {
+        self.contextTokens = contextTokens
+        self.sees = sees
         self.parameters = parameters
         self.family = family
         self.quantization = quantization
@@ -67,6 +76,8 @@ package struct ModelList: Sendable, Equatable {
         /// The engine does not know the requested name: a request must name the first instance.
         var renamesFirst = false
         var residency: ListedModel.Residency?
+        var contextTokens: Int?
+        var sees: Bool?
     }
 
     package init(_ models: [ListedModel]) {
@@ -114,7 +125,9 @@ package struct ModelList: Sendable, Equatable {
         while let next = indexOfInstance(names.count + 1, of: index) {
             names.append(ModelName.withoutLatest(models[next].name))
         }
-        return Instances(names: names, renamesFirst: renamesFirst, residency: models[index].residency)
+        return Instances(
+            names: names, renamesFirst: renamesFirst, residency: models[index].residency,
+            contextTokens: models[index].traits.contextTokens, sees: models[index].traits.sees)
     }
 
     /// The place of `base-NUMBER` in the list, if that is an instance of the model at `index`.

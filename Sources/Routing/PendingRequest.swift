@@ -7,11 +7,18 @@ struct PendingRequest: Sendable {
     var client = ClientTable.ID.none
     /// What is expected of it.
     var outlook = Outlook()
+    /// When its first token was first predicted, and how much later it should come, in seconds.
+    var prediction: (at: Double, seconds: Double)?
     /// Since when the request waits for a server; nil when it does not wait. Later than `arrivedAt` when an attempt failed
     /// before.
     var waitingSince: Moment?
     /// False when the line is full: then it takes what is free, rather than wait for something better.
     var mayHold = true
+
+    /// Only the first prediction counts: later ones know more.
+    mutating func predict(_ seconds: Double, at now: Moment) {
+        if prediction == nil { prediction = (now.seconds, seconds) }
+    }
 }
 
 /// The attempts that were made for a request so far.
@@ -48,6 +55,8 @@ struct RunningRequest: Sendable {
     /// The model of that session.
     var sessionModel: String?
     var capacity: Int
+    /// Where the decision stands in the log.
+    var decision: DecisionLog.Place
     /// The attempt has already failed (a 503 that is forwarded to the client), so its end does not count as a success.
     var hasFailed = false
 

@@ -73,7 +73,7 @@ extension Router {
     /// Removes the request from its server. Afterwards `index` may refer to another server.
     mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment) {
         running[request.request.ticket] = nil
-        endJob(request.request.ticket, request.request, index, nil, at: now.seconds)
+        endJob(request, index, nil, at: now.seconds)
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }
@@ -119,7 +119,7 @@ extension Router {
     mutating func answerBegan(_ ticket: Ticket, _ now: Moment, _ effects: inout [Effect]) {
         // Read in place, because it is large.
         guard let place = running.index(forKey: ticket), let index = indexOfBackend[running.values[place].backend] else { return }
-        noteFirstByte(ticket, index, at: now.seconds)
+        noteFirstByte(ticket, place, index, at: now.seconds)
         // A stream that was sent before the circuit opened says nothing about the server.
         if backends[index].circuits.hasAny {
             let model = running.values[place].traits.model

@@ -51,9 +51,16 @@ extension Router {
                     grant(entry.request, choice, explanation, now, &effects)
                     wasGranted = true
                 case .hold(let offer, let until, let explanation):
+                    line.predict(claim.ticket, seconds: offer.price.firstToken, at: now)
                     if entry.request.waitingSince == nil {
                         note(.waits, on: entry.request, explanation, at: now)
                         line.waits(claim.ticket, since: now)
+                    }
+                    let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
+                    let index = claim.list.candidates[offer.position].index
+                    // The others have had their time with the loaded model.
+                    if offer.swaps, waited > PriceWeights.swapPatience * backends[index].loadSeconds {
+                        reservations.willSwap(index)
                     }
                     reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
                     wakeForHold(until, now, &effects)

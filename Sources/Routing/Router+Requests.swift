@@ -16,7 +16,9 @@ extension Router {
             return joinLine(request, now, &effects)
         }
         request.mayHold = line.count < fleet.policy.maxWaiting
-        switch placement(of: request, among: list, at: now) {
+        let placement = placement(of: request, among: list, at: now)
+        if case .hold(let offer, _, _) = placement { request.predict(offer.price.firstToken, at: now) }
+        switch placement {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
         case .hold(_, let until, let explanation):
             wait(request, explanation, now, &effects)
@@ -82,7 +84,7 @@ extension Router {
         if let conversation = traits.conversation, traits.counts, !traits.namesServer {
             streamOwners.record(conversation, at: id)
         }
-        let cache = beginJob(request, choice, among: explanation.list, at: now)
+        let cache = beginJob(&request, choice, among: explanation.list, at: now)
         effects.append(
             .grant(
                 ticket,
@@ -92,10 +94,12 @@ extension Router {
                     resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false,
                     cache: cache)))
         rememberForComparison(traits, explanation.list, id)
-        note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
+        totals.granted(cache, waitedMilliseconds: waited)
+        let decision = note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
         running[ticket] = RunningRequest(
             request: request, backend: id, instance: instance, grantedAt: now, isLastResort: choice.reason == .lastResort,
-            session: session, sessionModel: sessionModel, capacity: choice.capacity)
+            session: session, sessionModel: sessionModel, capacity: choice.capacity,
+            decision: decision)
     }
 
     mutating func refuse(
@@ -113,7 +117,7 @@ extension Router {
             judge(ticket, request, outcome.ending, index, now, &effects)
             if let timings = outcome.timings { backends[index].learn(from: timings) }
             let isComplete = outcome.ending == .complete
-            endJob(ticket, request.request, index, isComplete ? outcome.timings : nil, at: now.seconds)
+            endJob(request, index, isComplete ? outcome.timings : nil, at: now.seconds)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

@@ -12,6 +12,7 @@ extension Router {
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
+        if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees { forgetCandidates() }
         backends[index].health.probed(report, at: now)
         tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {
@@ -53,17 +54,25 @@ extension Router {
 
     mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
         fleetNumber += 1
+        let oldTime = fleet.policy.conversationTime
         rebuildBackends(new)
+        if new.policy.conversationTime != oldTime { setConversationTime(new.policy.conversationTime, at: now.seconds) }
         for backend in backends where backend.isRemoved { sessions.forget(backend.id) }
         for index in backends.indices where backends[index].isRemoved { forgetCaches(index) }
         serveWaiting(now, &effects)
     }
 
+    private mutating func setConversationTime(_ seconds: Double, at now: Double) {
+        habits.setConversationTime(seconds, at: now)
+        for index in backends.indices {
+            for served in backends[index].served.indices {
+                backends[index].served[served].cache.setLifetime(seconds * PriceWeights.lifetime, at: now)
+            }
+        }
+    }
+
     /// Adapts the backends to the fleet. Removed backends with requests in flight stay at the end of the list.
     mutating func rebuildBackends(_ new: Fleet) {
-        if new.policy.stickyTTL != fleet.policy.stickyTTL {
-            habits = Habits(conversationTime: new.policy.conversationTime)
-        }
         fleet = new
         let old = backends
         backends = new.servers.map { server in

@@ -3,7 +3,7 @@
 extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
-        request.client = habits.client(request.traits.client)
+        request.client = habits.client(request.traits.client, at: now.seconds)
         if let known = habits.expectations(of: request.client) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
@@ -19,7 +19,7 @@ extension Router {
 
     /// A request begins on a server. Returns how much of its prompt should be found there; nil when nothing is known of it.
     mutating func beginJob(
-        _ request: PendingRequest, _ choice: Choice, among list: CandidateList, at moment: Moment
+        _ request: inout PendingRequest, _ choice: Choice, among list: CandidateList, at moment: Moment
     ) -> CacheForecast? {
         let traits = request.traits
         guard traits.counts else { return nil }
@@ -39,6 +39,7 @@ extension Router {
         backends[index].prefillEnd = start + prefill
 
         let previous = request.outlook.previous.flatMap { sequences[$0] }
+        let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         if previous != nil, matched > tokens / 2 { habits.turned(tokens - matched) }
         let loaded = match.loads.map { id in
             (
@@ -46,6 +47,7 @@ extension Router {
                 depth: backends[index].served[served].cache.depth(of: id, in: sequences)
             )
         }
+        request.predict(start + prefill - now + loadTime(list.candidates[choice.position]), at: moment)
         let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
         let isAlone = backends[index].jobs.isEmpty
         backends[index].begins(
@@ -54,11 +56,11 @@ extension Router {
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
                 prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: start + prefill,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
-                loaded: loaded))
+                movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded))
         noteOccupancy(index, at: now)
+        habits.began(request.client)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
-        let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         return CacheForecast(
             result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
     }
@@ -107,22 +109,33 @@ extension Router {
     }
 
     /// The first piece of a stream has come.
-    mutating func noteFirstByte(_ ticket: Ticket, _ index: Int, at now: Double) {
+    ///
+    /// - Parameter place: the request's place among `running`.
+    mutating func noteFirstByte(_ ticket: Ticket, _ place: Dictionary<Ticket, RunningRequest>.Index, _ index: Int, at now: Double)
+    {
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }),
             backends[index].jobs[number].firstByteAt == nil
         else { return }
         backends[index].jobs[number].firstByteAt = now
+        if backends[index].jobs[number].isStream, let prediction = running.values[place].request.prediction {
+            predictions.add(predicted: prediction.seconds, actual: now - prediction.at)
+            decisions.change(running.values[place].decision, of: ticket) {
+                $0.predictedMilliseconds = prediction.seconds * 1000
+                $0.actualMilliseconds = (now - prediction.at) * 1000
+            }
+        }
         let isBesidePrompt = backends[index].jobs.contains { $0.ticket != ticket && $0.isPrefilling(at: now) }
         if isBesidePrompt { backends[index].jobs[number].isQuiet = false }
         if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
     }
 
     /// The request has left its server. `timings`: nil when its answer is not complete, or the engine does not report them.
-    mutating func endJob(_ ticket: Ticket, _ request: PendingRequest, _ index: Int, _ timings: Timings?, at now: Double) {
+    mutating func endJob(_ running: RunningRequest, _ index: Int, _ timings: Timings?, at now: Double) {
+        let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
         noteOccupancy(index, at: now)
-        backends[index].lastReleaseAt = now
+        habits.ended(running.request.client)
         backends[index].served[job.served].cache.ended(ticket, at: now)
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
@@ -136,7 +149,15 @@ extension Router {
             }
         }
         guard let timings else { return }
-        learn(from: timings, job, request, index, at: now)
+        learn(from: timings, job, running.request, index, at: now)
+        if let cached = timings.cachedTokens, running.traits.prompt?.links.isEmpty == false {
+            let elsewhere = job.movedTokens
+            totals.ended(
+                cached: cached, computed: timings.promptTokens, believed: Int(job.matchedTokens), hadElsewhere: Int(elsewhere))
+            decisions.change(running.decision, of: ticket) {
+                ($0.predictedCachedTokens, $0.cachedTokens) = (Int(job.matchedTokens), cached)
+            }
+        }
         backends[index].served[job.served].cache.trim(&sequences, now)
     }
 
@@ -166,6 +187,15 @@ extension Router {
             }
         } else if cached > job.matchedTokens + max(1000, length / 10) {
             backends[index].served[job.served].cache.surpassed()
+        }
+    }
+
+    /// A model that left the engine's memory has lost its caches.
+    mutating func forgetUnloaded(_ index: Int, _ models: [ListedModel]) {
+        for model in models where model.residency == .unloaded {
+            let name = ModelName.withoutLatest(model.name)
+            guard let served = backends[index].served.firstIndex(where: { $0.name == name }) else { continue }
+            backends[index].served[served].cache.forget(in: &sequences)
         }
     }
 

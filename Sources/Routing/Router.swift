@@ -26,6 +26,8 @@ package struct Router: Sendable {
     var streamOwners = OwnerTable()
     /// The prompts that servers are believed to hold.
     var sequences = SequenceStore()
+    var totals = RoutingTotals()
+    var predictions = PredictionErrors()
     var habits = Habits(conversationTime: RoutingPolicy().conversationTime)
     var comparison = ComparisonRules()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
@@ -50,10 +52,12 @@ package struct Router: Sendable {
         case .probeFailed(let id, let reason, let engineListens): probeFailed(id, reason, engineListens, now, &effects)
         case .modelsListed(let id, let models):
             guard let index = indexOfBackend[id], backends[index].models?.models != models else { return }
-            backends[index].models = ModelList(models)
+            forgetUnloaded(index, models)
+            backends[index].list(models)
             forgetCandidates()
             serveWaiting(now, &effects)
         case .fleetChanged(let fleet): changeFleet(fleet, now, &effects)
+        case .figuresRestored(let saved): restore(saved)
         case .drain(let id):
             guard let index = indexOfBackend[id] else { return }
             backends[index].isDraining = true

@@ -59,6 +59,8 @@ struct Job: Sendable {
     var isQuiet: Bool
     /// The most requests in flight on the server meanwhile.
     var mostStreams: Int
+    /// Tokens of the prompt that another server had, because the conversation's last turn was there.
+    let movedTokens: Double
     /// The engine should have loaded a kept prompt of that many tokens, at that depth of its list.
     var loaded: (tokens: Double, depth: Double)?
 

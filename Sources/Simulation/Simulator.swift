@@ -102,7 +102,8 @@ package struct Simulator {
     static func server(_ backend: BackendID) -> Int { backend.rawValue - 1 }
     static func ticket(_ request: Int) -> Ticket { Ticket(owner: 0, sequence: UInt64(request) + 1) }
     static func request(_ ticket: Ticket) -> Int { Int(ticket.rawValue) - 1 }
-    static func moment(_ seconds: Double) -> Moment { Moment(nanoseconds: Int64((seconds * 1e9).rounded())) }
+    /// Later than this, time stands still for the router: 9e18 ns, almost three centuries.
+    static func moment(_ seconds: Double) -> Moment { Moment(nanoseconds: Int64((min(seconds, 9e9) * 1e9).rounded())) }
     static func seconds(_ moment: Moment) -> Double { Double(moment.nanoseconds) / 1e9 }
 }
 

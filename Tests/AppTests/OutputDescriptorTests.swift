@@ -75,6 +75,8 @@ final class TestPipe: Sendable {
     private let reader: CInt
 
     init() throws {
+        // Otherwise a test that writes after the reader has left ends the process, if it happens to be the first to do anything.
+        OutputDescriptor.prepareStandardDescriptors()
         var ends: [CInt] = [0, 0]
         try #require(pipe(&ends) == 0)
         reader = ends[0]

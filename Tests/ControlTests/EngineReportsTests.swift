@@ -62,6 +62,31 @@ import Wire
         #expect(props.isSleeping == isSleeping)
     }
 
+    @Test("props tell the context of a slot, and whether the model takes images")
+    func contextAndSight() throws {
+        let text = #"{"default_generation_settings":{"n_ctx":4096},"modalities":{"vision":true,"audio":false}}"#
+        let props = try #require(EngineReports.props(bytes(text)))
+        #expect(props.contextTokens == 4096)
+        #expect(props.sees == true)
+        let nothing = try #require(EngineReports.props(bytes(#"{"default_generation_settings":{"n_ctx":0}}"#)))
+        #expect(nothing.contextTokens == nil)
+        #expect(nothing.sees == nil)
+    }
+
+    @Test(
+        "a model's context and its sight are found where each engine tells them",
+        arguments: [
+            (#"{"data":[{"id":"m","max_model_len":8192}]}"#, 8192, nil),
+            (#"{"models":[{"name":"m","capabilities":["completion","vision"]}]}"#, nil, true),
+            (#"{"data":[{"id":"m","loaded_context_length":4096}]}"#, 4096, nil),
+            (#"{"data":[{"id":"m","max_model_len":0}]}"#, nil, nil),
+        ] as [(String, Int?, Bool?)])
+    func modelLimits(text: String, context: Int?, sees: Bool?) throws {
+        let traits = try #require(EngineReports.models(bytes(text))?.first?.listed.traits)
+        #expect(traits.contextTokens == context)
+        #expect(traits.sees == sees)
+    }
+
     @Test("what is no object is no props", arguments: ["", "[]", "4", "not found"])
     func noProps(text: String) {
         #expect(EngineReports.props(bytes(text)) == nil)
@@ -82,7 +107,7 @@ import Wire
     func emptyDetails() throws {
         let list = try #require(EngineFixture.llamaServers.first?.documents["/v1/models"]?.body)
         let models = try #require(EngineReports.models(bytes(list)))
-        let traits = ModelTraits(parameters: "115520", family: "64", bytes: 231_680)
+        let traits = ModelTraits(parameters: "115520", family: "64", bytes: 231_680, contextTokens: 1024, sees: false)
         #expect(models.map(\.listed) == [ListedModel("m", aliases: ["m"], traits: traits)])
     }
 

@@ -20,7 +20,10 @@ import Wire
             let server = try await fleet.server("A", is: "up with 3 slots and its models") {
                 $0.isUp && $0.limit == 3 && $0.models == ["m", "m-2"]
             }
-            #expect(server.lastReport == BackendReport(isBusy: false, slots: .init(total: 3, busy: 0), resumesStreams: true))
+            #expect(
+                server.lastReport
+                    == BackendReport(
+                        isBusy: false, slots: .init(total: 3, busy: 0), resumesStreams: true, contextTokens: 32_768, sees: false))
             #expect(fleet.monitor.catalog.kind(of: server.id) == .llamaServer)
             #expect(fleet.monitor.catalog.models(leavingOut: []).openAI["data"]?.arrayValue?.map { $0["id"] } == ["m"])
             fleet.monitor.stop()

@@ -82,6 +82,12 @@ struct SimulatorTests {
         #expect(report.refused + report.requests == journal.ends)
     }
 
+    @Test("times that no clock of the router can tell do not stop the process")
+    func farAway() {
+        #expect(Simulator.moment(1.5) == Moment(nanoseconds: 1_500_000_000))
+        #expect(Simulator.moment(1e300) == Moment(nanoseconds: 9_000_000_000_000_000_000))
+    }
+
     @Test("only requests after the warm-up count")
     func warmUp() {
         var setup = Self.setup([4000, 4000], .sticky)

@@ -61,7 +61,8 @@ struct Serve: AsyncParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
         let balancer: Balancer
         do {
-            balancer = try await Balancer.start(settings, file: file, group: group, logger: logger)
+            balancer = try await Balancer.start(
+                settings, file: file, group: group, stateFile: Self.stateFile(settings, configuration: file), logger: logger)
         } catch {
             throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
         }
@@ -109,6 +110,14 @@ struct Serve: AsyncParsableCommand {
         }
         Self.override(&settings, host: host, port: port)
         return (settings, file)
+    }
+
+    private static func stateFile(_ settings: Configuration, configuration: String?) -> StateFile? {
+        switch settings.stateFile {
+        case .besideConfiguration: configuration.flatMap { StateFile(besideConfiguration: $0) }
+        case .off: nil
+        case .file(let path): StateFile(path: path)
+        }
     }
 
     private static func override(_ settings: inout Configuration, host: String?, port: Int?) {

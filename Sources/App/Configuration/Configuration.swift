@@ -57,6 +57,9 @@ package struct Configuration: Equatable, Sendable {
     /// `access-log`: where one JSON line per request goes. Never holds prompts or answers.
     package var accessLog = AccessLog.off
 
+    /// `state-file`: what was learned of the servers is kept there over a restart.
+    package var stateFile = StateFileSetting.besideConfiguration
+
     /// `trusted-proxies`: the peers whose `X-Forwarded-For` is trusted. Nil when left out: all peers, like in the original, so
     /// a client can pretend to be another one. An empty list: no peer.
     package var trustedProxies: [AddressRange]?
@@ -220,6 +223,14 @@ extension Configuration {
         case keep
         /// The known ones, and what the patterns match, are replaced by constant characters, but not for servers of kind `openai`.
         case replace(patterns: [String])
+    }
+
+    package enum StateFileSetting: Equatable, Sendable {
+        /// `server-list.state.json` beside `server-list.yaml`; none for servers given as URLs.
+        case besideConfiguration
+        case off
+        /// A path, relative to the folder the balancer was started in.
+        case file(String)
     }
 
     package enum AccessLog: Equatable, Sendable {

@@ -36,6 +36,7 @@ struct ConfigurationDecoder {
         result.limits = limits(fields["limits"])
         result.shutdownGrace = duration(fields["shutdown-grace"]) ?? result.shutdownGrace
         result.accessLog = accessLog(fields["access-log"])
+        result.stateFile = stateFile(fields["state-file"])
         result.trustedProxies = trustedProxies(fields["trusted-proxies"])
         result.privacy = privacy(fields["privacy"])
         result.volatilePrompts = volatilePrompts(fields["volatile-prompts"])
@@ -157,6 +158,14 @@ extension ConfigurationDecoder {
             if text.utf8.contains(0) { report(field, "a path cannot contain a NUL") }
             return .file(text)
         }
+    }
+
+    private mutating func stateFile(_ field: Field?) -> Configuration.StateFileSetting {
+        if field.map(isFalse) == true { return .off }
+        guard let field, let text = text(field) else { return .besideConfiguration }
+        if text.isEmpty { report(field, "is empty", hint: "write off, or a file's path") }
+        if text.utf8.contains(0) { report(field, "a path cannot contain a NUL") }
+        return text == "off" ? .off : .file(text)
     }
 
     private mutating func privacy(_ field: Field?) -> Configuration.Privacy {

@@ -14,7 +14,7 @@ struct ConfigurationKeys: Sendable {
         names: [
             "listen", "servers", "models", "fallback_server", "fallback-server", "pull-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
-            "model-rules", "routing",
+            "model-rules", "routing", "state-file",
             "default-model", "aliases", "volatile-prompts", "$schema",
         ],
         planned: ["keys": "keys for clients are not supported yet; protect the port by other means"],

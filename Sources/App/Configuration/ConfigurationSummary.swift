@@ -100,6 +100,7 @@ extension Configuration {
             ("limits.retry-body", Quantities.text(bytes: limits.retryBody)),
             ("shutdown-grace", Quantities.text(shutdownGrace)),
             ("access-log", accessLogText),
+            ("state-file", stateFileText),
             ("trusted-proxies", trustedProxiesText),
             ("privacy", privacy.rawValue),
             ("volatile-prompts", volatilePromptsText),
@@ -110,6 +111,14 @@ extension Configuration {
         switch accessLog {
         case .off: "off"
         case .standardOutput: "-"
+        case .file(let path): path
+        }
+    }
+
+    private var stateFileText: String {
+        switch stateFile {
+        case .besideConfiguration: "beside this file"
+        case .off: "off"
         case .file(let path): path
         }
     }

@@ -44,6 +44,7 @@ enum MetricsPage {
         try page.counter(
             "llama_balancer_access_log_dropped_lines_total", help: "Lines of the access log that could not be written.",
             [.init(counters.logLinesDropped)])
+        try write(fleet.totals, fleet.predictions, to: &page)
         try page.gauge("llama_balancer_waiting", help: "Requests waiting for a server.", [.init(fleet.waitingCount)])
         try page.gauge("llama_balancer_running", help: "Requests granted a server.", [.init(fleet.runningCount)])
         try page.gauge("llama_balancer_sticky_entries", help: "Clients held to a server.", [.init(fleet.sessionCount)])
@@ -74,6 +75,32 @@ enum MetricsPage {
         try page.gauge(
             "llama_balancer_server_decode_tokens_per_second", help: "Learnt from answers.",
             samples(fleet) { $0.decodeTokensPerSecond })
+    }
+
+    private static func write(
+        _ totals: RoutingTotals, _ predictions: PredictionErrors, to page: inout PrometheusText
+    ) throws(PrometheusText.Problem) {
+        try page.counter(
+            "llama_balancer_prompt_tokens_total",
+            help:
+                "Prompt tokens by source: cached, or computed because they were new, moved to another server, or lost from the cache.",
+            [
+                .init(totals.cachedTokens, labels: ["source": "cached"]), .init(totals.newTokens, labels: ["source": "new"]),
+                .init(totals.movedTokens, labels: ["source": "moved"]), .init(totals.lostTokens, labels: ["source": "lost"]),
+            ])
+        try page.counter(
+            "llama_balancer_cache_forecasts_total", help: "Granted requests, by what their server should find in its cache.",
+            [
+                .init(totals.hits, labels: ["result": "hit"]), .init(totals.misses, labels: ["result": "miss"]),
+                .init(totals.moves, labels: ["result": "moved"]),
+            ])
+        try page.counter(
+            "llama_balancer_waited_seconds_total", help: "Time that granted requests have waited for a server.",
+            [.init(totals.waitedSeconds)])
+        try page.gauge(
+            "llama_balancer_first_token_prediction_error_seconds",
+            help: "Actual less predicted time to first token, quantiles of the last 512 streams.",
+            predictions.quantiles([0.1, 0.5, 0.9]).map { .init($0.seconds, labels: ["quantile": "\($0.quantile)"]) })
     }
 
     private static func samples(

@@ -44,6 +44,7 @@ enum RequestsDocument {
             }
         return [
             "ago_ms": JSON(Int(now.milliseconds(since: record.at))), "verdict": verdict,
+            "result": record.result.map(result) ?? .null,
             "candidates": .array(
                 record.candidates.map { candidate in
                     [
@@ -52,8 +53,34 @@ enum RequestsDocument {
                         "in_flight": candidate.inFlight.map { JSON($0) } ?? .null,
                         "limit": candidate.limit.map { JSON($0) } ?? .null,
                         "sessions": candidate.sessions.map { JSON($0) } ?? .null,
+                        "cost_ms": candidate.price.map(cost) ?? .null,
+                        "prompt_tokens": candidate.price.map { JSON(Int($0.promptTokens)) } ?? .null,
+                        "cached_tokens": candidate.price.map { JSON(Int($0.matchedTokens)) } ?? .null,
                     ]
                 }),
         ]
+    }
+
+    private static func result(_ result: DecisionRecord.Result) -> JSON {
+        func rounded(_ milliseconds: Double?) -> JSON { milliseconds.map { JSON(Int($0.rounded())) } ?? .null }
+        return [
+            "first_token_ms": [
+                "predicted": rounded(result.predictedMilliseconds), "actual": rounded(result.actualMilliseconds),
+            ],
+            "cached_tokens": [
+                "predicted": result.predictedCachedTokens.map { JSON($0) } ?? .null,
+                "actual": result.cachedTokens.map { JSON($0) } ?? .null,
+            ],
+        ]
+    }
+
+    /// The terms of a price, which add up to its total.
+    private static func cost(_ price: Price) -> JSON {
+        let terms: [(String, Double)] = [
+            ("total", price.total), ("wait", price.wait), ("load", price.load), ("ahead", price.ahead), ("prefill", price.own),
+            ("decode", price.decode), ("harm", price.harm), ("returning", price.returning), ("future", price.future),
+            ("eviction", price.eviction), ("failures", price.failures), ("hold", price.margin),
+        ]
+        return .object(terms.map { JSON.Member(name: $0.0, value: JSON(Int(max(-1e12, min(1e12, $0.1 * 1000)).rounded()))) })
     }
 }

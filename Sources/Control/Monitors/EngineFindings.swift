@@ -24,6 +24,9 @@ struct EngineFindings {
     var refusal: String?
     /// The model sleeps and is loaded again with the next request (llama-server's `is_sleeping`).
     var isSleeping = false
+    /// What llama-server last told of its only model.
+    var contextTokens: Int?
+    var sees: Bool?
     var slots = SlotFindings()
 
     struct SlotFindings {

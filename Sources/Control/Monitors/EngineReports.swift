@@ -27,9 +27,21 @@ package enum EngineReports {
     static func isOldLlamaServer(_ body: [UInt8]) -> Bool { (try? JSON(parsing: body))?["slots_idle"] != nil }
 
     /// llama-server's `/props`.
-    package static func props(_ body: [UInt8]) -> (totalSlots: Int?, isSleeping: Bool)? {
+    package static func props(_ body: [UInt8]) -> Properties? {
         guard let json = try? JSON(parsing: body), json.objectValue != nil else { return nil }
-        return (json["total_slots"]?.intValue, json["is_sleeping"]?.boolValue ?? false)
+        let context = json["default_generation_settings"]?["n_ctx"]?.intValue
+        return Properties(
+            totalSlots: json["total_slots"]?.intValue, isSleeping: json["is_sleeping"]?.boolValue ?? false,
+            contextTokens: context.flatMap { $0 > 0 ? $0 : nil }, sees: json["modalities"]?["vision"]?.boolValue)
+    }
+
+    package struct Properties: Sendable, Equatable {
+        package var totalSlots: Int?
+        package var isSleeping: Bool
+        /// Of one slot.
+        package var contextTokens: Int?
+        /// The model takes images.
+        package var sees: Bool?
     }
 
     /// One model of a list, with all fields that the engine reports for it.
@@ -67,6 +79,20 @@ package enum EngineReports {
             }
         }
 
+        /// vLLM has `max_model_len`, llama-server `meta.n_ctx`, Ollama tells it of loaded models, LM Studio of all.
+        private var contextTokens: Int? {
+            let stated =
+                entry["max_model_len"] ?? entry["meta"]?["n_ctx"] ?? running?["context_length"]
+                ?? entry["loaded_context_length"]
+            return stated?.intValue.flatMap { $0 > 0 ? $0 : nil }
+        }
+
+        /// llama-server and Ollama list what a model can do.
+        private var sees: Bool? {
+            let capabilities = (entry["capabilities"] ?? description?["capabilities"])?.arrayValue?.compactMap(\.stringValue)
+            return capabilities.map { $0.contains("vision") || $0.contains("multimodal") }
+        }
+
         /// llama-server has `meta`, Ollama `details` and `size`, LM Studio `arch` and `quantization`.
         private var traits: ModelTraits {
             let (meta, details) = (entry["meta"], description?["details"] ?? entry["details"])
@@ -79,7 +105,8 @@ package enum EngineReports {
                 parameters: text(meta?["n_params"]) ?? text(details?["parameter_size"]),
                 family: text(details?["family"]) ?? text(entry["arch"]) ?? text(meta?["n_embd"]),
                 quantization: text(details?["quantization_level"]) ?? text(entry["quantization"]),
-                bytes: meta?["size"]?.intValue ?? (description?["size"] ?? entry["size"])?.intValue)
+                bytes: meta?["size"]?.intValue ?? (description?["size"] ?? entry["size"])?.intValue,
+                contextTokens: contextTokens, sees: sees)
         }
     }
 

@@ -43,7 +43,8 @@ extension ServerMonitor {
     private func healthy(slots: BackendReport.Slots? = nil) -> BackendReport {
         BackendReport(
             isBusy: false, slots: slots, warning: findings.refusal,
-            resumesStreams: findings.kind == .llamaServer && !findings.isOldLlamaServer)
+            resumesStreams: findings.kind == .llamaServer && !findings.isOldLlamaServer,
+            contextTokens: findings.contextTokens, sees: findings.sees)
     }
 
     /// The machine's load by the original's health protocol. Fails with `HealthPortFailure`.
@@ -166,7 +167,7 @@ extension ServerMonitor {
         let bound = NIOLoopBound(self, eventLoop: loop)
         return client.get("/props", from: server.engine, timeout: timeout, on: loop).map { response in
             let props = response.status == 200 ? EngineReports.props(response.body) : nil
-            if let props { bound.value.note(isSleeping: props.isSleeping) }
+            if let props { bound.value.note(props) }
             let total = props?.totalSlots
             return bound.value.learned(slots: total.map { .init(total: $0, busy: min(running, $0)) } ?? known)
         }
@@ -180,7 +181,7 @@ extension ServerMonitor {
             guard response.status == 200, let props = EngineReports.props(response.body) else {
                 return monitor.loop.makeSucceededFuture(monitor.learned(slots: nil))
             }
-            monitor.note(isSleeping: props.isSleeping)
+            monitor.note(props)
             let total = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
             if props.isSleeping { return monitor.loop.makeSucceededFuture(monitor.learned(slots: total)) }
             return monitor.client.get("/slots", from: monitor.server.engine, timeout: timeout, on: monitor.loop).map { response in

@@ -38,7 +38,12 @@ extension ServerMonitor {
         }
     }
 
-    func note(isSleeping: Bool) {
+    func note(_ props: EngineReports.Properties) {
+        (findings.contextTokens, findings.sees) = (props.contextTokens, props.sees)
+        note(isSleeping: props.isSleeping)
+    }
+
+    private func note(isSleeping: Bool) {
         guard isSleeping != findings.isSleeping else { return }
         findings.isSleeping = isSleeping
         findings.modelsAskedAt = nil

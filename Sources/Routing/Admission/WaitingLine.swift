@@ -140,6 +140,10 @@ struct WaitingLine: Sendable {
     /// The request has to wait; until now it was only in the line because others were.
     mutating func waits(_ ticket: Ticket, since now: Moment) { entries[ticket]?.request.waitingSince = now }
 
+    mutating func predict(_ ticket: Ticket, seconds: Double, at now: Moment) {
+        entries[ticket]?.request.predict(seconds, at: now)
+    }
+
     // MARK: Lanes
 
     /// The first requests of a lane, at most `limit`.

@@ -54,7 +54,13 @@ struct CacheBelief: Sendable {
         self.lifetime = lifetime
     }
 
-    private let lifetime: Double
+    private var lifetime: Double
+
+    /// Conversations without a turn count 1/e after that many seconds from now on.
+    mutating func setLifetime(_ seconds: Double, at now: Double) {
+        lifetime = seconds
+        live.setTimeConstant(seconds, at: now)
+    }
 
     var hasSeats: Bool { !seats.isEmpty }
 

@@ -12,6 +12,8 @@ struct ClientTable: Sendable {
         /// What the servers did for it, in tokens: prompt tokens that were computed, and twice the tokens of answers. What was found
         /// in a cache is free. Who has had least comes first in the line.
         var service: DecayingSum
+        /// Requests in flight.
+        var running = 0
     }
 
     /// Refers to a client, which may have been forgotten in the meantime.
@@ -24,7 +26,7 @@ struct ClientTable: Sendable {
 
     private static let most = 8_192
 
-    private let serviceMemory: Double
+    private var serviceMemory: Double
     private var indexOfName: [String: Int32] = [:]
     private var entries: [Entry] = []
     private var hand = 0
@@ -33,6 +35,11 @@ struct ClientTable: Sendable {
 
     /// - Parameter serviceMemory: seconds after which service counts 1/e.
     init(serviceMemory: Double) { self.serviceMemory = serviceMemory }
+
+    mutating func setServiceMemory(_ seconds: Double, at now: Double) {
+        serviceMemory = seconds
+        for index in entries.indices { entries[index].service.setTimeConstant(seconds, at: now) }
+    }
 
     /// The client's entry, which is made if there is none. Above a number of clients, one that has not been seen for long is forgotten
     /// (the clock algorithm).
@@ -67,7 +74,7 @@ struct ClientTable: Sendable {
         if isKnown(id) { body(&entries[Int(id.index)]) }
     }
 
-    /// A request that was there before a reload may have a reference into the table that was replaced.
+    /// Also harmless with a reference into another table.
     private func isKnown(_ id: ID) -> Bool {
         entries.indices.contains(Int(id.index)) && entries[Int(id.index)].serial == id.serial
     }

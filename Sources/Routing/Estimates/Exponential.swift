@@ -46,7 +46,7 @@ enum Exponential {
 /// A sum whose terms decay exponentially.
 struct DecayingSum: Sendable, Equatable {
     /// In seconds: a term falls to 1/e in this time.
-    private let timeConstant: Double
+    private var timeConstant: Double
     private var sum = 0.0
     private var updatedAt = 0.0
 
@@ -54,6 +54,12 @@ struct DecayingSum: Sendable, Equatable {
 
     /// - Parameter now: in seconds; not before an earlier call.
     func value(at now: Double) -> Double { sum * Exponential.decay((now - updatedAt) / timeConstant) }
+
+    /// From `now` on, terms fall to 1/e in that many seconds.
+    mutating func setTimeConstant(_ seconds: Double, at now: Double) {
+        add(0, at: now)
+        timeConstant = seconds
+    }
 
     mutating func add(_ term: Double, at now: Double) {
         sum = max(0, value(at: now) + term)

@@ -36,7 +36,7 @@ struct Habits: Sendable {
     private(set) var pause: Mean
     private var goesOn = Mean(0.5, weight: 4, kept: 0.98)
     private(set) var clients: ClientTable
-    private let longestPause: Double
+    private var longestPause: Double
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(conversationTime: Double) {
@@ -45,7 +45,32 @@ struct Habits: Sendable {
         clients = ClientTable(serviceMemory: conversationTime * PriceWeights.serviceMemory)
     }
 
-    mutating func client(_ name: String) -> ClientTable.ID { clients.find(name) }
+    /// The time for which conversations are expected to go on has changed.
+    mutating func setConversationTime(_ seconds: Double, at now: Double) {
+        longestPause = seconds * PriceWeights.longestPause
+        clients.setServiceMemory(seconds * PriceWeights.serviceMemory, at: now)
+    }
+
+    /// The client whose request came last, and the last one other than this; with the moments, in seconds.
+    private var lastClient = (id: ClientTable.ID.none, at: -Double.infinity)
+    private var otherClient = (id: ClientTable.ID.none, at: -Double.infinity)
+
+    /// A client's request came.
+    mutating func client(_ name: String, at now: Double) -> ClientTable.ID {
+        let id = clients.find(name)
+        if id != lastClient.id { otherClient = lastClient }
+        lastClient = (id, now)
+        return id
+    }
+
+    mutating func began(_ client: ClientTable.ID) { clients.change(client) { $0.running += 1 } }
+    mutating func ended(_ client: ClientTable.ID) { clients.change(client) { $0.running = max(0, $0.running - 1) } }
+
+    /// Whether the client has several requests running while others ask, too.
+    func isCrowdingOut(_ client: ClientTable.ID, at now: Double, within seconds: Double) -> Bool {
+        let other = lastClient.id == client ? otherClient.at : lastClient.at
+        return now - other < seconds && clients.read(client) { $0.running > 1 } == true
+    }
 
     var answerTokens: Double { answer.value }
 

@@ -13,6 +13,22 @@ struct CandidateList: Sendable {
         var renamesFirst = false
         /// Whether the engine has to load the model before it can answer. `loaded` when the engine does not say.
         var residency = ListedModel.Residency.loaded
+        /// The longest prompt with its answer; nil when it is not known.
+        var contextTokens: Int?
+        /// The model takes images; nil when it is not known.
+        var sees: Bool?
+    }
+
+    /// A server that has the model, but cannot answer this request.
+    struct Unfit: Sendable {
+        var server: String
+        var reason: Reason
+
+        enum Reason: Sendable {
+            /// Its context is shorter than the prompt. Both in tokens.
+            case contextTooShort(context: Int, prompt: Int)
+            case cannotSee
+        }
     }
 
     var candidates: [Candidate]
@@ -23,6 +39,7 @@ struct CandidateList: Sendable {
     var model: String?
     /// The rule that chooses one of the candidates of a group.
     var rule: PickingRule
+    var unfit: [Unfit] = []
 
     /// Candidates in one group.
     init(_ candidates: [Candidate], model: String?, rule: PickingRule) {
@@ -70,6 +87,30 @@ struct CandidateList: Sendable {
 extension Router {
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
+        let all = allCandidates(for: traits)
+        guard let all, let prompt = traits.prompt, all.candidates.count > 1, all.groupEnds.isEmpty else { return all }
+        return withoutUnfit(all, prompt)
+    }
+
+    /// The servers on which a request fits; all of them when it fits on none, because the engines' own error says best why.
+    private func withoutUnfit(_ all: CandidateList, _ prompt: PromptChain) -> CandidateList {
+        var unfit: [Int: CandidateList.Unfit.Reason] = [:]
+        for (position, candidate) in all.candidates.enumerated() {
+            if prompt.images > 0, candidate.sees == false { unfit[position] = .cannotSee }
+            // A shorter prompt fits in any context, whatever the tokens.
+            guard let context = candidate.contextTokens, prompt.length > context else { continue }
+            let figures = candidate.served.first.map { backends[candidate.index].served[$0].figures }
+            let tokens = Int(Double(prompt.length) / (figures?.bytesPerToken ?? PriceWeights.bytesPerToken))
+            if tokens >= context { unfit[position] = .contextTooShort(context: context, prompt: tokens) }
+        }
+        guard !unfit.isEmpty, unfit.count < all.candidates.count else { return all }
+        var list = all
+        list.candidates = all.candidates.indices.filter { unfit[$0] == nil }.map { all.candidates[$0] }
+        list.unfit = unfit.sorted { $0.key < $1.key }.map { .init(server: all.candidates[$0.key].server, reason: $0.value) }
+        return list
+    }
+
+    private mutating func allCandidates(for traits: RequestTraits) -> CandidateList? {
         guard traits.follows != nil else { return candidates(for: traits.destination, traits.match) }
         if let index = owner(for: traits).flatMap({ indexOfBackend[$0] }), !backends[index].isRemoved {
             return onlyCandidate(index, for: traits)
@@ -147,7 +188,9 @@ extension Router {
     private func candidate(_ index: Int, _ instances: ModelList.Instances? = nil) -> CandidateList.Candidate {
         .init(
             index: index, server: backends[index].server.name, instances: instances?.names ?? [],
-            renamesFirst: instances?.renamesFirst ?? false, residency: instances?.residency ?? .loaded)
+            renamesFirst: instances?.renamesFirst ?? false, residency: instances?.residency ?? .loaded,
+            contextTokens: instances?.contextTokens ?? backends[index].health.lastReport?.contextTokens,
+            sees: instances?.sees ?? backends[index].health.lastReport?.sees)
     }
 
     // MARK: Requests that name a model

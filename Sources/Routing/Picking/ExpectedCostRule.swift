@@ -13,6 +13,11 @@ struct Reservations {
         return found.first
     }
 
+    /// Servers on which a request ahead in the line has waited for long to have its model loaded.
+    private(set) var swapping: Set<Int> = []
+
+    mutating func willSwap(_ index: Int) { swapping.insert(index) }
+
     /// A request takes the next slot of the server for that many seconds.
     mutating func take(_ index: Int, seconds: Double) {
         guard var taken = ends[index], let first = taken.first else { return }
@@ -32,6 +37,8 @@ struct Offer: Sendable {
     var isBusy: Bool
     /// Seconds for which the request would use a slot.
     var duration: Double
+    /// Another model has to leave the server's memory first.
+    var swaps = false
 }
 
 extension Router {
@@ -119,6 +126,13 @@ extension Router {
     ) -> Offer? {
         let index = list.candidates[position].index
         var wait: Double?
+        var isBusy = isBusy
+        var swaps = false
+        if !isBusy, request.history.attempts == 0 {
+            swaps = mustSwap(list.candidates[position])
+            let isClosed = swaps || reservations.swapping.contains(index) || leavesLastSlot(request, index, at: basis.now)
+            isBusy = isClosed && !backends[index].jobs.isEmpty
+        }
         if isBusy {
             let pause = backends[index].throttle.until.seconds - basis.now
             let end = reservations.nextEnd(index) { releases(index, basis) }
@@ -140,18 +154,32 @@ extension Router {
             let tokenTime = tokenTime(index, served, basis) * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
             best = Offer(
                 position: position, instance: hasInstances ? number : nil, price: price, isBusy: isBusy,
-                duration: price.own + basis.outlook.answerTokens * tokenTime)
+                duration: price.own + basis.outlook.answerTokens * tokenTime, swaps: swaps)
         }
         return best
     }
 
-    /// Seconds until the model is in memory.
-    private func loadTime(_ candidate: CandidateList.Candidate) -> Double {
-        switch candidate.residency {
-        case .loaded: 0
-        case .loading: backends[candidate.index].loadSeconds / 2
-        case .unloaded: backends[candidate.index].loadSeconds
-        }
+    /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
+    func loadTime(_ candidate: CandidateList.Candidate) -> Double {
+        if candidate.residency == .loaded { return 0 }
+        let isRequested = backends[candidate.index].jobs.contains { candidate.served.contains($0.served) }
+        let isLoading = isRequested || candidate.residency == .loading
+        return isLoading ? backends[candidate.index].loadSeconds / 2 : backends[candidate.index].loadSeconds
+    }
+
+    /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
+    /// now would push that one out, or wait for it inside the engine.
+    private func mustSwap(_ candidate: CandidateList.Candidate) -> Bool {
+        guard candidate.residency == .unloaded else { return false }
+        let backend = candidate.index
+        guard backends[backend].loadedModels >= backends[backend].mostLoadedModels else { return false }
+        return !backends[backend].jobs.isEmpty && !backends[backend].jobs.contains { candidate.served.contains($0.served) }
+    }
+
+    /// A client that has several requests running leaves a server's last slot to others, if there are any.
+    private func leavesLastSlot(_ request: PendingRequest, _ index: Int, at now: Double) -> Bool {
+        guard let limit = backends[index].limit, limit > 1, backends[index].jobs.count == limit - 1 else { return false }
+        return habits.isCrowdingOut(request.client, at: now, within: fleet.policy.conversationTime * PriceWeights.lifetime)
     }
 
     /// For each request that runs there, the seconds until its end.

@@ -9,7 +9,19 @@ extension Explanation {
                 server: candidate.server, instance: chosen.flatMap { list.instance(of: $0) } ?? candidate.instances.first,
                 isChosen: chosen != nil,
                 reason: chosen?.reason.text ?? finding?.code.text ?? "not looked at", inFlight: finding?.inFlight,
-                limit: finding?.limit, sessions: finding?.sessions)
+                limit: finding?.limit, sessions: finding?.sessions,
+                price: finding?.price)
+        }
+            + list.unfit.map { .init(server: $0.server, isChosen: false, reason: $0.reason.text) }
+    }
+}
+
+extension CandidateList.Unfit.Reason {
+    var text: String {
+        switch self {
+        case .contextTooShort(let context, let prompt):
+            "its context of \(context) tokens is too short for a prompt of about \(prompt)"
+        case .cannotSee: "the prompt has images, and the model there takes none"
         }
     }
 }

@@ -1,35 +1,35 @@
 /// What it costs to run a request on a server, in seconds. Smaller is better.
-struct Price: Sendable, Equatable {
+package struct Price: Sendable, Equatable {
     /// Until the server has a free slot.
-    var wait = 0.0
+    package var wait = 0.0
     /// Other prompts that are computed first.
-    var ahead = 0.0
+    package var ahead = 0.0
     /// The part of the prompt that is not cached.
-    var own = 0.0
+    package var own = 0.0
     /// The answer, at the speed of the then running batch.
-    var decode = 0.0
+    package var decode = 0.0
     /// The delay of the requests that run there.
-    var harm = 0.0
+    package var harm = 0.0
     /// The delay of the conversations that come back meanwhile.
-    var returning = 0.0
+    package var returning = 0.0
     /// What the later turns of this conversation will cost there.
-    var future = 0.0
+    package var future = 0.0
     /// Computing again what falls out of the cache.
-    var eviction = 0.0
+    package var eviction = 0.0
     /// Loading the model.
-    var load = 0.0
+    package var load = 0.0
     /// Recent failures.
-    var failures = 0.0
+    package var failures = 0.0
     /// Waiting is a promise, and a free server is a fact.
-    var margin = 0.0
+    package var margin = 0.0
 
     // What it was made of.
-    var promptTokens = 0.0
-    var matchedTokens = 0.0
+    package var promptTokens = 0.0
+    package var matchedTokens = 0.0
 
-    var total: Double { wait + ahead + own + decode + harm + returning + future + eviction + load + failures + margin }
+    package var total: Double { wait + ahead + own + decode + harm + returning + future + eviction + load + failures + margin }
     /// The expected seconds to the first token.
-    var firstToken: Double { wait + load + ahead + own }
+    package var firstToken: Double { wait + load + ahead + own }
 }
 
 /// What prices of one request have in common.

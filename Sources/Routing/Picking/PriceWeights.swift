@@ -17,6 +17,8 @@ enum PriceWeights {
     static let ageing = 0.3
     /// A client that has had more than another one waits longer, as if its prompt took this part of the difference.
     static let fairness = 0.5
+    /// A request whose model is not loaded waits for this many loading times while the loaded model is used; then it comes first.
+    static let swapPatience = 3.0
     /// Utilisation is never taken to be higher.
     static let mostUtilisation = 0.95
 

@@ -20,6 +20,8 @@ struct EngineSlot: Sendable {
         var begunAt: Double?
         /// When its first token came; nil while the prompt is read.
         var prefilledAt: Double?
+        /// Its client has gone; it leaves the slot after the batch.
+        var isCancelled = false
 
         var isGenerating: Bool { prefilledAt != nil }
         var unread: Int { job.prompt.count - past }

@@ -50,12 +50,31 @@ package struct SimulatedEngine: Sendable {
         for number in run.generating { generate(run.batches, in: number, at: run.end, &news) }
         for (number, tokens) in run.reading {
             slots[number].work?.past += tokens
-            guard let work = slots[number].work, work.unread <= 0 else { continue }
+            guard let work = slots[number].work, work.unread <= 0, !work.isCancelled else { continue }
             slots[number].work?.prefilledAt = run.end
             news.append(.began(work.job.id))
             generate(1, in: number, at: run.end, &news)
         }
+        for number in slots.indices where slots[number].work?.isCancelled == true { free(number, at: run.end) }
         startRun(at: run.end)
+    }
+
+    /// A job's client has gone: the job leaves the line at once, its slot after the batch that is being computed. What was computed stays
+    /// in the slot. Nothing more is said about the job.
+    package mutating func cancel(_ id: Int, at now: Double) {
+        deferred.removeAll { $0.id == id }
+        guard let number = slots.firstIndex(where: { $0.work?.job.id == id }) else { return }
+        slots[number].work?.isCancelled = true
+        endRunEarly(at: now)
+    }
+
+    /// The jobs whose answers are being generated, with the tokens that they have by now.
+    package func generated(at now: Double) -> [(job: Int, tokens: Int)] {
+        guard let run else { return [] }
+        let batches = min(run.batches, max(0, Int((now - run.start) / run.secondsPerBatch)))
+        return run.generating.compactMap { slots[$0].work }.filter { !$0.isCancelled }.map { work in
+            (work.job.id, work.made + min(batches, work.unmade))
+        }
     }
 
     /// The machine becomes faster or slower: 1 is its usual speed.
@@ -92,8 +111,14 @@ package struct SimulatedEngine: Sendable {
         guard var work = slots[number].work else { return }
         work.made += min(tokens, work.unmade)
         slots[number].work = work
-        guard work.unmade <= 0 else { return }
+        guard work.unmade <= 0, !work.isCancelled else { return }
         news.append(.finished(work.job.id, work.timings(at: now)))
+        free(number, at: now)
+    }
+
+    /// A job leaves its slot, and the oldest that waits gets one.
+    private mutating func free(_ number: Int, at now: Double) {
+        guard let work = slots[number].work else { return }
         slots[number] = EngineSlot(tokens: work.remains, usedAt: now)
         if let next = deferred.popFirst() { begin(next) }
     }

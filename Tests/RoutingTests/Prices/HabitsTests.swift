@@ -29,21 +29,21 @@ struct HabitsTests {
     @Test("a client's answers are expected as its own were, and a new client's as those of all")
     func answers() {
         var habits = Habits(conversationTime: 180)
-        let (brief, new) = (habits.client("brief"), habits.client("new"))
+        let (brief, new) = (habits.client("brief", at: 0), habits.client("new", at: 0))
         #expect(habits.expectations(of: new)?.answerTokens == 150)
         for _ in 0..<100 {
             habits.answered(brief, tokens: 20)
-            habits.answered(habits.client("long"), tokens: 1000)
+            habits.answered(habits.client("long", at: 0), tokens: 1000)
         }
         #expect(habits.expectations(of: brief).map { $0.answerTokens < 120 } ?? false)
-        #expect(habits.expectations(of: habits.client("long")).map { $0.answerTokens > 850 } ?? false)
+        #expect(habits.expectations(of: habits.client("long", at: 0)).map { $0.answerTokens > 850 } ?? false)
         #expect(isNear(habits.expectations(of: new)?.answerTokens, habits.answerTokens))
     }
 
     @Test("later turns are expected of those who go on, five at most, and hardly any of those who do not")
     func laterTurns() {
         var habits = Habits(conversationTime: 180)
-        let (agent, single) = (habits.client("agent"), habits.client("single"))
+        let (agent, single) = (habits.client("agent", at: 0), habits.client("single", at: 0))
         #expect(isNear(habits.expectations(of: agent)?.laterTurns, 1))
         for _ in 0..<200 {
             habits.arrived(agent, continues: true, pause: 2)
@@ -67,7 +67,7 @@ struct HabitsTests {
     @Test("service is remembered for half of the time of a conversation, and never below 0")
     func service() {
         var habits = Habits(conversationTime: 180)
-        let client = habits.client("c")
+        let client = habits.client("c", at: 0)
         habits.served(client, tokens: 1000, at: 10)
         #expect(isNear(habits.service(of: client, at: 100), 1000 * Exponential.decay(1)))
         habits.served(client, tokens: -5000, at: 100)

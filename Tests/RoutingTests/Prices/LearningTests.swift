@@ -10,7 +10,8 @@ struct LearningTests {
         Job(
             ticket: Ticket(owner: 0, sequence: 1), served: 0, seat: nil, sequence: nil, isStream: isStream, answerTokens: 100,
             promptTokens: 5000, matchedTokens: 1000, prefillSeconds: prefill, expectedSeconds: prefill, sentAt: sentAt,
-            prefillEnd: sentAt + prefill, firstByteAt: nil, isAlone: true, isQuiet: true, mostStreams: 1, loaded: nil)
+            prefillEnd: sentAt + prefill, firstByteAt: nil, isAlone: true, isQuiet: true, mostStreams: 1, movedTokens: 0,
+            loaded: nil)
     }
 
     @Test("a prompt is computed until its first token comes, and what is overdue takes a tenth more")

@@ -81,7 +81,7 @@ struct PricedLineTests {
         #expect(first.server == "A" && after.server == "A")
         var habits = scene.scene.router.habits
         let now = scene.scene.now.seconds
-        let (a, b) = (habits.client("a"), habits.client("b"))
+        let (a, b) = (habits.client("a", at: now), habits.client("b", at: now))
         #expect(abs(habits.service(of: a, at: now) - 8300) < 1)
         #expect(abs(habits.service(of: b, at: now) - 850 - 2 * habits.answerTokens) < 1, "the answer is there, too")
         #expect(second.service(of: a, at: now) > 8000, "counted from the start")

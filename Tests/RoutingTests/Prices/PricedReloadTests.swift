@@ -14,7 +14,6 @@ struct PricedReloadTests {
         _ = scene.scene.happens(.fleetChanged(fleet))
         #expect(scene.finish(running, cached: 0, prompt: 1000).granted == [waiting])
         #expect(scene.finish(waiting, cached: 0, prompt: 1000).refusal(of: waiting) == nil)
-        #expect(scene.scene.router.habits.pause.value < 2)
     }
 
     @Test("a server that leaves takes what it held along, whether requests run there or not", arguments: [false, true])

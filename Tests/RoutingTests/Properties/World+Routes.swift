@@ -88,11 +88,12 @@ extension World {
         return routes.first { $0.pattern.source == model || $0.pattern.source == ".*" }?.rule ?? fleet.rule
     }
 
-    /// Whether a request may wait for a busy server while another one is free.
+    /// Whether a request may wait for a busy server while another one, or another slot, is free: it is worth waiting for, computes with
+    /// another model, or its last slot is left to other clients.
     func mayHold(_ request: Request, at now: Moment) -> Bool {
         guard rule(for: request) == .expectedCost, request.traits.counts, request.attempts == 0 else { return false }
         return inTurn(for: request, at: now).contains { id in
-            isUsable(id, for: request, at: now) && servers[id]?.isFull(at: now) == true
+            isUsable(id, for: request, at: now) && (servers[id]?.isFull(at: now) == true || (servers[id]?.inFlight ?? 0) > 0)
         }
     }
 

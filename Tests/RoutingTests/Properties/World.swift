@@ -162,6 +162,7 @@ struct World {
                 servers[server.id]?.isRemoved = false
             }
             forgetRemoved()
+        case .figuresRestored: break
         case .drain(let id): servers[id]?.isDraining = true
         case .undrain(let id): servers[id]?.isDraining = false
         case .clockAdvanced: wakes.removeAll { $0 <= now }

@@ -1,0 +1,126 @@
+import ArgumentParser
+import Simulation
+
+/// Which requests `simulate` plays.
+struct LoadOptions: ParsableArguments {
+    /// A month of virtual time, in minutes. Longer ones would only take long.
+    static let mostMinutes = 31 * 24 * 60.0
+    /// The requests of an open loop are made before it is played.
+    private static let mostRequests = 1_000_000.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Recorded arrivals: lines of JSON in Mooncake's form, with hash_ids of 512-token blocks.", valueName: "file"))
+    var trace: String?
+
+    @Option(
+        help: ArgumentHelp("Coding agents, each of which goes on when it has its answer.", valueName: "count"))
+    var agents: Int?
+
+    @Option(
+        help: ArgumentHelp("Questions a second that share one long system prompt.", valueName: "rate"))
+    var documents: Double?
+
+    @Option(help: ArgumentHelp("Short chats a second, with hardly anything in common.", valueName: "rate"))
+    var chats: Double?
+
+    @Option(help: ArgumentHelp("Long prompts a second, with nothing in common.", valueName: "rate"))
+    var unique: Double?
+
+    @Option(help: "How long they ask; a trace is played to its end. 30 when left out.")
+    var minutes: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Requests of the first so many seconds do not count. 120 when left out, 0 of a trace.", valueName: "seconds"))
+    var warmUp: Double?
+
+    @Option(help: ArgumentHelp("Multiplies the times of a trace: 2 is half the load.", valueName: "factor"))
+    var timeScale: Double?
+
+    @Flag(help: "All agents have one address, as behind a gateway, instead of each its own.")
+    var oneAddress = false
+
+    @Flag(help: "Each conversation of a trace is a client of its own. Otherwise all requests come from one.")
+    var conversationClients = false
+
+    init() {}
+
+    func validate() throws {
+        let given = [trace != nil, agents != nil, documents != nil, chats != nil, unique != nil].count { $0 }
+        guard given == 1 else {
+            throw ValidationError(
+                given == 0
+                    ? "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE)."
+                    : "Give only one of --trace, --agents, --documents, --chats and --unique; play others one after the other.")
+        }
+        if trace == nil {
+            if let timeScale { throw ValidationError("--time-scale \(timeScale): only a trace has times; leave it out.") }
+            if conversationClients { throw ValidationError("--conversation-clients: only a trace needs it; leave it out.") }
+        } else if let minutes {
+            throw ValidationError("--minutes \(minutes): a trace is played to its end; leave it out, or shorten the file.")
+        }
+        if oneAddress, agents == nil { throw ValidationError("--one-address: give it with --agents, or leave it out.") }
+        if let agents { try check("--agents", agents, in: 1...10_000) }
+        if let minutes { try check("--minutes", minutes, in: 0.01...Self.mostMinutes) }
+        if let timeScale { try check("--time-scale", timeScale, in: 0.000_001...1_000_000) }
+        if let warmUp { try check("--warm-up", warmUp, in: 0...Self.mostMinutes * 60) }
+        for (name, rate) in [("--documents", documents), ("--chats", chats), ("--unique", unique)] {
+            guard let rate else { continue }
+            try check(name, rate, in: 0.000_1...100_000)
+            guard rate * seconds <= Self.mostRequests else {
+                throw ValidationError(
+                    "\(name) \(rate): that would be more than \(Int(Self.mostRequests)) requests; give fewer --minutes.")
+            }
+        }
+        if trace == nil { try checkWarmUp(lasts: seconds, remedy: "give more --minutes or a shorter --warm-up") }
+    }
+
+    private var seconds: Double { (minutes ?? 30) * 60 }
+    private var warmUpSeconds: Double { warmUp ?? (trace == nil ? 120 : 0) }
+
+    private func checkWarmUp(lasts seconds: Double, remedy: String) throws {
+        guard warmUpSeconds == 0 || warmUpSeconds < seconds else {
+            throw ValidationError(
+                "--warm-up \(Figures.plain(warmUpSeconds)): nothing is asked after \(Figures.plain(seconds)) s, so no request "
+                    + "would count; \(remedy).")
+        }
+    }
+
+    /// What they ask. Reads the trace.
+    func load() throws -> SimulatedLoad {
+        if let trace {
+            let entries: [TraceWorkload.Entry]
+            do { entries = try TraceFile.read(trace) } catch { throw CommandFailure.failed(error.description) }
+            let load = SimulatedLoad(
+                .trace(entries, timeScale: timeScale ?? 1, conversationClients ? .conversations : .one),
+                countedFrom: warmUpSeconds, countedUntil: nil)
+            let lasts = load.lastArrival ?? 0
+            guard lasts <= Self.mostMinutes * 60 else {
+                throw CommandFailure.failed(
+                    "\(trace): the requests come in \(Figures.plain(lasts)) s, more than a month; give a smaller --time-scale, "
+                        + "or part of the file. (Are its timestamps milliseconds?)")
+            }
+            try checkWarmUp(lasts: lasts, remedy: "give a shorter --warm-up")
+            return load
+        }
+        let kind: SimulatedLoad.Kind =
+            if let agents {
+                .agents(agents, seconds: seconds, haveAddresses: !oneAddress)
+            } else if let documents {
+                .steady(.documents, name: "questions with one long system prompt", perSecond: documents, seconds: seconds)
+            } else if let chats {
+                .steady(.chats, name: "short chats", perSecond: chats, seconds: seconds)
+            } else {
+                .steady(.unique, name: "long prompts with nothing in common", perSecond: unique ?? 0, seconds: seconds)
+            }
+        return SimulatedLoad(kind, countedFrom: warmUpSeconds, countedUntil: seconds)
+    }
+}
+
+/// - Throws: a message that names option, value and what is possible.
+func check<Number: Comparable>(_ option: String, _ value: Number, in range: ClosedRange<Number>) throws(ValidationError) {
+    guard range.contains(value) else {
+        throw ValidationError("\(option) \(value): give a number from \(range.lowerBound) to \(range.upperBound).")
+    }
+}

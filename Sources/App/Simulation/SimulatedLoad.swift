@@ -1,0 +1,84 @@
+import Routing
+import Simulation
+
+/// The requests that `simulate` plays, for any seed.
+struct SimulatedLoad: Sendable {
+    enum Kind: Sendable {
+        case trace([TraceWorkload.Entry], timeScale: Double, TraceWorkload.Clients)
+        case agents(Int, seconds: Double, haveAddresses: Bool)
+        case steady(SteadyWorkload.Shape, name: String, perSecond: Double, seconds: Double)
+    }
+
+    let kind: Kind
+    /// Earlier requests are not counted: seconds from the start.
+    let countedFrom: Double
+    /// When they stop asking; nil: with the last answer.
+    let countedUntil: Double?
+
+    init(_ kind: Kind, countedFrom: Double, countedUntil: Double?) {
+        self.kind = kind
+        self.countedFrom = countedFrom
+        self.countedUntil = countedUntil
+    }
+
+    func workload(seed: UInt64) -> any Workload {
+        switch kind {
+        case .trace(let entries, let timeScale, let clients): TraceWorkload(entries, timeScale: timeScale, clients: clients)
+        case .agents(let count, let seconds, let haveAddresses):
+            AgentsWorkload(count, seconds: seconds, seed: seed, haveAddresses: haveAddresses)
+        case .steady(let shape, _, let perSecond, let seconds):
+            SteadyWorkload(shape, perSecond: perSecond, seconds: seconds, seed: seed)
+        }
+    }
+
+    /// When the last request comes by itself, in seconds; nil of agents, who wait for their answers.
+    var lastArrival: Double? {
+        switch kind {
+        case .trace(let entries, let timeScale, _): (entries.last?.milliseconds ?? 0) / 1000 * timeScale
+        case .agents: nil
+        case .steady(_, _, _, let seconds): seconds
+        }
+    }
+
+    /// One line for people.
+    var summary: String {
+        let what =
+            switch kind {
+            case .trace(let entries, let timeScale, _):
+                "\(entries.count) requests of a trace in \(Figures.plain(lastArrival ?? 0)) s"
+                    + (timeScale == 1 ? "" : " (its times \(Figures.plain(timeScale)) fold)")
+            case .agents(let count, let seconds, let haveAddresses):
+                "\(count) coding \(count == 1 ? "agent" : "agents")\(haveAddresses ? "" : " with one address") for "
+                    + "\(Figures.plain(seconds / 60)) minutes"
+            case .steady(_, let name, let perSecond, let seconds):
+                "\(Figures.plain(perSecond)) \(name) a second for \(Figures.plain(seconds / 60)) minutes"
+            }
+        return countedFrom > 0 ? "\(what), counted after \(Figures.plain(countedFrom)) s" : what
+    }
+}
+
+/// Every combination of a rule and a seed, played.
+struct SimulationRun: Sendable {
+    let seed: UInt64
+    let report: SimulationReport
+
+    /// Plays as many at a time as there are cores. The order is that of the rules, and of the seeds within them.
+    static func play(
+        _ load: SimulatedLoad, _ setup: SimulationSetup, rules: [PickingRule], seeds: [UInt64]
+    ) async -> [SimulationRun] {
+        let cases = rules.flatMap { rule in seeds.map { (rule: rule, seed: $0) } }
+        return await withTaskGroup(of: (Int, SimulationRun).self) { group in
+            for (number, (rule, seed)) in cases.enumerated() {
+                group.addTask {
+                    var setup = setup
+                    (setup.rule, setup.seed) = (rule, seed)
+                    let report = Simulator.play(load.workload(seed: seed), setup)
+                    return (number, SimulationRun(seed: seed, report: report))
+                }
+            }
+            var runs: [Int: SimulationRun] = [:]
+            for await (number, run) in group { runs[number] = run }
+            return cases.indices.compactMap { runs[$0] }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+/// What was learned of a model on a server, as it is kept over a restart. Nil: not known.
+package struct SavedFigures: Sendable, Equatable, Codable {
+    /// The server's name in the configuration.
+    package var server: String
+    /// Empty for requests whose model the server does not list.
+    package var model: String
+    package var prefillTokensPerSecond: Double?
+    /// Seconds for each token of a single stream.
+    package var tokenSeconds: Double?
+    package var bytesPerToken: Double?
+
+    package init(
+        server: String, model: String, prefillTokensPerSecond: Double? = nil, tokenSeconds: Double? = nil,
+        bytesPerToken: Double? = nil
+    ) {
+        self.server = server
+        self.model = model
+        self.prefillTokensPerSecond = prefillTokensPerSecond
+        self.tokenSeconds = tokenSeconds
+        self.bytesPerToken = bytesPerToken
+    }
+
+    /// Without what cannot be a figure, whatever a file says.
+    var plausible: SavedFigures {
+        func plausible(_ value: Double?) -> Double? { value.flatMap { (1e-6...1e9).contains($0) ? $0 : nil } }
+        return SavedFigures(
+            server: server, model: model, prefillTokensPerSecond: plausible(prefillTokensPerSecond),
+            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken))
+    }
+
+    fileprivate var isEmpty: Bool { prefillTokensPerSecond == nil && tokenSeconds == nil && bytesPerToken == nil }
+}
+
+extension EngineFigures {
+    /// Begins with what was known before: worth one second of work, so that a machine that has changed is soon known again.
+    init(_ saved: SavedFigures) {
+        self.init()
+        if let speed = saved.prefillTokensPerSecond {
+            learnPrefill(
+                tokens: max(speed, Self.shortestPrompt), seconds: max(1, Self.shortestPrompt / speed), isAlone: true,
+                expected: nil)
+        }
+        if let time = saved.tokenSeconds {
+            learnDecode(tokens: 101, seconds: 100 * time, isQuiet: true, mostStreams: 1)
+        }
+        if let bytes = saved.bytesPerToken { learnLength(bytes: 1000 * bytes, tokens: 1000) }
+    }
+}
+
+extension Router {
+    /// What was learned of each server, in the order of the servers and the models.
+    package func savedFigures() -> [SavedFigures] {
+        backends.filter { !$0.isRemoved }.flatMap { backend in
+            let learned = backend.served.map { served in
+                SavedFigures(
+                    server: backend.server.name, model: served.name, prefillTokensPerSecond: served.figures.prefillSpeed,
+                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken)
+            }
+            // Models that nobody has asked for since the restart.
+            return (learned + backend.saved.values).filter { !$0.isEmpty }.sorted { $0.model < $1.model }
+        }
+    }
+
+    /// Figures of an earlier run. They count for models of which nothing has been learned yet.
+    mutating func restore(_ saved: [SavedFigures]) {
+        for figures in saved {
+            guard let index = backends.firstIndex(where: { $0.server.name == figures.server && !$0.isRemoved }) else { continue }
+            backends[index].restore(figures.plausible)
+        }
+    }
+}

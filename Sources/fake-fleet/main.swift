@@ -1,0 +1,7 @@
+import ArgumentParser
+
+do {
+    try await FakeFleet.parse().run()
+} catch {
+    FakeFleet.exit(withError: error)
+}

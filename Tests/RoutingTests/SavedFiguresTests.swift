@@ -1,0 +1,45 @@
+import Testing
+
+@testable import Routing
+
+@Suite("What was learned, over a restart")
+struct SavedFiguresTests {
+    @Test("figures are given out, and count in another router until it learns its own")
+    func restored() throws {
+        var scene = Scene([("A", 2), ("B", 2)])
+        scene.learn("A", tokensPerSecond: 500)
+        let saved = scene.router.savedFigures()
+        #expect(saved.map(\.server) == ["A"])
+        var other = Scene([("A", 2), ("B", 2)])
+        _ = other.happens(.figuresRestored(saved))
+        let restored = try #require(other.router.savedFigures().first)
+        #expect(abs((restored.prefillTokensPerSecond ?? 0) - 500) < 1)
+        // The machine has become ten times as fast: one long prompt is enough to see it.
+        other.learn("A", tokensPerSecond: 5000, tokens: 50_000)
+        let learned = try #require(other.router.savedFigures().first?.prefillTokensPerSecond)
+        #expect(learned > 4000)
+    }
+
+    @Test("figures of unknown servers, and impossible ones, are ignored")
+    func implausible() {
+        var scene = Scene([("A", 2)])
+        _ = scene.happens(
+            .figuresRestored([
+                SavedFigures(server: "Z", model: "m", prefillTokensPerSecond: 100),
+                SavedFigures(server: "A", model: "m", prefillTokensPerSecond: -1, tokenSeconds: .infinity, bytesPerToken: .nan),
+            ]))
+        #expect(scene.router.savedFigures() == [])
+    }
+}
+
+extension Scene {
+    /// A prompt is computed on that server alone.
+    fileprivate mutating func learn(_ server: String, tokensPerSecond: Double, tokens: Int = 1000) {
+        _ = happens(.drain(Scene.id(2)))
+        let (ticket, _) = ask(client: "someone")
+        let timings = Timings(
+            promptTokens: tokens, promptMilliseconds: Double(tokens) / tokensPerSecond * 1000, predictedTokens: 1,
+            predictedMilliseconds: 1)
+        _ = happens(.finished(ticket, Outcome(.complete, timings: timings)))
+    }
+}
