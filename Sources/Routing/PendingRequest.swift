@@ -12,6 +12,8 @@ struct PendingRequest: Sendable {
     /// Since when the request waits for a server; nil when it does not wait. Later than `arrivedAt` when an attempt failed
     /// before.
     var waitingSince: Moment?
+    /// False when the line is full: then it takes what is free, rather than wait for something better.
+    var mayHold = true
 
     /// Only the first prediction counts: later ones know more.
     mutating func predict(_ seconds: Double, at now: Moment) {

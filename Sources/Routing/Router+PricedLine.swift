@@ -20,9 +20,20 @@ extension Router {
         let deadline = now + fleet.policy.maxWait
         line.add(request, deadline: deadline)
         serveWaiting(now, &effects)
-        guard line[ticket] != nil else { return }
-        line.waits(ticket, since: now)
+        guard let entry = line[ticket] else { return }
+        if entry.request.waitingSince == nil {
+            let explanation = candidates(for: entry.request.traits).map {
+                Explanation(list: $0, choice: nil, findings: findings($0, entry.request, now))
+            }
+            note(.waits, on: entry.request, explanation, at: now)
+            line.waits(ticket, since: now)
+        }
         wake(at: min(deadline, nextChance(after: now) ?? deadline), &effects)
+    }
+
+    /// A request holds for a busy server: it is priced again when that should be free, even if nothing else happens until then.
+    mutating func wakeForHold(_ until: Moment, _ now: Moment, _ effects: inout [Effect]) {
+        wake(at: max(until, now + Self.shortestHold), &effects)
     }
 
     /// Grants free places to the requests of these lanes.
@@ -41,7 +52,10 @@ extension Router {
                     wasGranted = true
                 case .hold(let offer, let until, let explanation):
                     line.predict(claim.ticket, seconds: offer.price.firstToken, at: now)
-                    if entry.request.waitingSince == nil { note(.waits, on: entry.request, explanation, at: now) }
+                    if entry.request.waitingSince == nil {
+                        note(.waits, on: entry.request, explanation, at: now)
+                        line.waits(claim.ticket, since: now)
+                    }
                     let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
                     let index = claim.list.candidates[offer.position].index
                     // The others have had their time with the loaded model.
@@ -49,7 +63,7 @@ extension Router {
                         reservations.willSwap(index)
                     }
                     reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
-                    wake(at: max(until, now + Self.shortestHold), &effects)
+                    wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):
                     _ = line.serve(claim.ticket)

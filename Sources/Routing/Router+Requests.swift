@@ -15,11 +15,15 @@ extension Router {
         if line.count > 0, isPriced(list, request.traits), line.count < fleet.policy.maxWaiting {
             return joinLine(request, now, &effects)
         }
+        request.mayHold = line.count < fleet.policy.maxWaiting
         let placement = placement(of: request, among: list, at: now)
         if case .hold(let offer, _, _) = placement { request.predict(offer.price.firstToken, at: now) }
         switch placement {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
-        case .wait(let explanation), .hold(_, _, let explanation):
+        case .hold(_, let until, let explanation):
+            wait(request, explanation, now, &effects)
+            wakeForHold(until, now, &effects)
+        case .wait(let explanation):
             guard line.count < fleet.policy.maxWaiting || request.history.attempts > 0 else {
                 let refusal = Refusal.queueFull(waiting: line.count, retryAfterSeconds: retryAfterSeconds)
                 return refuse(request, refusal, explanation, now, &effects)

@@ -84,7 +84,12 @@ extension Router {
         let present = Set(new.servers.map(\.id))
         for var gone in old where !present.contains(gone.id) {
             gone.isRemoved = true
-            if gone.isIdleOfRequests { sessions.forget(gone.id) } else { backends.append(gone) }
+            guard gone.isIdleOfRequests else {
+                backends.append(gone)
+                continue
+            }
+            sessions.forget(gone.id)
+            for served in gone.served.indices { gone.served[served].cache.forget(in: &sequences) }
         }
         indexOfBackend = BackendTable(backends.indices.map { (backends[$0].id, $0) })
         forgetCandidates()

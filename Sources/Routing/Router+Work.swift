@@ -62,7 +62,8 @@ extension Router {
         habits.began(request.client)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
-        return CacheForecast(result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(matched))
+        return CacheForecast(
+            result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
     }
 
     /// What the server is believed to hold from now on.
@@ -167,9 +168,11 @@ extension Router {
         let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
         habits.answered(request.client, tokens: answer)
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
+        // For what it had to compute: the cache may have been another one than was believed.
+        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
         backends[index].served[job.served].figures.learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : job.expectedSeconds)
+            expected: job.isAlone ? nil : expected)
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,

@@ -90,7 +90,8 @@ struct CacheBelief: Sendable {
         let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
         if match.seat == nil {
             match.tokens = seats[seat].sequence.map { store.commonTokens($0, length: length) } ?? 0
-            match.saves = held != nil
+            // What was there last may be unknown: the engine keeps it all the same.
+            match.saves = held != nil || seats[seat].usedAt >= 0
         } else {
             match.saves = match.tokens < Self.keptPart * (held ?? 0)
         }
@@ -164,7 +165,11 @@ struct CacheBelief: Sendable {
     /// A request begins: the engine does what `match` says.
     mutating func began(_ ticket: Ticket, _ sequence: SequenceID, _ match: Match, in store: inout SequenceStore, at now: Double) {
         guard let seat = match.seat, seats.indices.contains(seat) else {
-            if !hasSeats { kept.append(sequence) }
+            if !hasSeats {
+                // The earlier turns of a conversation are the same memory.
+                while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
+                kept.append(sequence)
+            }
             addLife(of: sequence, store, now)
             return trim(&store, now)
         }
@@ -210,8 +215,8 @@ struct CacheBelief: Sendable {
     mutating func forget(in store: inout SequenceStore) {
         for seat in seats.indices {
             if let id = seats[seat].sequence { store.drop(id) }
-            seats[seat].sequence = nil
-            seats[seat].usedAt = -1
+            // A request that ran there is lost, and its end says nothing about the new engine.
+            seats[seat] = Seat()
         }
         for id in kept { store.drop(id) }
         kept.removeAll()

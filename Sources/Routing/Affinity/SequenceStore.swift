@@ -13,7 +13,7 @@ struct SequenceStore: Sendable {
     private struct Slot: Sendable {
         var sequence: PromptSequence
         var serial: UInt32
-        /// The links that it shares with the prompt that was looked at last, if `look` is the number of that look.
+        /// The links that it shares with the prompt that was looked at last, if `look` is the number of that look. 0: with none yet.
         var look: UInt32 = 0
         var links: Int32 = 0
     }
@@ -24,11 +24,14 @@ struct SequenceStore: Sendable {
     private var order: [Int32] = []
     /// The links that each one shares with the next one in this order. As long as `order`; the last one is 0.
     private var shared: [Int32] = []
-    /// The number of the last look, and what it was about. 0 when something has changed since.
-    private var look: UInt32 = 0
+    /// The number of the last look, never 0, and what it was about. Nil when something has changed since.
+    private var look: UInt32 = 1
     private var lookedAt: Ticket?
 
     var count: Int { order.count }
+
+    /// Sequences for which there is memory.
+    var places: Int { slots.count }
 
     // MARK: Looking at a prompt
 
@@ -36,7 +39,8 @@ struct SequenceStore: Sendable {
     mutating func look(at prompt: PromptChain, of ticket: Ticket) {
         guard lookedAt != ticket else { return }
         lookedAt = ticket
-        look &+= 1
+        // The numbers begin again after four billion looks.
+        look = look < .max ? look + 1 : 1
         guard !prompt.links.isEmpty, !order.isEmpty else { return }
         let place = place(of: prompt)
         var links = place < order.count ? commonLinks(place, prompt) : 0

@@ -3,8 +3,8 @@ struct ClientTable: Sendable {
     struct Entry: Sendable {
         fileprivate let name: String
         fileprivate var serial: UInt32
-        /// Asked for since the hand passed last.
-        fileprivate var isRecent = true
+        /// Asked for again since the hand passed last. One that came only once gets no second chance.
+        fileprivate var isRecent = false
         /// Tokens of answers.
         var answer = Mean(0, weight: 0, kept: 0.95)
         /// How often a request goes on with a conversation.
@@ -30,6 +30,8 @@ struct ClientTable: Sendable {
     private var indexOfName: [String: Int32] = [:]
     private var entries: [Entry] = []
     private var hand = 0
+
+    var count: Int { entries.count }
 
     /// - Parameter serviceMemory: seconds after which service counts 1/e.
     init(serviceMemory: Double) { self.serviceMemory = serviceMemory }
@@ -72,5 +74,8 @@ struct ClientTable: Sendable {
         if isKnown(id) { body(&entries[Int(id.index)]) }
     }
 
-    private func isKnown(_ id: ID) -> Bool { id.index >= 0 && entries[Int(id.index)].serial == id.serial }
+    /// Also harmless with a reference into another table.
+    private func isKnown(_ id: ID) -> Bool {
+        entries.indices.contains(Int(id.index)) && entries[Int(id.index)].serial == id.serial
+    }
 }

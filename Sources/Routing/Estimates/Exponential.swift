@@ -26,12 +26,15 @@ enum Exponential {
     /// The natural logarithm of x > 0.
     static func logarithm(_ x: Double) -> Double {
         guard x > 0, x.isFinite else { return x > 0 ? .infinity : -.infinity }
-        // x = 2^exponent * significand; the logarithm of the significand in [1, 2) by 2 artanh((s - 1) / (s + 1)).
-        let z = (x.significand - 1) / (x.significand + 1)
+        // x = 2^exponent * significand; the logarithm of the significand in [0.7, 1.4) by 2 artanh((s - 1) / (s + 1)). With one in
+        // [1, 2), the two terms would nearly cancel each other for an x just below 1.
+        var (exponent, significand) = (Double(x.exponent), x.significand)
+        if significand > 1.4 { (exponent, significand) = (exponent + 1, significand / 2) }
+        let z = (significand - 1) / (significand + 1)
         let square = z * z
         var sum = 0.0
         for power in stride(from: 13.0, through: 1.0, by: -2.0) { sum = sum * square + 1 / power }
-        return Double(x.exponent) * ln2 + 2 * z * sum
+        return exponent * ln2 + 2 * z * sum
     }
 
     /// x to the power of y, for 0 <= x <= 1 and y >= 0.

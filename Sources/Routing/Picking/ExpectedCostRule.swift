@@ -69,9 +69,9 @@ extension Router {
         for position in 0..<list.candidates.count {
             let index = list.candidates[position].index
             let isExplained = position < Explanation.explainedServers
-            guard isExplained || group.contains(position) else { break }
+            guard isExplained || group.contains(position) else { continue }
             let reason = ineligibility(of: index, for: request, at: now)
-            let isUsable = reason == nil || reason == .full && request.history.attempts == 0
+            let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
             let limit = isExplained ? .infinity : bestTotal
             guard group.contains(position), isUsable,
                 let offer = offer(position, list, request, basis, isBusy: reason != nil, limit: limit, &reservations)

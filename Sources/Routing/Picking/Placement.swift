@@ -132,7 +132,7 @@ extension Router {
         }
     }
 
-    private func findings(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> [Finding] {
+    func findings(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> [Finding] {
         list.candidates.prefix(Explanation.explainedServers).map { candidate in
             let reason = ineligibility(of: candidate.index, for: request, at: now)
             return finding(reason.map { .ineligible($0) } ?? .laterInOrder, candidate.index)

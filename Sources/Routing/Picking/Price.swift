@@ -131,8 +131,8 @@ extension Router {
                     others += PriceWeights.decode
                     continue
                 }
-                // A batch is filled in the order of the slots.
-                let isBefore = match.seat.flatMap { mine in job.seat.map { $0 < mine } }
+                // A batch is filled in the order of the slots. Another instance has batches of its own, beside these.
+                let isBefore = job.served == served ? match.seat.flatMap { mine in job.seat.map { $0 < mine } } : nil
                 if isBefore ?? true { price.ahead += job.prefillLeft(at: basis.now) }
                 others += isBefore.map { $0 ? 0 : 1 } ?? 0.5
             }

@@ -1,0 +1,116 @@
+import Testing
+
+@testable import Routing
+
+@Suite("Habits")
+struct HabitsTests {
+    private func isNear(_ one: Double?, _ other: Double) -> Bool { one.map { abs($0 - other) <= 1e-9 * abs(other) } ?? false }
+
+    @Test("a mean begins with its assumption and forgets it")
+    func mean() {
+        var mean = Mean(150, weight: 2, kept: 0.95)
+        #expect(mean.value == 150)
+        mean.add(300)
+        #expect(isNear(mean.value, (285 + 300) / 2.9))
+        for _ in 0..<300 { mean.add(40) }
+        #expect(abs(mean.value - 40) < 0.01)
+        #expect(Mean(9, weight: 0, kept: 0.95).value == 0)
+    }
+
+    @Test("a client's own mean is drawn towards that of all, with the weight of three samples")
+    func drawn() {
+        let all = Mean(150, weight: 2, kept: 0.95)
+        var own = Mean(0, weight: 0, kept: 0.95)
+        #expect(own.drawn(towards: all) == 150)
+        own.add(30)
+        #expect(isNear(own.drawn(towards: all), (30 + 450) / 4))
+    }
+
+    @Test("a client's answers are expected as its own were, and a new client's as those of all")
+    func answers() {
+        var habits = Habits(conversationTime: 180)
+        let (brief, new) = (habits.client("brief", at: 0), habits.client("new", at: 0))
+        #expect(habits.expectations(of: new)?.answerTokens == 150)
+        for _ in 0..<100 {
+            habits.answered(brief, tokens: 20)
+            habits.answered(habits.client("long", at: 0), tokens: 1000)
+        }
+        #expect(habits.expectations(of: brief).map { $0.answerTokens < 120 } ?? false)
+        #expect(habits.expectations(of: habits.client("long", at: 0)).map { $0.answerTokens > 850 } ?? false)
+        #expect(isNear(habits.expectations(of: new)?.answerTokens, habits.answerTokens))
+    }
+
+    @Test("later turns are expected of those who go on, five at most, and hardly any of those who do not")
+    func laterTurns() {
+        var habits = Habits(conversationTime: 180)
+        let (agent, single) = (habits.client("agent", at: 0), habits.client("single", at: 0))
+        #expect(isNear(habits.expectations(of: agent)?.laterTurns, 1))
+        for _ in 0..<200 {
+            habits.arrived(agent, continues: true, pause: 2)
+            habits.arrived(single, continues: false, pause: nil)
+        }
+        #expect(habits.expectations(of: agent)?.laterTurns == 5)
+        #expect(habits.expectations(of: single).map { $0.laterTurns < 0.1 } ?? false)
+    }
+
+    @Test("pauses and turns that are too long for their kind count as long ones", arguments: [180, 18.0])
+    func limits(conversationTime: Double) {
+        var habits = Habits(conversationTime: conversationTime)
+        #expect(isNear(habits.pause.value, conversationTime * 2 / 45) && habits.turn.value == 500)
+        for _ in 0..<300 {
+            habits.arrived(.none, continues: true, pause: 1e6)
+            habits.turned(1e6)
+        }
+        #expect(abs(habits.pause.value - conversationTime / 3) < 0.01 && abs(habits.turn.value - 8000) < 0.1)
+    }
+
+    @Test("service is remembered for half of the time of a conversation, and never below 0")
+    func service() {
+        var habits = Habits(conversationTime: 180)
+        let client = habits.client("c", at: 0)
+        habits.served(client, tokens: 1000, at: 10)
+        #expect(isNear(habits.service(of: client, at: 100), 1000 * Exponential.decay(1)))
+        habits.served(client, tokens: -5000, at: 100)
+        #expect(habits.service(of: client, at: 100) == 0)
+        #expect(habits.service(of: .none, at: 100) == 0 && habits.expectations(of: .none) == nil)
+    }
+}
+
+@Suite("The table of clients")
+struct ClientTableTests {
+    @Test("knows a client again by its name")
+    func sameClient() {
+        var table = ClientTable(serviceMemory: 90)
+        let id = table.find("a")
+        table.change(id) { $0.answer.add(7) }
+        #expect(table.find("b") != id && table.find("a") == id)
+        #expect(table.read(table.find("a")) { $0.answer.value } == 7)
+    }
+
+    @Test("forgets those that were not seen for long when there are too many, so ten thousand new ones take no more room")
+    func eviction() {
+        var table = ClientTable(serviceMemory: 90)
+        let ids = (0..<8_192).map { table.find("client \($0)") }
+        for id in ids { table.change(id) { $0.answer.add(1) } }
+        let late = table.find("late")
+        #expect(ids.count { table.read($0) { _ in } == nil } == 1)
+        for number in 0..<10_000 {
+            _ = table.find("new \(number)")
+            _ = table.find("late")
+        }
+        #expect(ids.allSatisfy { table.read($0) { _ in } == nil }, "a reference to a forgotten client is harmless")
+        for id in ids { table.change(id) { $0.answer.add(1000) } }
+        #expect(table.find("late") == late, "which was seen all the time")
+        #expect(table.read(late) { $0.answer.value } == 0, "and is nobody else")
+        let again = table.find("client 5")
+        #expect(table.read(again) { $0.answer.value } == 0 && table.count == 8_192)
+    }
+
+    @Test("a reference to a client of another table is harmless")
+    func otherTable() {
+        var (old, new) = (ClientTable(serviceMemory: 90), ClientTable(serviceMemory: 90))
+        let id = (0..<5).map { old.find("\($0)") }[4]
+        new.change(id) { $0.answer.add(1) }
+        #expect(new.read(id) { _ in } == nil)
+    }
+}
