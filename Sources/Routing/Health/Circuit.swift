@@ -32,15 +32,15 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
-    /// Seconds that recent failures add to the price of a request: two for each failure in a row, and less with time. Otherwise a
+    /// Seconds that recent failures add to the price of a request: two for each failure in a row, and less with every second since. Otherwise a
     /// server that works again would never get the request that shows it.
     func penalty(at now: Moment) -> Double {
         guard case .closed(let failures) = state, failures > 0 else { return 0 }
-        return 2 * Double(failures) * Exponential.decay((now.seconds - lastFailedAt.seconds) / Self.penaltyMemory)
+        return 2 * Double(failures) * max(0, 1 - (now.seconds - lastFailedAt.seconds) / Self.penaltyTime)
     }
 
-    /// Seconds after which a failure counts 1/e.
-    private static let penaltyMemory = 2.0
+    /// Seconds after which a failure no longer counts.
+    private static let penaltyTime = 4.0
 
     /// That request is the trial in progress.
     func isTrial(_ ticket: Ticket) -> Bool {
