@@ -42,7 +42,7 @@ struct Offer: Sendable {
 }
 
 extension Router {
-    /// Prices that differ by less than this part are equal.
+    /// Prices are equal that differ by less than this part and `PriceWeights.nearTie` together.
     private static let nearTie = 0.1
 
     /// Whether requests of this list are priced, and may wait for a busy server while another one is free.
@@ -84,7 +84,7 @@ extension Router {
                 explanation.findings[position].price = offer.price
             }
             let total = offer.price.total
-            let margin = best == nil ? 0 : Self.nearTie * min(total, bestTotal) + 1e-6
+            let margin = best == nil ? 0 : tieMargin(min(total, bestTotal))
             let rank = tieRank(index, session)
             if total < bestTotal - margin || total <= bestTotal + margin && rank < bestRank {
                 (best, bestTotal, bestRank) = (offer, total, rank)
@@ -100,6 +100,10 @@ extension Router {
             return .run(choice, explanation)
         }
         return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
+    }
+
+    private func tieMargin(_ total: Double) -> Double {
+        Self.nearTie * total + fleet.policy.conversationTime * PriceWeights.nearTie
     }
 
     /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
@@ -153,6 +157,7 @@ extension Router {
             wait = next + PriceWeights.ageing * waited
         }
         var best: Offer?
+        var bestRank = (Int.max, 0, 0)
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, match) = price(index, served, basis, wait: wait, limit: limit)
@@ -160,7 +165,11 @@ extension Router {
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
-            guard best.map({ price.total < $0.price.total }) ?? true else { continue }
+            let margin = best.map { tieMargin(min($0.price.total, price.total)) } ?? 0
+            let rank = hasInstances ? instanceRank(list.candidates[position], number, request, list, at: basis.moment) : (0, 0, 0)
+            let bestTotal = best?.price.total ?? .infinity
+            guard price.total < bestTotal - margin || price.total <= bestTotal + margin && rank < bestRank else { continue }
+            bestRank = rank
             let streams = Double(backends[index].limit ?? backends[index].jobs.count + 1)
             let tokenTime = tokenTime(index, served, basis) * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
             best = Offer(
@@ -168,6 +177,24 @@ extension Router {
                 duration: price.own + basis.outlook.answerTokens * tokenTime, swaps: swaps)
         }
         return best
+    }
+
+    /// Decides between instances of a server with equal prices, as the sticky rule does: the one with the client's session, then a free
+    /// one, then the one that holds the fewest sessions.
+    private func instanceRank(
+        _ candidate: CandidateList.Candidate, _ number: Int, _ request: PendingRequest, _ list: CandidateList, at now: Moment
+    ) -> (Int, Int, Int) {
+        guard candidate.instances.count > 1 else { return (0, 0, 0) }
+        let (id, name) = (backends[candidate.index].id, candidate.instances[number])
+        if let session = session(of: request, in: list, at: now), sessions.place(in: session).backend == id,
+            sessions.place(in: session).instance == name
+        {
+            return (-1, 0, 0)
+        }
+        let inFlight = backends[candidate.index].inFlight(on: name)
+        let capacity = backends[candidate.index].sessionsPerInstance(of: candidate.instances.count)
+        let held = sessions.holders(of: .init(backend: id, instance: name)).count
+        return (inFlight < capacity ? 0 : 1, held, inFlight)
     }
 
     /// Seconds until the model is in memory. A request that was sent for it has begun to load it.

@@ -40,6 +40,8 @@ enum PriceWeights {
     static let pause = 2.0 / 45
     /// 0.7 s: how much dearer another server may be and still be taken at once, rather than waiting for a busy one.
     static let holdMargin = 1.0 / 257
+    /// 0.1 s: nobody notices such a difference between two prices, and measured speeds are no more exact.
+    static let nearTie = 1.0 / 1800
     /// 90 s: how long a client's service counts against it in the line.
     static let serviceMemory = 1.0 / 2
 }
