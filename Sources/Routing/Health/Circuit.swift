@@ -32,11 +32,11 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
-    /// Seconds that recent failures add to the price of a request: two for each failure in a row, and less with every second since. Otherwise a
+    /// Seconds that recent failures add to the price of a request: two for each failure in a row after the first, and less with every second since. Otherwise a
     /// server that works again would never get the request that shows it.
     func penalty(at now: Moment) -> Double {
-        guard case .closed(let failures) = state, failures > 0 else { return 0 }
-        return 2 * Double(failures) * max(0, 1 - (now.seconds - lastFailedAt.seconds) / Self.penaltyTime)
+        guard case .closed(let failures) = state, failures > 1 else { return 0 }
+        return 2 * Double(failures - 1) * max(0, 1 - (now.seconds - lastFailedAt.seconds) / Self.penaltyTime)
     }
 
     /// Seconds after which a failure no longer counts.

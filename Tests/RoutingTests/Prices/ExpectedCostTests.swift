@@ -114,18 +114,25 @@ struct ExpectedCostTests {
         #expect(first(.loading, 12_000) == "A" && first(.unloaded, 12_000) == "B" && first(.unloaded, 30_000) == "A")
     }
 
-    @Test("recent failures cost, until a request succeeds there")
+    @Test("the second failure in a row costs, and less with time")
     func failures() {
         var scene = PricedScene("A", "B", slots: 4)
-        let failing = scene.ask(TestPrompt((1, 500)))
-        #expect(failing.server == "A")
-        _ = scene.scene.happens(.finished(failing.ticket, Outcome(.broken("reset"))))
-        _ = scene.scene.probe(1, slots: 4)
-        let second = scene.ask(TestPrompt((2, 500)), client: "2")
-        #expect(second.server == "B")
-        #expect(scene.ask(TestPrompt((3, 500)), client: "3").server == "B", "two seconds are more than a busy machine costs")
-        let warm = scene.ask(TestPrompt((1, 500), (4, 100)))
-        #expect(scene.price(TestPrompt((7, 500)), on: 0).failures == 2 && warm.server == "B")
+        func penalty() -> Double { scene.price(TestPrompt((7, 500)), on: 0).failures }
+        _ = scene.scene.happens(.drain(Scene.id(2)))
+        for (number, seconds) in [(1, 0.0), (2, 2)] {
+            let failing = scene.ask(TestPrompt((number, 500)))
+            #expect(failing.server == "A")
+            _ = scene.scene.happens(.finished(failing.ticket, Outcome(.broken("reset"))))
+            _ = scene.scene.probe(1, slots: 4)
+            #expect(penalty() == seconds)
+        }
+        _ = scene.scene.happens(.undrain(Scene.id(2)))
+        #expect(scene.ask(TestPrompt((3, 500)), client: "2").server == "B")
+        #expect(scene.ask(TestPrompt((4, 500)), client: "3").server == "B", "two seconds are more than a busy machine costs")
+        scene.pass(2)
+        #expect(penalty() == 1)
+        scene.pass(2)
+        #expect(penalty() == 0)
     }
 
     @Test("only inside one engine the order of slots tells which prompt is computed first")
