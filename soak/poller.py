@@ -39,5 +39,7 @@ class Poller(Client):
     @staticmethod
     def metrics(body):
         for line in bytes(body).decode().splitlines():
-            if not line.startswith("#") and float(line.rsplit(" ", 1)[1]) < 0:
+            # An error has a sign: the first token may come sooner than predicted.
+            has_sign = "_error_seconds" in line
+            if not line.startswith("#") and not has_sign and float(line.rsplit(" ", 1)[1]) < 0:
                 raise ValueError(line)
