@@ -85,8 +85,10 @@ extension Router {
             }
             let total = offer.price.total
             let margin = best == nil ? 0 : tieMargin(min(total, bestTotal))
+            // Ranks are looked up for near ties only: there are few among hundreds of servers.
+            guard total <= bestTotal + margin else { continue }
             let rank = tieRank(index, session)
-            if total < bestTotal - margin || total <= bestTotal + margin && rank < bestRank {
+            if total < bestTotal - margin || rank < bestRank {
                 (best, bestTotal, bestRank) = (offer, total, rank)
             }
         }
