@@ -40,6 +40,10 @@ struct CandidateList: Sendable {
     /// The rule that chooses one of the candidates of a group.
     var rule: PickingRule
     var unfit: [Unfit] = []
+    /// The shortest known context of the candidates, and whether one of them takes no images. Most requests fit everywhere, and need not
+    /// look at each candidate.
+    var shortestContext = Int.max
+    var hasBlind = false
 
     /// Candidates in one group.
     init(_ candidates: [Candidate], model: String?, rule: PickingRule) {
@@ -88,7 +92,9 @@ extension Router {
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
         let all = allCandidates(for: traits)
-        guard let all, let prompt = traits.prompt, all.candidates.count > 1, all.groupEnds.isEmpty else { return all }
+        guard let all, let prompt = traits.prompt, all.candidates.count > 1, all.groupEnds.isEmpty,
+            prompt.length > all.shortestContext || prompt.images > 0 && all.hasBlind
+        else { return all }
         return withoutUnfit(all, prompt)
     }
 
@@ -151,6 +157,10 @@ extension Router {
                 (names.isEmpty ? [""] : names).map {
                     backends[index].indexOfServed($0, conversationTime: fleet.policy.conversationTime)
                 }
+        }
+        for candidate in list.candidates {
+            list.shortestContext = min(list.shortestContext, candidate.contextTokens ?? .max)
+            list.hasBlind = list.hasBlind || candidate.sees == false
         }
         return list
     }

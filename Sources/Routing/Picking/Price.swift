@@ -63,8 +63,10 @@ extension Router {
         var (fastest, leastTokenTime) = (0.0, Double.infinity)
         var (ratios, known) = (0.0, 0.0)
         var bytesPerToken: Double?
-        for candidate in list.candidates {
-            let figures = backends[candidate.index].served[candidate.served[0]].figures
+        // By index: a copy of a candidate counts references.
+        for position in list.candidates.indices {
+            let (index, served) = (list.candidates[position].index, list.candidates[position].served[0])
+            let figures = backends[index].served[served].figures
             bytesPerToken = bytesPerToken ?? figures.bytesPerToken
             fastest = max(fastest, figures.prefillSpeed ?? figures.leastPrefillSpeed)
             leastTokenTime = min(leastTokenTime, figures.tokenTime ?? figures.mostTokenTime)
