@@ -8,7 +8,7 @@
 
 enum Measure {
     /// Each part runs 10,000 times in all.
-    nonisolated(unsafe) static var isSingle = false
+    static let isSingle = CommandLine.arguments.contains("--once")
 }
 
 /// Nanoseconds of one call: the best of many rounds, as everything that disturbs makes it slower.

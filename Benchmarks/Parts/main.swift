@@ -8,10 +8,7 @@ if let flag = arguments.firstIndex(of: "--json"), flag + 1 < arguments.count {
     jsonPath = arguments[flag + 1]
     arguments.removeSubrange(flag...(flag + 1))
 }
-if let flag = arguments.firstIndex(of: "--once") {
-    Measure.isSingle = true
-    arguments.remove(at: flag)
-}
+arguments.removeAll { $0 == "--once" }
 let known = ["scan", "heads", "decisions", "prices", "short-chat"]
 guard arguments.allSatisfy(known.contains) else { fail("parts: unknown part; there are: \(known.joined(separator: ", "))") }
 let wanted = arguments.isEmpty ? known : arguments

@@ -62,7 +62,7 @@ extension Router {
                     if offer.swaps, waited > PriceWeights.swapPatience * backends[index].loadSeconds {
                         reservations.willSwap(index)
                     }
-                    reservations.take(claim.list.candidates[offer.position].index, seconds: offer.duration)
+                    reservations.take(index, seconds: offer.duration)
                     wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):

@@ -72,7 +72,8 @@ extension Router {
         _ match: CacheBelief.Match, at now: Double
     ) -> SequenceID? {
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else {
-            if match.seat != nil { occupySeat(request.ticket, index, served, match, at: now) }
+            // A prompt that is not known overwrites what is in the seat.
+            backends[index].served[served].cache.overwritten(by: request.ticket, match, in: &sequences, at: now)
             return nil
         }
         if let id = request.outlook.previous, let previous, let owner = indexOfBackend[previous.backend],
@@ -88,13 +89,6 @@ extension Router {
                 endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)))
         backends[index].served[served].cache.began(request.ticket, id, match, in: &sequences, at: now)
         return id
-    }
-
-    /// A prompt that is not known overwrites what is in the seat.
-    private mutating func occupySeat(
-        _ ticket: Ticket, _ index: Int, _ served: Int, _ match: CacheBelief.Match, at now: Double
-    ) {
-        backends[index].served[served].cache.overwritten(by: ticket, match, in: &sequences, at: now)
     }
 
     private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) {

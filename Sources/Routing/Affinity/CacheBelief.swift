@@ -76,16 +76,13 @@ struct CacheBelief: Sendable {
             for id in kept { match.tokens = max(match.tokens, store.commonTokens(id, length: length)) }
             return match
         }
+        guard let idlest = idlestSeat else { return Match(tokens: best(store, length)) }
         var match = Match()
-        var idlest: Int?
         for (index, seat) in seats.enumerated() where seat.ticket == nil {
-            // As in llama.cpp, of two seats that were unused equally long the last one is taken.
-            if idlest.map({ seat.usedAt <= seats[$0].usedAt }) ?? true { idlest = index }
             guard let sequence = seat.sequence else { continue }
             let tokens = store.commonTokens(sequence, length: length)
             if tokens > match.tokens, tokens > Self.leastSimilarity * length { (match.tokens, match.seat) = (tokens, index) }
         }
-        guard let idlest else { return Match(tokens: best(store, length)) }
         let seat = match.seat ?? idlest
         let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
         if match.seat == nil {

@@ -32,8 +32,8 @@ package struct Circuit: Sendable, Equatable {
         if case .trying = state { true } else { false }
     }
 
-    /// Seconds that recent failures add to the price of a request: two for each failure in a row after the first, and less with every second since. Otherwise a
-    /// server that works again would never get the request that shows it.
+    /// Seconds that recent failures add to the price of a request: two for each failure in a row after the first, and less with every
+    /// second since. Otherwise a server that works again would never get the request that shows it.
     func penalty(at now: Moment) -> Double {
         guard case .closed(let failures) = state, failures > 1 else { return 0 }
         return 2 * Double(failures - 1) * max(0, 1 - (now.seconds - lastFailedAt.seconds) / Self.penaltyTime)

@@ -74,7 +74,7 @@ extension Router {
             let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
             let limit = isExplained ? .infinity : bestTotal
             guard group.contains(position), isUsable,
-                let offer = offer(position, list, request, basis, isBusy: reason != nil, limit: limit, &reservations)
+                let offer = offer(position, list, request, session, basis, isBusy: reason != nil, limit: limit, &reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
                 continue
@@ -138,8 +138,8 @@ extension Router {
 
     /// The best instance of a candidate.
     private func offer(
-        _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ basis: PriceBasis, isBusy: Bool, limit: Double,
-        _ reservations: inout Reservations
+        _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ session: SessionTable.Handle?, _ basis: PriceBasis,
+        isBusy: Bool, limit: Double, _ reservations: inout Reservations
     ) -> Offer? {
         let index = list.candidates[position].index
         var wait: Double?
@@ -168,7 +168,7 @@ extension Router {
             // All seats of this instance are taken, although the server has room.
             if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
             let margin = best.map { tieMargin(min($0.price.total, price.total)) } ?? 0
-            let rank = hasInstances ? instanceRank(list.candidates[position], number, request, list, at: basis.moment) : (0, 0, 0)
+            let rank = instanceRank(list.candidates[position], number, session)
             let bestTotal = best?.price.total ?? .infinity
             guard price.total < bestTotal - margin || price.total <= bestTotal + margin && rank < bestRank else { continue }
             bestRank = rank
@@ -184,15 +184,11 @@ extension Router {
     /// Decides between instances of a server with equal prices, as the sticky rule does: the one with the client's session, then a free
     /// one, then the one that holds the fewest sessions.
     private func instanceRank(
-        _ candidate: CandidateList.Candidate, _ number: Int, _ request: PendingRequest, _ list: CandidateList, at now: Moment
+        _ candidate: CandidateList.Candidate, _ number: Int, _ session: SessionTable.Handle?
     ) -> (Int, Int, Int) {
         guard candidate.instances.count > 1 else { return (0, 0, 0) }
         let (id, name) = (backends[candidate.index].id, candidate.instances[number])
-        if let session = session(of: request, in: list, at: now), sessions.place(in: session).backend == id,
-            sessions.place(in: session).instance == name
-        {
-            return (-1, 0, 0)
-        }
+        if let session, sessions.place(in: session) == .init(backend: id, instance: name) { return (-1, 0, 0) }
         let inFlight = backends[candidate.index].inFlight(on: name)
         let capacity = backends[candidate.index].sessionsPerInstance(of: candidate.instances.count)
         let held = sessions.holders(of: .init(backend: id, instance: name)).count
