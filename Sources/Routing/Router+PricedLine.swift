@@ -62,7 +62,8 @@ extension Router {
                     if offer.swaps, waited > PriceWeights.swapPatience * backends[index].loadSeconds {
                         reservations.willSwap(index)
                     }
-                    reservations.take(index, seconds: offer.duration, known: offer.releases)
+                    let releases = releases(index, basis(of: entry.request, among: claim.list, at: now))
+                    reservations.take(index, seconds: offer.duration, known: releases)
                     wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):

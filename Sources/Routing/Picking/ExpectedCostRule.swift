@@ -36,8 +36,6 @@ struct Offer: Sendable {
     /// Another model has to leave the server's memory first.
     var swaps = false
     var work: Work
-    /// Of a busy server, the seconds until each request ends that runs there.
-    var releases: [Double] = []
 }
 
 extension Router {
@@ -62,28 +60,30 @@ extension Router {
         let basis = basis(of: request, among: list, at: now)
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
-        var best: Offer?
+        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, reservations)
+        var best = outstanding
         var bestTotal = Double.infinity
         var bestRank = (Int.max, 0, 0.0)
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
-            // Most of hundreds of servers are dearer already by what they would have to compute.
-            guard
-                isExplained || group.contains(position) && leastPrefill(position, list, basis) <= bestTotal + tieMargin(bestTotal)
-            else { continue }
+            if !isExplained {
+                if outstanding != nil { break }
+                let isHopeless = leastPrefill(position, list, basis) > bestTotal + tieMargin(bestTotal)
+                guard group.contains(position), !isHopeless else { continue }
+            }
             let index = list.candidates[position].index
             let reason = ineligibility(of: index, for: request, at: now)
-            let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
-            let limit = isExplained ? .infinity : bestTotal
-            guard group.contains(position), isUsable,
-                let offer = offer(position, list, request, session, basis, isBusy: reason != nil, limit: limit, reservations)
+            guard group.contains(position), isUsable(reason, for: request),
+                let offer = offer(
+                    position, list, request, session, basis, isBusy: reason != nil, limit: isExplained ? .infinity : bestTotal,
+                    reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
                 continue
             }
             if isExplained {
-                explanation.findings.append(finding(.dearer, index))
-                explanation.findings[position].price = offer.price
+                explanation.findings.append(finding(.dearer, index, price: offer.price))
+                if outstanding != nil { continue }
             }
             let total = offer.price.total
             let margin = best == nil ? 0 : tieMargin(min(total, bestTotal))
@@ -94,7 +94,7 @@ extension Router {
                 (best, bestTotal, bestRank) = (offer, total, rank)
             }
         }
-        guard var best else { return nil }
+        guard let best else { return nil }
         var choice = choice(best.position, best.instance, session, in: list)
         choice.work = best.work
         if best.position < explanation.findings.count {
@@ -104,8 +104,34 @@ extension Router {
             explanation.choice = choice
             return .run(choice, explanation)
         }
-        best.releases = releases(list.candidates[best.position].index, basis)
         return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
+    }
+
+    /// A full server may be worth waiting for, unless the request was tried already.
+    private func isUsable(_ reason: Ineligibility?, for request: PendingRequest) -> Bool {
+        reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
+    }
+
+    /// The offer of the candidate where least of the prompt is to be computed, if it costs less than that alone costs everywhere else.
+    /// Among hundreds of servers, only the one with the conversation needs to be priced; nil when it is not so simple.
+    private func outstandingOffer(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, _ session: SessionTable.Handle?,
+        _ basis: PriceBasis, _ reservations: Reservations
+    ) -> Offer? {
+        guard list.candidates.count > Explanation.explainedServers else { return nil }
+        var (first, least, next) = (group.lowerBound, Double.infinity, Double.infinity)
+        for position in group {
+            let seconds = leastPrefill(position, list, basis)
+            guard seconds < next else { continue }
+            if seconds < least { (first, least, next) = (position, seconds, least) } else { next = seconds }
+        }
+        let reason = ineligibility(of: list.candidates[first].index, for: request, at: basis.moment)
+        guard isUsable(reason, for: request),
+            let offer = offer(
+                first, list, request, session, basis, isBusy: reason != nil, limit: .infinity, reservations),
+            offer.price.total + tieMargin(offer.price.total) < next
+        else { return nil }
+        return offer
     }
 
     private func tieMargin(_ total: Double) -> Double {
@@ -229,7 +255,7 @@ extension Router {
     }
 
     /// For each request that runs there, the seconds until its end.
-    private func releases(_ index: Int, _ basis: PriceBasis) -> [Double] {
+    func releases(_ index: Int, _ basis: PriceBasis) -> [Double] {
         let jobs = backends[index].jobs
         let ahead = jobs.reduce(0) { $0 + $1.prefillLeft(at: basis.now) }
         let slowdown = 1 + EngineFigures.slowdownPerStream * Double(max(0, jobs.count - 1))

@@ -128,7 +128,8 @@ extension Router {
     func leastPrefill(_ position: Int, _ list: CandidateList, _ basis: PriceBasis) -> Double {
         let index = list.candidates[position].index
         var least = Double.infinity
-        for served in list.candidates[position].served {
+        for number in list.candidates[position].served.indices {
+            let served = list.candidates[position].served[number]
             let tokens = promptTokens(index, served, basis)
             let found =
                 basis.promptBytes == nil ? 0 : backends[index].served[served].cache.mostTokens(length: tokens, in: sequences)
