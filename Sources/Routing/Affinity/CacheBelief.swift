@@ -164,11 +164,11 @@ struct CacheBelief: Sendable {
     /// A request begins: the engine does what `match` says.
     mutating func began(_ ticket: Ticket, _ sequence: SequenceID, _ match: Match, in store: inout SequenceStore, at now: Double) {
         guard let seat = match.seat, seats.indices.contains(seat) else {
-            if !hasSeats {
-                // The earlier turns of a conversation are the same memory.
-                while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
-                kept.append(sequence)
-            }
+            // All seats are taken: which of them the prompt comes to is not known.
+            guard !hasSeats else { return store.drop(sequence) }
+            // The earlier turns of a conversation are the same memory.
+            while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
+            kept.append(sequence)
             addLife(of: sequence, store, now)
             return trim(&store, now)
         }

@@ -38,6 +38,25 @@ struct Offer: Sendable {
     var work: Work
 }
 
+/// The offers that may be equal to the cheapest one, while offers are compared.
+struct NearTies {
+    private(set) var offers: [Offer] = []
+    /// The lowest price.
+    private(set) var least = Double.infinity
+
+    init(_ offer: Offer?) {
+        guard let offer else { return }
+        (offers, least) = ([offer], offer.price.total)
+    }
+
+    /// - Parameter limit: a higher price is not equal to the lowest one so far.
+    mutating func add(_ offer: Offer, upTo limit: Double) {
+        guard offer.price.total <= limit else { return }
+        least = min(least, offer.price.total)
+        offers.append(offer)
+    }
+}
+
 extension Router {
     /// Prices are equal that differ by less than this part and `PriceWeights.nearTie` together.
     private static let nearTie = 0.1
@@ -61,22 +80,20 @@ extension Router {
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
         let outstanding = outstandingOffer(among: list, group, for: request, session, basis, reservations)
-        var best = outstanding
-        var bestTotal = Double.infinity
-        var bestRank = (Int.max, 0, 0.0)
+        var ties = NearTies(outstanding)
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
             if !isExplained {
                 if outstanding != nil { break }
-                let isHopeless = leastPrefill(position, list, basis) > bestTotal + tieMargin(bestTotal)
+                let isHopeless = leastPrefill(position, list, basis) > ties.least + tieMargin(ties.least)
                 guard group.contains(position), !isHopeless else { continue }
             }
             let index = list.candidates[position].index
             let reason = ineligibility(of: index, for: request, at: now)
             guard group.contains(position), isUsable(reason, for: request),
                 let offer = offer(
-                    position, list, request, session, basis, isBusy: reason != nil, limit: isExplained ? .infinity : bestTotal,
-                    reservations)
+                    position, list, request, session, basis, isBusy: reason != nil,
+                    limit: isExplained ? .infinity : ties.least + tieMargin(ties.least), reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
                 continue
@@ -85,16 +102,9 @@ extension Router {
                 explanation.findings.append(finding(.dearer, index, price: offer.price))
                 if outstanding != nil { continue }
             }
-            let total = offer.price.total
-            let margin = best == nil ? 0 : tieMargin(min(total, bestTotal))
-            // Ranks are looked up for near ties only: there are few among hundreds of servers.
-            guard total <= bestTotal + margin else { continue }
-            let rank = tieRank(index, session)
-            if total < bestTotal - margin || rank < bestRank {
-                (best, bestTotal, bestRank) = (offer, total, rank)
-            }
+            ties.add(offer, upTo: ties.least + tieMargin(ties.least))
         }
-        guard let best else { return nil }
+        guard let best = first(of: ties, session, in: list) else { return nil }
         var choice = choice(best.position, best.instance, session, in: list)
         choice.work = best.work
         if best.position < explanation.findings.count {
@@ -134,13 +144,26 @@ extension Router {
         return offer
     }
 
+    /// Of the equal offers the one that comes first: the lowest rank, and the configured order.
+    private func first(of ties: NearTies, _ session: SessionTable.Handle?, in list: CandidateList) -> Offer? {
+        let limit = ties.least + tieMargin(ties.least)
+        var first: Offer?
+        var lowest = (Int.max, 0, 0.0)
+        // Ranks are looked up for near ties only: there are few among hundreds of servers.
+        for offer in ties.offers where offer.price.total <= limit {
+            guard ties.offers.count > 1 else { return offer }
+            let rank = tieRank(list.candidates[offer.position].index, session)
+            if first == nil || rank < lowest { (first, lowest) = (offer, rank) }
+        }
+        return first
+    }
+
     private func tieMargin(_ total: Double) -> Double {
         Self.nearTie * total + fleet.policy.conversationTime * PriceWeights.nearTie
     }
 
     /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
-    /// sessions, then the least busy one, then the one
-    /// that has been without a new request for longest; after that, the configured order.
+    /// sessions, then the least busy one, then the one that has been without a new request for longest; after that, the configured order.
     private func tieRank(_ index: Int, _ session: SessionTable.Handle?) -> (Int, Int, Double) {
         if let session, sessions.place(in: session).backend == backends[index].id { return (-1, 0, 0) }
         return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)

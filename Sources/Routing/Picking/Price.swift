@@ -176,7 +176,7 @@ extension Router {
         let slowdown = EngineFigures.slowdownPerStream
         price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * (min(slots, inFlight + 1) - 1))
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
-        guard price.total < limit else { return (price, work) }
+        guard price.total <= limit else { return (price, work) }
         addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
         return (price, work)
     }
