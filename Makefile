@@ -2,7 +2,7 @@
 # the rest themselves (Debian packages, a Python environment in .venv-e2e).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench bench-routing bench-parts bench-guard format clean
+.PHONY: help demo build release test test-core lint check e2e conformance soak fuzz sanitize bench bench-routing bench-engines bench-parts bench-guard format clean
 
 BALANCER := .build/release/llama-balancer
 FAKE := .build/release/fake-llama
@@ -54,6 +54,9 @@ bench: release  ## what the balancer costs, beside nginx and HAProxy; make bench
 
 bench-routing: release  ## where requests go and what clients wait, beside other proxies; ARGS=--quick for two minutes
 	scripts/bench-routing.sh $(ARGS)
+
+bench-engines: release  ## the same with three real llama-servers of unequal speed, and what they find in their caches
+	scripts/bench-engines.sh $(ARGS)
 
 bench-parts:  ## the parts by themselves: scanning a body, reading a head, deciding with 1 to 512 servers
 	scripts/bench-parts.sh $(ARGS)

@@ -10,6 +10,8 @@ from programs import CHAT_PATH
 MODEL = "fleet-model"
 LAG_INTERVAL = 0.01  # real seconds between two looks at how late this program is
 TEXT = re.compile(rb'"content": ?"[^"]')
+FORECAST = re.compile(rb"\r\nX-Balancer-Cache: [a-z]+; tokens=(\d+)\r\n")
+SERVER = re.compile(rb"\r\nX-Balancer-Server: ([^\r]+)\r\n")
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
@@ -78,7 +80,7 @@ class Call(asyncio.Protocol):
     def events(self):
         """The JSON documents of the answer, of a stream or not."""
         body = self.body()
-        if not body.startswith(b"data:"):
+        if body.startswith(b"{"):
             return [json.loads(body)]
         lines = (line[5:].strip() for line in body.split(b"\n") if line.startswith(b"data:"))
         return [json.loads(line) for line in lines if line.startswith(b"{")]
@@ -148,11 +150,11 @@ class Player:
 
 
 class Record:
-    """What became of a request. Times are virtual seconds."""
+    """What became of a request. Times are virtual seconds. `forecast`: tokens that llama-balancer expected in the cache."""
 
     def __init__(self, kind, conversation, began):
         self.kind, self.conversation, self.began = kind, conversation, began
-        self.call = self.text = self.problem = self.server = None
+        self.call = self.text = self.problem = self.server = self.forecast = None
         self.status = self.first = self.total = self.prompt = self.cached = self.tokens = 0
 
     def read(self, call, player, ended_at):
@@ -162,12 +164,18 @@ class Record:
             return
         self.first = player.at(call.first_text_at) - self.began
         self.total = player.at(ended_at) - self.began
+        if forecast := FORECAST.search(call.received, 0, call.body_at):
+            self.forecast = int(forecast[1])
+        if server := SERVER.search(call.received, 0, call.body_at):
+            self.server = server[1].decode()
         pieces = []
         for event in call.events():
-            self.server = event.get("system_fingerprint", self.server)
+            self.server = self.server or event.get("system_fingerprint")
             if usage := event.get("usage"):
                 self.prompt, self.tokens = usage["prompt_tokens"], usage["completion_tokens"]
                 self.cached = usage["prompt_tokens_details"]["cached_tokens"]
+            if timings := event.get("timings"):
+                self.cached, self.prompt = timings["cache_n"], timings["cache_n"] + timings["prompt_n"]
             for choice in event.get("choices") or []:
                 pieces.append((choice.get("delta") or choice.get("message") or {}).get("content") or "")
         self.text = "".join(pieces)

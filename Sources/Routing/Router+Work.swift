@@ -41,7 +41,8 @@ extension Router {
         let loaded = match.loads.map { id in
             (
                 tokens: sequences.read(id) { $0.tokens } ?? 0,
-                depth: backends[index].served[served].cache.depth(of: id, in: sequences)
+                depth: backends[index].served[served].cache.depth(of: id, in: sequences),
+                isCopy: backends[index].served[served].cache.isCopy(id)
             )
         }
         request.predict(start + prefill - now + loadTime(choice.position, in: list), at: moment)
@@ -185,7 +186,7 @@ extension Router {
         if let loaded = job.loaded, job.matchedTokens > 1000 {
             if cached < job.matchedTokens / 2 {
                 backends[index].served[job.served].cache.denied(
-                    depth: loaded.depth, tokens: loaded.tokens, in: &sequences, at: now)
+                    depth: loaded.depth, tokens: loaded.tokens, isCopy: loaded.isCopy, in: &sequences, at: now)
             } else {
                 backends[index].served[job.served].cache.confirmed(depth: loaded.depth)
             }

@@ -62,7 +62,7 @@ struct Job: Sendable {
     /// Tokens of the prompt that another server had, because the conversation's last turn was there.
     let movedTokens: Double
     /// The engine should have loaded a kept prompt of that many tokens, at that depth of its list.
-    var loaded: (tokens: Double, depth: Double)?
+    var loaded: (tokens: Double, depth: Double, isCopy: Bool)?
 
     var newTokens: Double { max(1, promptTokens - matchedTokens) }
 

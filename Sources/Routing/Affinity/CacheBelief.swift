@@ -36,6 +36,8 @@ struct CacheBelief: Sendable {
     /// Tokens.
     private static let shortestKept = 256.0
     private static let mostSeats = 256
+    /// The most answers that are remembered as evidence for or against `savesIdleSeats`.
+    private static let mostEvidence = 3
 
     private(set) var seats: [Seat] = []
     /// Oldest first.
@@ -45,6 +47,10 @@ struct CacheBelief: Sendable {
     /// Tokens that the list is believed to hold at most, and those that it has been seen to hold.
     private(set) var capacity = Double.infinity
     private(set) var provenCapacity = 0.0
+    /// Answers that found what only an engine that copies idle seats has, less those that did not find such a copy.
+    private var idleEvidence = 0
+    /// Whose only place in the list is due to that: their seat has not been taken by a prompt that saves them.
+    private var copies: Set<SequenceID> = []
     /// Conversations that are likely to go on, those in flight included.
     private(set) var live: DecayingSum
 
@@ -63,6 +69,12 @@ struct CacheBelief: Sendable {
     }
 
     var hasSeats: Bool { !seats.isEmpty }
+
+    /// Whether the engine copies what idle seats hold to its list whenever a request begins, and loads a kept prompt into an empty seat,
+    /// too. llama.cpp does so since 2026 (`--cache-idle-slots`); its answers tell.
+    var savesIdleSeats: Bool { idleEvidence > 0 }
+
+    func isCopy(_ id: SequenceID) -> Bool { copies.contains(id) }
 
     // MARK: What would be found
 
@@ -102,7 +114,7 @@ struct CacheBelief: Sendable {
         } else {
             match.saves = match.tokens < Self.keptPart * (held ?? 0)
         }
-        if match.saves {
+        if match.saves || held == nil && savesIdleSeats {
             if most > match.tokens { load(into: &match, held: held ?? 1, length: length, store) }
         } else if held == nil {
             match.isFirstInSeat = true
@@ -145,7 +157,7 @@ struct CacheBelief: Sendable {
 
     /// The sequence that would be dropped first, if the list had to take that many tokens more; nil when there is room.
     func nextToDrop(for tokens: Double, in store: SequenceStore) -> SequenceID? {
-        guard let oldest = kept.first, capacity < .infinity else { return nil }
+        guard let oldest = kept.first, capacity < .infinity, !isInSeat(oldest) else { return nil }
         return keptTokens(in: store) + tokens > capacity ? oldest : nil
     }
 
@@ -172,25 +184,42 @@ struct CacheBelief: Sendable {
             addLife(of: sequence, store, now)
             return trim(&store, now)
         }
-        if let old = seats[seat].sequence {
-            keep(old, isWanted: match.saves, &store, now)
-        }
+        take(seat, ticket, sequence, saves: match.saves, &store, now)
         if let loaded = match.loads { drop(loaded, &store, now) }
-        seats[seat].ticket = ticket
-        seats[seat].sequence = sequence
         addLife(of: sequence, store, now)
+        saveIdleSeats(&store, now)
         trim(&store, now)
     }
 
     /// A request begins whose prompt is not known: what is in its seat is lost, unless the engine keeps it.
     mutating func overwritten(by ticket: Ticket, _ match: Match, in store: inout SequenceStore, at now: Double) {
         guard let seat = match.seat, seats.indices.contains(seat) else { return }
-        if let old = seats[seat].sequence {
-            keep(old, isWanted: true, &store, now)
-        }
-        seats[seat].ticket = ticket
-        seats[seat].sequence = nil
+        take(seat, ticket, nil, saves: true, &store, now)
+        saveIdleSeats(&store, now)
         trim(&store, now)
+    }
+
+    private mutating func take(
+        _ seat: Int, _ ticket: Ticket, _ sequence: SequenceID?, saves: Bool, _ store: inout SequenceStore, _ now: Double
+    ) {
+        let old = seats[seat].sequence
+        seats[seat].ticket = ticket
+        seats[seat].sequence = sequence
+        guard let old else { return }
+        if saves {
+            keep(old, &store, now)
+            copies.remove(old)
+        }
+        forgetUnlessHeld(old, &store, now)
+    }
+
+    private mutating func saveIdleSeats(_ store: inout SequenceStore, _ now: Double) {
+        guard savesIdleSeats else { return }
+        for seat in seats where seat.ticket == nil {
+            guard let id = seat.sequence, !kept.contains(id) else { continue }
+            keep(id, &store, now)
+            if kept.last == id { copies.insert(id) }
+        }
     }
 
     /// The request has left its seat.
@@ -205,7 +234,7 @@ struct CacheBelief: Sendable {
     mutating func setSeats(_ count: Int, in store: inout SequenceStore, at now: Double) {
         let count = min(max(0, count), Self.mostSeats)
         while seats.count > count {
-            if let id = seats.removeLast().sequence { drop(id, &store, now, isKept: false) }
+            if let id = seats.removeLast().sequence { forgetUnlessHeld(id, &store, now) }
         }
         while seats.count < count { seats.append(Seat()) }
     }
@@ -219,13 +248,22 @@ struct CacheBelief: Sendable {
         }
         for id in kept { store.drop(id) }
         kept.removeAll()
+        copies.removeAll()
         live = DecayingSum(timeConstant: lifetime)
     }
 
     // MARK: Capacity
 
-    /// A kept sequence was said to be there, and was not: what is as old as it is gone.
-    mutating func denied(depth: Double, tokens: Double, in store: inout SequenceStore, at now: Double) {
+    /// A kept sequence was said to be there, and was not: what is as old as it is gone. If it was only a copy of what was in a seat, the
+    /// engine may not make such copies.
+    mutating func denied(
+        depth: Double, tokens: Double, isCopy: Bool = false, in store: inout SequenceStore, at now: Double
+    ) {
+        if isCopy {
+            idleEvidence = max(-Self.mostEvidence, idleEvidence - 1)
+            if !savesIdleSeats { for id in copies { drop(id, &store, now) } }
+            return
+        }
         capacity = max(provenCapacity, Self.leastCapacity, min(capacity, depth - tokens))
         trim(&store, now)
     }
@@ -236,8 +274,9 @@ struct CacheBelief: Sendable {
         capacity = max(capacity, provenCapacity)
     }
 
-    /// More was found than was believed to be there.
+    /// More was found than was believed to be there: the engine keeps copies of idle seats, or more than was believed.
     mutating func surpassed() {
+        idleEvidence = min(Self.mostEvidence, idleEvidence + 1)
         capacity *= 1.5
         provenCapacity *= 0.9
     }
@@ -269,16 +308,25 @@ struct CacheBelief: Sendable {
 
     /// What was in a seat goes to the list, unless a kept one has its whole prompt. Computing a short prompt again costs less than
     /// looking for it each time.
-    private mutating func keep(_ id: SequenceID, isWanted: Bool, _ store: inout SequenceStore, _ now: Double) {
+    private mutating func keep(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double) {
         let isLong = store.read(id) { $0.tokens >= Self.shortestKept } ?? false
-        let isKept = !isWanted || !isLong || store.isContained(id) { kept.contains($0) }
-        guard !isKept else { return drop(id, &store, now, isKept: false) }
+        guard isLong, !kept.contains(id), !store.isContained(id, inOneThat: { kept.contains($0) }) else { return }
         while let inside = store.containedInside(id, where: { kept.contains($0) }) { drop(inside, &store, now) }
         kept.append(id)
     }
 
-    private mutating func drop(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double, isKept: Bool = true) {
-        if isKept { kept.removeAll { $0 == id } }
+    /// It leaves the list.
+    private mutating func drop(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double) {
+        kept.removeAll { $0 == id }
+        copies.remove(id)
+        forgetUnlessHeld(id, &store, now)
+    }
+
+    private func isInSeat(_ id: SequenceID) -> Bool { seats.contains { $0.sequence == id } }
+
+    /// It is in no seat or list any more.
+    private mutating func forgetUnlessHeld(_ id: SequenceID, _ store: inout SequenceStore, _ now: Double) {
+        guard !kept.contains(id), !isInSeat(id) else { return }
         if let life = store.read(id, { life(of: $0, at: now) }) { live.add(-life, at: now) }
         store.drop(id)
     }
