@@ -53,6 +53,8 @@ struct Job: Sendable {
     /// When the prompt should be done.
     let prefillEnd: Double
     var firstByteAt: Double?
+    /// The span of the server's `PrefillMeter` in which its answer began; 0: none.
+    var span: UInt32 = 0
     /// Nothing else ran on the server from the start to the first token.
     var isAlone: Bool
     /// No prompt was computed beside the answer, and no request has arrived since.
