@@ -74,8 +74,9 @@ struct Job: Sendable {
     /// Seconds of its prompt that are still to be computed.
     func prefillLeft(at now: Double) -> Double {
         guard isPrefilling(at: now) else { return 0 }
-        // What is overdue will not take much longer.
-        return prefillEnd > now ? min(prefillSeconds, prefillEnd - now) : 0.1 * prefillSeconds
+        if prefillEnd > now { return min(prefillSeconds, prefillEnd - now) }
+        // The later it is, the more wrong was what was expected: it takes as long again as it is overdue.
+        return max(0.1 * prefillSeconds, now - prefillEnd)
     }
 
     /// Tokens of its answer that are still to be generated. `tokenTime`: seconds for each of them.
