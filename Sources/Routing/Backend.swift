@@ -22,6 +22,7 @@ struct Backend: Sendable {
     /// The requests in flight that count, in the order in which they were sent.
     var jobs: [Job] = []
     var occupancy = Occupancy()
+    var meter = PrefillMeter()
     /// When the last prompt should be done that was sent there. This moment and the next are in seconds.
     var prefillEnd = 0.0
     /// When it got its last request, in seconds.

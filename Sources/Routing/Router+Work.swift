@@ -49,6 +49,7 @@ extension Router {
         let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
         let isAlone = backends[index].jobs.isEmpty
         backends[index].grantedAt = now
+        backends[index].measureSent(at: now)
         backends[index].begins(
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
@@ -120,6 +121,7 @@ extension Router {
             backends[index].jobs[number].firstByteAt == nil
         else { return }
         backends[index].jobs[number].firstByteAt = now
+        backends[index].measureBegan(number, at: now)
         if backends[index].jobs[number].isStream, let prediction = running.values[place].request.prediction {
             predictions.add(predicted: prediction.seconds, actual: now - prediction.at)
             decisions.change(running.values[place].decision, of: ticket) {
@@ -137,6 +139,11 @@ extension Router {
         let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
+        let sample = backends[index].measureEnded(job, tokens: timings.map { Double($0.promptTokens) }, at: now)
+        if let sample, !job.isAlone {
+            backends[index].served[job.served].figures.learnPrefill(
+                tokens: sample.tokens, seconds: sample.seconds, isAlone: true, expected: nil)
+        }
         noteOccupancy(index, at: now)
         habits.ended(running.request.client)
         backends[index].served[job.served].cache.ended(ticket, at: now)

@@ -53,6 +53,8 @@ struct Job: Sendable {
     /// When the prompt should be done.
     let prefillEnd: Double
     var firstByteAt: Double?
+    /// The span of the server's `PrefillMeter` in which its answer began; 0: none.
+    var span: UInt32 = 0
     /// Nothing else ran on the server from the start to the first token.
     var isAlone: Bool
     /// No prompt was computed beside the answer, and no request has arrived since.
@@ -72,8 +74,9 @@ struct Job: Sendable {
     /// Seconds of its prompt that are still to be computed.
     func prefillLeft(at now: Double) -> Double {
         guard isPrefilling(at: now) else { return 0 }
-        // What is overdue will not take much longer.
-        return prefillEnd > now ? min(prefillSeconds, prefillEnd - now) : 0.1 * prefillSeconds
+        if prefillEnd > now { return min(prefillSeconds, prefillEnd - now) }
+        // The later it is, the more wrong was what was expected: it takes as long again as it is overdue.
+        return max(0.1 * prefillSeconds, now - prefillEnd)
     }
 
     /// Tokens of its answer that are still to be generated. `tokenTime`: seconds for each of them.

@@ -14,8 +14,8 @@ struct SavedFiguresTests {
         _ = other.happens(.figuresRestored(saved))
         let restored = try #require(other.router.savedFigures().first)
         #expect(abs((restored.prefillTokensPerSecond ?? 0) - 500) < 1)
-        // The machine has become ten times as fast: one long prompt is enough to see it.
-        other.learn("A", tokensPerSecond: 5000, tokens: 50_000)
+        // The machine has become ten times as fast: two long prompts are enough to see it.
+        for _ in 0..<2 { other.learn("A", tokensPerSecond: 5000, tokens: 50_000) }
         let learned = try #require(other.router.savedFigures().first?.prefillTokensPerSecond)
         #expect(learned > 4000)
     }

@@ -9,6 +9,8 @@ struct EngineFigures: Sendable, Equatable {
     /// How much each further stream of a batch slows down all of them.
     static let slowdownPerStream = 0.1
     private static let kept = 0.9
+    /// A longer prompt counts no more than one of this length: it would outweigh all samples before it.
+    private static let heaviestPrompt = 8192.0
     /// Samples from a busy server that must agree before they change a figure that was measured alone.
     private static let busySamples = 6.0
 
@@ -61,8 +63,9 @@ struct EngineFigures: Sendable, Equatable {
     }
 
     private mutating func add(_ tokens: Double, _ seconds: Double) {
-        promptTokens = promptTokens * Self.kept + tokens
-        promptSeconds = promptSeconds * Self.kept + seconds
+        let weight = min(1, Self.heaviestPrompt / tokens)
+        promptTokens = promptTokens * Self.kept + tokens * weight
+        promptSeconds = promptSeconds * Self.kept + seconds * weight
         (busyCount, busyRatio) = (0, 1)
     }
 

@@ -94,6 +94,17 @@ struct EngineFiguresTests {
         #expect(isNear(figures.prefillSpeed, 2000, within: 0.2))
     }
 
+    @Test("one very long prompt does not outweigh all others")
+    func longPrompt() {
+        var figures = EngineFigures()
+        for _ in 0..<50 { figures.learnPrefill(tokens: 8000, seconds: 4, isAlone: true, expected: nil) }
+        figures.learnPrefill(tokens: 120_000, seconds: 120, isAlone: true, expected: nil)
+        #expect(figures.prefillSpeed ?? 0 > 1750 && figures.prefillSpeed ?? 0 < 2000)
+        var unknown = EngineFigures()
+        unknown.learnPrefill(tokens: 120_000, seconds: 120, isAlone: true, expected: nil)
+        #expect(isNear(unknown.prefillSpeed, 1000), "it counts all the same")
+    }
+
     @Test("the time for a token is that of a single stream, from an answer in peace")
     func tokenTime() {
         var figures = EngineFigures()

@@ -14,12 +14,13 @@ struct LearningTests {
             loaded: nil)
     }
 
-    @Test("a prompt is computed until its first token comes, and what is overdue takes a tenth more")
+    @Test("a prompt is computed until its first token comes, and what is overdue takes as long again, at least a tenth")
     func prefillLeft() {
         var job = job()
         #expect(job.newTokens == 4000)
         #expect(job.prefillLeft(at: 10) == 2 && job.prefillLeft(at: 11.5) == 0.5)
-        #expect(job.prefillLeft(at: 12) == 0.2 && job.prefillLeft(at: 100) == 0.2)
+        #expect(job.prefillLeft(at: 12) == 0.2 && job.prefillLeft(at: 12.1) == 0.2)
+        #expect(job.prefillLeft(at: 15) == 3 && job.prefillLeft(at: 100) == 88)
         job.firstByteAt = 11
         #expect(job.prefillLeft(at: 11) == 0 && !job.isPrefilling(at: 11))
         #expect(self.job(isStream: false).prefillLeft(at: 13) == 0, "without a stream, the first token is not seen")
