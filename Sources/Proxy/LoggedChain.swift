@@ -16,10 +16,7 @@ struct LoggedChain {
     /// The most boundaries of a prompt.
     static let mostLinks = 56
 
-    private static let hash: KeyedHash = {
-        var random = SystemRandomNumberGenerator()
-        return KeyedHash(using: &random)
-    }()
+    private static let key = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
 
     private let prompt: PromptChain
 
@@ -39,9 +36,19 @@ struct LoggedChain {
             isFirst = false
             text.write(Int(link.end))
             text.write(link.endsMessage ? "." : ":")
-            text.writeBase64(Self.hash.hash(link.hash))
+            text.writeBase64(Self.keyedHash(link.hash))
         }
         text.write("\"")
+    }
+
+    /// `Hasher` is SipHash with Swift's own key of the process. The additional key keeps the hashes secret even when Swift is told to hash
+    /// deterministically.
+    private static func keyedHash(_ hash: UInt64) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(key.0)
+        hasher.combine(key.1)
+        hasher.combine(hash)
+        return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
     /// The links that are logged. Which of the inner ones these are depends on their places alone, so prompts that begin alike have
