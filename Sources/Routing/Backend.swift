@@ -26,8 +26,8 @@ struct Backend: Sendable {
     var prefillEnd = 0.0
     /// When it got its last request, in seconds.
     var grantedAt = 0.0
-    /// How long the engine takes to load a model, in seconds.
-    var loadSeconds = 10.0
+    /// When it listed its models last, in seconds.
+    private(set) var listedAt = -Double.infinity
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
     private(set) var loadedModels = 0
     private(set) var mostLoadedModels = 1
@@ -113,11 +113,17 @@ struct Backend: Sendable {
     }
 
     /// The engine listed its models.
-    mutating func list(_ models: [ListedModel]) {
-        self.models = ModelList(models)
+    mutating func list(_ models: [ListedModel], at now: Double) {
+        let list = ModelList(models)
+        self.models = list
+        for number in served.indices { served[number].wasListed(list.residency(of: served[number].name), at: now) }
         loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
         mostLoadedModels = max(mostLoadedModels, loadedModels)
+        listedAt = now
     }
+
+    /// The engine listed the same models as before.
+    mutating func listedTheSame(at now: Double) { listedAt = now }
 
     private static let mostServed = 256
 
@@ -132,8 +138,10 @@ struct Backend: Sendable {
     }
 
     private mutating func serve(_ name: String, _ conversationTime: Double) {
-        served.append(ServedModel(name: name, conversationTime: conversationTime))
-        if let figures = saved.removeValue(forKey: name) { served[served.count - 1].figures = EngineFigures(figures) }
+        var model = ServedModel(name: name, conversationTime: conversationTime)
+        model.residency = models?.residency(of: name)
+        if let figures = saved.removeValue(forKey: name) { model.restore(figures) }
+        served.append(model)
     }
 
     /// Figures of an earlier run count for a model of which nothing has been learned yet.
@@ -142,7 +150,7 @@ struct Backend: Sendable {
             if saved.count < Self.mostServed { saved[figures.model] = figures }
             return
         }
-        if served[index].figures == EngineFigures() { served[index].figures = EngineFigures(figures) }
+        served[index].restore(figures)
     }
 
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further

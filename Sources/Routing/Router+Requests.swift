@@ -117,7 +117,7 @@ extension Router {
             judge(ticket, request, outcome.ending, index, now, &effects)
             if let timings = outcome.timings { backends[index].learn(from: timings) }
             let isComplete = outcome.ending == .complete
-            endJob(request, index, isComplete ? outcome.timings : nil, at: now.seconds)
+            endJob(request, index, isComplete: isComplete, isComplete ? outcome.timings : nil, at: now.seconds)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

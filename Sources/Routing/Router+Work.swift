@@ -34,9 +34,11 @@ extension Router {
         let matched = match.isFirstInSeat ? 0 : match.tokens
         let speed = prefillSpeed(index, served, basis)
         let prefill = max(1, tokens - matched) / speed
+        let load = loadTime(list.candidates[choice.position], at: now)
         let isFirst = !backends[index].jobs.contains { $0.isPrefilling(at: now) }
         let start = isFirst ? now : max(now, backends[index].prefillEnd)
-        backends[index].prefillEnd = start + prefill
+        let end = start + load + prefill
+        backends[index].prefillEnd = end
 
         let previous = request.outlook.previous.flatMap { sequences[$0] }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
@@ -47,7 +49,7 @@ extension Router {
                 depth: backends[index].served[served].cache.depth(of: id, in: sequences)
             )
         }
-        request.predict(start + prefill - now + loadTime(list.candidates[choice.position]), at: moment)
+        request.predict(end - now, at: moment)
         let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
         let isAlone = backends[index].jobs.isEmpty
         backends[index].grantedAt = now
@@ -55,9 +57,11 @@ extension Router {
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
-                prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: start + prefill,
+                prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: end,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
-                movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded))
+                movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
+                waitsForLoad: load > 0,
+                beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
         noteOccupancy(index, at: now)
         habits.began(request.client)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
@@ -112,6 +116,7 @@ extension Router {
             backends[index].jobs[number].firstByteAt == nil
         else { return }
         backends[index].jobs[number].firstByteAt = now
+        backends[index].served[backends[index].jobs[number].served].answeredAt = now
         if backends[index].jobs[number].isStream, let prediction = running.values[place].request.prediction {
             predictions.add(predicted: prediction.seconds, actual: now - prediction.at)
             decisions.change(running.values[place].decision, of: ticket) {
@@ -124,8 +129,8 @@ extension Router {
         if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
     }
 
-    /// The request has left its server. `timings`: nil when its answer is not complete, or the engine does not report them.
-    mutating func endJob(_ running: RunningRequest, _ index: Int, _ timings: Timings?, at now: Double) {
+    /// The request has left its server. `isComplete`: it was answered. `timings`: nil when it was not, or the engine does not report them.
+    mutating func endJob(_ running: RunningRequest, _ index: Int, isComplete: Bool, _ timings: Timings?, at now: Double) {
         let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
@@ -142,6 +147,10 @@ extension Router {
                 $0.tokens = $0.promptTokens + answer
                 ($0.usedAt, $0.endedAt) = (now, now)
             }
+        }
+        if isComplete {
+            backends[index].served[job.served].answeredAt = now
+            learnLoad(job, timings, index, at: now)
         }
         guard let timings else { return }
         learn(from: timings, job, running.request, index, at: now)
@@ -164,9 +173,12 @@ extension Router {
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
         // For what it had to compute: the cache may have been another one than was believed.
         let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
-        backends[index].served[job.served].figures.learnPrefill(
-            tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : expected)
+        // By our own clock, the prompt seems to take as long as the load and the prompt.
+        if !job.waitsForLoad || !timings.isTimedHere {
+            backends[index].served[job.served].figures.learnPrefill(
+                tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
+                expected: job.isAlone ? nil : expected)
+        }
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,

@@ -3,6 +3,12 @@ struct ServedModel: Sendable {
     let name: String
     var figures = EngineFigures()
     var cache: CacheBelief
+    var load = LoadTime()
+    /// As the server listed it last, and when a list first showed that it was being loaded. This moment and the next are in seconds.
+    var residency: ListedModel.Residency?
+    var loadingSeenAt: Double?
+    /// When it last answered.
+    var answeredAt = -Double.infinity
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(name: String, conversationTime: Double) {
@@ -63,6 +69,9 @@ struct Job: Sendable {
     let movedTokens: Double
     /// The engine should have loaded a kept prompt of that many tokens, at that depth of its list.
     var loaded: (tokens: Double, depth: Double)?
+    /// The model was not in memory when the request was sent, and whether no other request had begun to load it.
+    var waitsForLoad = false
+    var beginsLoad = false
 
     var newTokens: Double { max(1, promptTokens - matchedTokens) }
 

@@ -8,16 +8,19 @@ package struct SavedFigures: Sendable, Equatable, Codable {
     /// Seconds for each token of a single stream.
     package var tokenSeconds: Double?
     package var bytesPerToken: Double?
+    /// How long the server takes to load the model.
+    package var loadSeconds: Double?
 
     package init(
         server: String, model: String, prefillTokensPerSecond: Double? = nil, tokenSeconds: Double? = nil,
-        bytesPerToken: Double? = nil
+        bytesPerToken: Double? = nil, loadSeconds: Double? = nil
     ) {
         self.server = server
         self.model = model
         self.prefillTokensPerSecond = prefillTokensPerSecond
         self.tokenSeconds = tokenSeconds
         self.bytesPerToken = bytesPerToken
+        self.loadSeconds = loadSeconds
     }
 
     /// Without what cannot be a figure, whatever a file says.
@@ -25,10 +28,11 @@ package struct SavedFigures: Sendable, Equatable, Codable {
         func plausible(_ value: Double?) -> Double? { value.flatMap { (1e-6...1e9).contains($0) ? $0 : nil } }
         return SavedFigures(
             server: server, model: model, prefillTokensPerSecond: plausible(prefillTokensPerSecond),
-            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken))
+            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken),
+            loadSeconds: plausible(loadSeconds))
     }
 
-    fileprivate var isEmpty: Bool { prefillTokensPerSecond == nil && tokenSeconds == nil && bytesPerToken == nil }
+    fileprivate var isEmpty: Bool { self == SavedFigures(server: server, model: model) }
 }
 
 extension EngineFigures {
@@ -47,6 +51,14 @@ extension EngineFigures {
     }
 }
 
+extension ServedModel {
+    /// Figures of an earlier run count where nothing has been learned yet.
+    mutating func restore(_ saved: SavedFigures) {
+        if figures == EngineFigures() { figures = EngineFigures(saved) }
+        if let seconds = saved.loadSeconds, load.seconds == nil { load.learn(seconds) }
+    }
+}
+
 extension Router {
     /// What was learned of each server, in the order of the servers and the models.
     package func savedFigures() -> [SavedFigures] {
@@ -54,7 +66,8 @@ extension Router {
             let learned = backend.served.map { served in
                 SavedFigures(
                     server: backend.server.name, model: served.name, prefillTokensPerSecond: served.figures.prefillSpeed,
-                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken)
+                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken,
+                    loadSeconds: served.load.seconds)
             }
             // Models that nobody has asked for since the restart.
             return (learned + backend.saved.values).filter { !$0.isEmpty }.sorted { $0.model < $1.model }

@@ -163,7 +163,7 @@ extension Router {
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, match) = price(index, served, basis, wait: wait, limit: limit)
-            price.load = loadTime(list.candidates[position])
+            price.load = loadTime(list.candidates[position], at: basis.now)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
@@ -195,18 +195,10 @@ extension Router {
         return (inFlight < capacity ? 0 : 1, held, inFlight)
     }
 
-    /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
-    func loadTime(_ candidate: CandidateList.Candidate) -> Double {
-        if candidate.residency == .loaded { return 0 }
-        let isRequested = backends[candidate.index].jobs.contains { candidate.served.contains($0.served) }
-        let isLoading = isRequested || candidate.residency == .loading
-        return isLoading ? backends[candidate.index].loadSeconds / 2 : backends[candidate.index].loadSeconds
-    }
-
     /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
     /// now would push that one out, or wait for it inside the engine.
     private func mustSwap(_ candidate: CandidateList.Candidate) -> Bool {
-        guard candidate.residency == .unloaded else { return false }
+        guard residency(of: candidate) == .unloaded else { return false }
         let backend = candidate.index
         guard backends[backend].loadedModels >= backends[backend].mostLoadedModels else { return false }
         return !backends[backend].jobs.isEmpty && !backends[backend].jobs.contains { candidate.served.contains($0.served) }
