@@ -3,8 +3,9 @@
 extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
+        request.outlook.model = list.model
         request.client = habits.client(request.traits.client, at: now.seconds)
-        if let known = habits.expectations(of: request.client) {
+        if let known = habits.expectations(of: request.client, model: request.outlook.model) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else { return }
@@ -169,7 +170,7 @@ extension Router {
         from timings: Timings, _ job: Job, _ request: PendingRequest, _ index: Int, at now: Double
     ) {
         let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
-        habits.answered(request.client, tokens: answer)
+        habits.answered(request.client, model: request.outlook.model, tokens: answer)
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
         // For what it had to compute: the cache may have been another one than was believed.
         let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)

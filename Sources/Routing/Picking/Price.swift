@@ -52,6 +52,8 @@ struct PriceBasis {
 struct Outlook: Sendable {
     /// The conversation that it goes on with.
     var previous: SequenceID?
+    /// The model that runs, by one name for all servers; nil when it is not known.
+    var model: String?
     /// Tokens of its answer.
     var answerTokens = 150.0
     /// Later turns of its conversation.
