@@ -31,9 +31,6 @@ struct Backend: Sendable {
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
     private(set) var loadedModels = 0
     private(set) var mostLoadedModels = 1
-    /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
-    var prefillSpeed = DecayingAverage(halfLife: 20_000)
-    var decodeSpeed = DecayingAverage(halfLife: 2_000)
 
     init(server: Fleet.Server) { self.server = server }
 
@@ -90,16 +87,9 @@ struct Backend: Sendable {
         }
     }
 
-    mutating func learn(from timings: Timings) {
-        if timings.promptTokens > 0, timings.promptMilliseconds > 0 {
-            prefillSpeed.add(
-                Double(timings.promptTokens) * 1000 / timings.promptMilliseconds, weight: Double(timings.promptTokens))
-        }
-        if timings.predictedTokens > 1, timings.predictedMilliseconds > 0 {
-            decodeSpeed.add(
-                Double(timings.predictedTokens) * 1000 / timings.predictedMilliseconds,
-                weight: Double(timings.predictedTokens))
-        }
+    /// What is known of the model that answered last; nil while none has.
+    var shownFigures: EngineFigures? {
+        served.filter { $0.answeredAt > -.infinity }.max { $0.answeredAt < $1.answeredAt }?.figures
     }
 
     /// A request is sent there, beside those that run.

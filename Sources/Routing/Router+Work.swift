@@ -130,14 +130,22 @@ extension Router {
         if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
     }
 
-    /// The request has left its server. `isComplete`: it was answered. `timings`: nil when it was not, or the engine does not report them.
-    mutating func endJob(_ running: RunningRequest, _ index: Int, isComplete: Bool, _ timings: Timings?, at now: Double) {
+    /// The request has left its server.
+    mutating func endJob(_ running: RunningRequest, _ index: Int, _ end: JobEnd, at now: Double) {
         let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
         let job = backends[index].jobs.remove(at: number)
         noteOccupancy(index, at: now)
         habits.ended(running.request.client)
+        if case .failed = end {
+            // It has cost the client's share nothing, and its prompt is not there.
+            habits.served(running.request.client, tokens: -(job.newTokens + 2 * job.answerTokens), at: now)
+            if let sequence = job.sequence {
+                backends[index].served[job.served].cache.failed(sequence, of: ticket, in: &sequences, at: now)
+            }
+        }
         backends[index].served[job.served].cache.ended(ticket, at: now)
+        let timings: Timings? = if case .answered(let timings) = end { timings } else { nil }
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
             let known = timings.flatMap { timings in
@@ -149,7 +157,7 @@ extension Router {
                 ($0.usedAt, $0.endedAt) = (now, now)
             }
         }
-        if isComplete {
+        if case .answered = end {
             backends[index].served[job.served].answeredAt = now
             learnLoad(job, timings, index, at: now)
         }

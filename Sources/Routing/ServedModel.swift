@@ -94,6 +94,16 @@ struct Job: Sendable {
     }
 }
 
+/// How a job ended.
+enum JobEnd {
+    /// `Timings`: nil when the engine does not report them.
+    case answered(Timings?)
+    /// Its client left. What was computed until then is there.
+    case abandoned
+    /// The server did not take it, or broke off.
+    case failed
+}
+
 extension Moment {
     var seconds: Double { Double(nanoseconds) / 1e9 }
 

@@ -199,6 +199,12 @@ struct CacheBelief: Sendable {
         }
     }
 
+    /// The request was not computed: what it would have left is not there.
+    mutating func failed(_ sequence: SequenceID, of ticket: Ticket, in store: inout SequenceStore, at now: Double) {
+        for index in seats.indices where seats[index].ticket == ticket { seats[index].sequence = nil }
+        drop(sequence, &store, now)
+    }
+
     /// The number of the engine's slots for this model; 0 when it has none, or does not tell them.
     mutating func setSeats(_ count: Int, in store: inout SequenceStore, at now: Double) {
         let count = min(max(0, count), Self.mostSeats)

@@ -11,6 +11,11 @@ struct EngineFigures: Sendable, Equatable {
     private static let kept = 0.9
     /// Samples from a busy server that must agree before they change a figure that was measured alone.
     private static let busySamples = 6.0
+    /// So many answers in a row that were all slower than known show that the machine has become slower. Each time the figure rises by
+    /// half at most: what slowed them all down may have been the others' prompts.
+    private static let slowAnswersUntilRaised = 8
+    private static let mostRaise = 1.5
+    private static let leastRaise = 1.25
 
     private var promptTokens = 0.0
     private var promptSeconds = 0.0
@@ -21,6 +26,11 @@ struct EngineFigures: Sendable, Equatable {
     /// Seconds for each token of a single stream; nil until it was measured in peace.
     private var measuredTokenTime: Double?
     private var provenTokenTime = Double.infinity
+    /// Answers in a row, none of them in peace, that took longer for each token than is known, and the least of their times.
+    private var slowAnswers = 0
+    private var slowLeast = Double.infinity
+    /// The time for a token was raised without an answer in peace.
+    private var isTokenTimeRaised = false
     private var bytes = 0.0
     private var tokens = 0.0
 
@@ -34,6 +44,13 @@ struct EngineFigures: Sendable, Equatable {
     var mostTokenTime: Double { provenTokenTime }
     /// Nil while unknown.
     var bytesPerToken: Double? { tokens > 0 ? bytes / tokens : nil }
+
+    // For display, in tokens per second: what is known, else the bound.
+    var shownPrefillSpeed: Double? { prefillSpeed ?? (provenPrefillSpeed > 0 ? provenPrefillSpeed : nil) }
+    var shownDecodeSpeed: Double? {
+        let time = min(measuredTokenTime ?? .infinity, provenTokenTime)
+        return time < .infinity ? 1 / max(time, 1e-9) : nil
+    }
 
     /// A prompt was computed.
     ///
@@ -76,11 +93,30 @@ struct EngineFigures: Sendable, Equatable {
         // The others ran for a part of the time: half of their effect.
         let sample = seconds / (tokens - 1) / (1 + Self.slowdownPerStream * Double(max(0, mostStreams - 1)) / 2)
         if isQuiet {
-            measuredTokenTime = measuredTokenTime.map { $0 + 0.2 * (sample - $0) } ?? sample
-        } else if let known = measuredTokenTime {
-            measuredTokenTime = min(known, sample)
+            measuredTokenTime = measuredTokenTime.map { isTokenTimeRaised ? sample : $0 + 0.2 * (sample - $0) } ?? sample
+            isTokenTimeRaised = false
+        } else if sample > measuredTokenTime ?? provenTokenTime {
+            return noteSlowAnswer(sample)
+        } else if measuredTokenTime != nil {
+            measuredTokenTime = sample
         } else {
-            provenTokenTime = min(provenTokenTime, sample)
+            provenTokenTime = sample
+        }
+        (slowAnswers, slowLeast) = (0, .infinity)
+    }
+
+    /// A server that is never quiet can become slower, too.
+    private mutating func noteSlowAnswer(_ tokenTime: Double) {
+        slowAnswers += 1
+        slowLeast = min(slowLeast, tokenTime)
+        guard slowAnswers >= Self.slowAnswersUntilRaised else { return }
+        let known = measuredTokenTime ?? provenTokenTime
+        let raised = slowLeast > Self.leastRaise * known ? min(slowLeast, Self.mostRaise * known) : known
+        (slowAnswers, slowLeast) = (0, .infinity)
+        if measuredTokenTime == nil {
+            provenTokenTime = raised
+        } else if raised > known {
+            (measuredTokenTime, isTokenTimeRaised) = (raised, true)
         }
     }
 

@@ -111,10 +111,41 @@ struct EngineFiguresTests {
         for seconds in [3.0, 2, 9] { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1) }
         #expect(figures.tokenTime == nil && isNear(figures.mostTokenTime, 0.02))
         figures.learnDecode(tokens: 101, seconds: 2.5, isQuiet: true, mostStreams: 1)
-        for _ in 0..<50 { figures.learnDecode(tokens: 101, seconds: 30, isQuiet: false, mostStreams: 1) }
+        for _ in 0..<7 { figures.learnDecode(tokens: 101, seconds: 30, isQuiet: false, mostStreams: 1) }
         #expect(isNear(figures.tokenTime, 0.025))
         figures.learnDecode(tokens: 101, seconds: 2, isQuiet: false, mostStreams: 1)
         #expect(isNear(figures.tokenTime, 0.02), "faster than known")
+    }
+
+    @Test("a server that is never quiet and always slower than known has become slower, by half for each eight answers at most")
+    func slowerTokens() {
+        var figures = EngineFigures()
+        figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1)
+        func answer(_ times: Int, seconds: Double) {
+            for _ in 0..<times { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1) }
+        }
+        answer(8, seconds: 2)
+        #expect(isNear(figures.tokenTime, 0.015))
+        answer(8, seconds: 2)
+        #expect(isNear(figures.tokenTime, 0.02))
+        figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1)
+        #expect(isNear(figures.tokenTime, 0.01), "an answer in peace shows at once that it was the others' prompts")
+        for _ in 0..<20 {
+            answer(7, seconds: 5)
+            answer(1, seconds: 1)
+        }
+        #expect(isNear(figures.tokenTime, 0.01), "one answer of eight was fast")
+        answer(80, seconds: 1.2)
+        #expect(isNear(figures.tokenTime, 0.01), "a little slower, as beside others")
+    }
+
+    @Test("a bound of the time for a token is forgotten when no answer keeps it any more")
+    func forgottenBound() {
+        var figures = EngineFigures()
+        for seconds in [1.0] + Array(repeating: 4, count: 32) {
+            figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1)
+        }
+        #expect(figures.tokenTime == nil && isNear(figures.mostTokenTime, 0.04, within: 0.25))
     }
 
     @Test("short answers tell nothing", arguments: [(7.0, 1.0), (0, 1), (-5, 1), (100, 0), (100, -1)])
