@@ -44,14 +44,17 @@ extension Router {
         let previous = request.outlook.previous.flatMap { sequences[$0] }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         if previous != nil, matched > tokens / 2 { habits.turned(tokens - matched) }
-        let loaded = match.loads.map { id in
+        let source = backends[index].served[served].cache.source(length: tokens, in: sequences)
+        // What is still being computed says nothing about what is kept.
+        let kept = source.flatMap { source in sequences.read(source.id) { $0.endedAt == nil } == false ? source.id : nil }
+        let loaded = (match.loads ?? kept).map { id in
             (
-                tokens: sequences.read(id) { $0.tokens } ?? 0,
+                tokens: sequences.read(id) { $0.heldTokens } ?? 0,
                 depth: backends[index].served[served].cache.depth(of: id, in: sequences)
             )
         }
         request.predict(end - now, at: moment)
-        let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
+        let sequence = beginSequence(request, previous, tokens, index, served, match, source, at: now)
         let isAlone = backends[index].jobs.isEmpty
         backends[index].grantedAt = now
         backends[index].begins(
@@ -74,7 +77,7 @@ extension Router {
     /// What the server is believed to hold from now on.
     private mutating func beginSequence(
         _ request: PendingRequest, _ previous: PromptSequence?, _ tokens: Double, _ index: Int, _ served: Int,
-        _ match: CacheBelief.Match, at now: Double
+        _ match: CacheBelief.Match, _ source: (id: SequenceID, tokens: Double)?, at now: Double
     ) -> SequenceID? {
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else {
             // A prompt that is not known overwrites what is in the seat.
@@ -92,7 +95,7 @@ extension Router {
             PromptSequence(
                 chain: prompt, backend: backends[index].id, served: served, promptTokens: tokens, tokens: tokens, usedAt: now,
                 endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)))
-        backends[index].served[served].cache.began(request.ticket, id, match, in: &sequences, at: now)
+        backends[index].served[served].cache.began(request.ticket, id, match, source: source, in: &sequences, at: now)
         return id
     }
 
@@ -148,9 +151,7 @@ extension Router {
         let timings: Timings? = if case .answered(let timings) = end { timings } else { nil }
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
-            let known = timings.flatMap { timings in
-                timings.cachedTokens.map { Double($0 + timings.promptTokens) } ?? nil
-            }
+            let known = timings.flatMap { wholePrompt($0, job) }
             backends[index].served[job.served].cache.change(sequence, in: &sequences, at: now) {
                 $0.promptTokens = known ?? $0.promptTokens
                 $0.tokens = $0.promptTokens + answer
@@ -177,35 +178,73 @@ extension Router {
     private mutating func learn(
         from timings: Timings, _ job: Job, _ request: PendingRequest, _ index: Int, at now: Double
     ) {
-        let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
+        let answer = Double(timings.predictedTokens)
         habits.answered(request.client, model: request.outlook.model, tokens: answer)
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
-        // For what it had to compute: the cache may have been another one than was believed.
-        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
-        // By our own clock, the prompt seems to take as long as the load and the prompt.
-        if !job.waitsForLoad || !timings.isTimedHere {
-            backends[index].served[job.served].figures.learnPrefill(
-                tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-                expected: job.isAlone ? nil : expected)
-        }
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,
             mostStreams: job.mostStreams)
-        guard let cached = timings.cachedTokens.map(Double.init) else { return }
+        let whole = wholePrompt(timings, job)
+        // Before the speed is learned from the same prompt.
+        let cached = timings.cachedTokens.map(Double.init) ?? whole.flatMap { guessedCache(timings, job, whole: $0, index) }
+        learnPrefill(from: timings, job, index)
+        guard let whole else { return }
         backends[index].served[job.served].figures.learnLength(
-            bytes: Double(request.traits.prompt?.length ?? 0), tokens: prompt + cached)
-        let length = prompt + cached
-        if let loaded = job.loaded, job.matchedTokens > 1000 {
+            bytes: Double(request.traits.prompt?.length ?? 0), tokens: whole)
+        guard let cached else { return }
+        let loaded = job.matchedTokens > 1000 ? job.loaded : nil
+        if let loaded {
             if cached < job.matchedTokens / 2 {
                 backends[index].served[job.served].cache.denied(
                     depth: loaded.depth, tokens: loaded.tokens, in: &sequences, at: now)
             } else {
                 backends[index].served[job.served].cache.confirmed(depth: loaded.depth)
             }
-        } else if cached > job.matchedTokens + max(1000, length / 10) {
+        }
+        if cached > job.matchedTokens + max(1000, whole / 10), loaded == nil || job.seat == nil {
             backends[index].served[job.served].cache.surpassed()
         }
+    }
+
+    private mutating func learnPrefill(from timings: Timings, _ job: Job, _ index: Int) {
+        let prompt = Double(timings.promptTokens)
+        // Of an engine that does not say what it had, the whole prompt counts only if it should have had next to nothing.
+        guard timings.cachedTokens != nil || job.matchedTokens <= Self.coldPart * job.promptTokens else { return }
+        // By our own clock, the prompt seems to take as long as the load and the prompt.
+        guard !job.waitsForLoad || !timings.isTimedHere else { return }
+        // For what it had to compute: the cache may have been another one than was believed.
+        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
+        backends[index].served[job.served].figures.learnPrefill(
+            tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
+            expected: job.isAlone ? nil : expected)
+    }
+
+    /// A prompt of which at most this part should be cached is as good as one that is not cached.
+    private static let coldPart = 0.1
+    /// An engine that reports less than this part of the prompt leaves out what it had in its cache.
+    private static let wholePart = 0.7
+
+    /// The tokens of the prompt, those in the cache included; nil when the engine does not say.
+    private func wholePrompt(_ timings: Timings, _ job: Job) -> Double? {
+        let computed = Double(timings.promptTokens)
+        if let cached = timings.cachedTokens { return computed + Double(cached) }
+        let isWhole = job.matchedTokens <= Self.coldPart * job.promptTokens || computed >= Self.wholePart * job.promptTokens
+        return isWhole && computed > 0 ? computed : nil
+    }
+
+    /// Whether an engine that does not say so had what it was believed to have: the tokens, or 0. Nil when the time for the prompt does
+    /// not tell.
+    ///
+    /// Only a prompt that was computed alone tells, at a known speed, and only if the cache is worth seconds.
+    private func guessedCache(_ timings: Timings, _ job: Job, whole: Double, _ index: Int) -> Double? {
+        guard job.isAlone, !job.waitsForLoad, let speed = backends[index].served[job.served].figures.prefillSpeed,
+            timings.promptMilliseconds > 0, job.matchedTokens > 0.5 * whole, job.matchedTokens > 0.5 * speed
+        else { return nil }
+        let matched = min(job.matchedTokens, whole)
+        // 0: as long as without the cached part; 1: as long as the whole prompt.
+        let part = (timings.promptMilliseconds / 1000 - (whole - matched) / speed) * speed / matched
+        return part < 0.3 ? matched : (0.7..<2).contains(part) ? 0 : nil
     }
 
     /// A model that left the engine's memory has lost its caches.

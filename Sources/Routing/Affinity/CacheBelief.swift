@@ -2,7 +2,7 @@
 ///
 /// Of a llama-server it is a mirror: a seat for each slot, and the list of prompts that the engine keeps in the machine's memory. The
 /// mirror chooses as `get_available_slot` and `prompt_load` of llama.cpp do. Of other engines there are no seats, and the list is what was
-/// used last.
+/// used last, as in a cache of blocks: a beginning that several prompts share is there once, and as young as the youngest of them.
 struct CacheBelief: Sendable {
     struct Seat: Sendable {
         var sequence: SequenceID?
@@ -148,21 +148,38 @@ struct CacheBelief: Sendable {
     }
 
     private func keptTokens(in store: SequenceStore) -> Double {
-        kept.reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+        kept.reduce(0) { $0 + (store.read($1) { $0.heldTokens } ?? 0) }
     }
 
     /// Tokens of a kept sequence and of all that were kept after it: the list is at least that large.
     func depth(of id: SequenceID, in store: SequenceStore) -> Double {
         guard let index = kept.firstIndex(of: id) else { return 0 }
-        return kept[index...].reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+        return kept[index...].reduce(0) { $0 + (store.read($1) { $0.heldTokens } ?? 0) }
+    }
+
+    /// Without seats: the kept sequence that has most of the prompt that was looked at last, the youngest of equals.
+    func source(length: Double, in store: SequenceStore) -> (id: SequenceID, tokens: Double)? {
+        guard !hasSeats else { return nil }
+        var best: (id: SequenceID, tokens: Double)?
+        for id in kept {
+            let tokens = store.commonTokens(id, length: length)
+            if tokens > 0, tokens >= best?.tokens ?? 0 { best = (id, tokens) }
+        }
+        return best
     }
 
     // MARK: What happens
 
     /// A request begins: the engine does what `match` says.
-    mutating func began(_ ticket: Ticket, _ sequence: SequenceID, _ match: Match, in store: inout SequenceStore, at now: Double) {
+    ///
+    /// - Parameter source: without seats, what `source` told.
+    mutating func began(
+        _ ticket: Ticket, _ sequence: SequenceID, _ match: Match, source: (id: SequenceID, tokens: Double)? = nil,
+        in store: inout SequenceStore, at now: Double
+    ) {
         guard let seat = match.seat, seats.indices.contains(seat) else {
             if !hasSeats {
+                if let source { store.change(source.id) { $0.sharedTokens = max($0.sharedTokens, source.tokens) } }
                 // The earlier turns of a conversation are the same memory.
                 while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
                 kept.append(sequence)
@@ -234,6 +251,11 @@ struct CacheBelief: Sendable {
         trim(&store, now)
     }
 
+    /// What was known of an earlier run.
+    mutating func restore(capacity tokens: Double) {
+        if capacity == .infinity { capacity = max(Self.leastCapacity, tokens) }
+    }
+
     /// A kept sequence was there, at that depth.
     mutating func confirmed(depth: Double) {
         provenCapacity = max(provenCapacity, depth)
@@ -292,7 +314,7 @@ struct CacheBelief: Sendable {
         guard capacity < .infinity else { return }
         var tokens = keptTokens(in: store)
         while tokens > capacity, let oldest = kept.first {
-            tokens -= store.read(oldest) { $0.tokens } ?? 0
+            tokens -= store.read(oldest) { $0.heldTokens } ?? 0
             drop(oldest, &store, now)
         }
     }

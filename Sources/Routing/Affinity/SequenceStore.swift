@@ -121,6 +121,15 @@ struct SequenceStore: Sendable {
     /// A sequence whose whole prompt is the beginning of another one's; nil when none is near. They stand before it.
     func containedInside(_ id: SequenceID, where isWanted: (SequenceID) -> Bool) -> SequenceID? {
         guard var place = place(of: id) else { return nil }
+        // Equal prompts stand side by side, on both sides.
+        let whole = slots[Int(id.index)].sequence.chain.links.count
+        var next = place
+        while next + 1 < order.count, next < place + Self.searchedNeighbours, shared[next] == whole {
+            next += 1
+            let slot = Int(order[next])
+            let other = SequenceID(index: Int32(slot), serial: slots[slot].serial)
+            if slots[slot].sequence.chain.links.count == whole, isWanted(other) { return other }
+        }
         var links = Int32.max
         let end = max(0, place - Self.searchedNeighbours)
         while place > end {

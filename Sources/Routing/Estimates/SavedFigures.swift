@@ -10,10 +10,12 @@ package struct SavedFigures: Sendable, Equatable, Codable {
     package var bytesPerToken: Double?
     /// How long the server takes to load the model.
     package var loadSeconds: Double?
+    /// What its prompt cache holds, beside the slots of a llama-server.
+    package var cacheTokens: Double?
 
     package init(
         server: String, model: String, prefillTokensPerSecond: Double? = nil, tokenSeconds: Double? = nil,
-        bytesPerToken: Double? = nil, loadSeconds: Double? = nil
+        bytesPerToken: Double? = nil, loadSeconds: Double? = nil, cacheTokens: Double? = nil
     ) {
         self.server = server
         self.model = model
@@ -21,6 +23,7 @@ package struct SavedFigures: Sendable, Equatable, Codable {
         self.tokenSeconds = tokenSeconds
         self.bytesPerToken = bytesPerToken
         self.loadSeconds = loadSeconds
+        self.cacheTokens = cacheTokens
     }
 
     /// Without what cannot be a figure, whatever a file says.
@@ -29,7 +32,7 @@ package struct SavedFigures: Sendable, Equatable, Codable {
         return SavedFigures(
             server: server, model: model, prefillTokensPerSecond: plausible(prefillTokensPerSecond),
             tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken),
-            loadSeconds: plausible(loadSeconds))
+            loadSeconds: plausible(loadSeconds), cacheTokens: plausible(cacheTokens))
     }
 
     fileprivate var isEmpty: Bool { self == SavedFigures(server: server, model: model) }
@@ -56,6 +59,7 @@ extension ServedModel {
     mutating func restore(_ saved: SavedFigures) {
         if figures == EngineFigures() { figures = EngineFigures(saved) }
         if let seconds = saved.loadSeconds, load.seconds == nil { load.learn(seconds) }
+        if let tokens = saved.cacheTokens { cache.restore(capacity: tokens) }
     }
 }
 
@@ -67,7 +71,8 @@ extension Router {
                 SavedFigures(
                     server: backend.server.name, model: served.name, prefillTokensPerSecond: served.figures.prefillSpeed,
                     tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken,
-                    loadSeconds: served.load.seconds)
+                    loadSeconds: served.load.seconds,
+                    cacheTokens: served.cache.capacity < .infinity ? served.cache.capacity : nil)
             }
             // Models that nobody has asked for since the restart.
             return (learned + backend.saved.values).filter { !$0.isEmpty }.sorted { $0.model < $1.model }
