@@ -28,6 +28,7 @@ struct Backend: Sendable {
     var grantedAt = 0.0
     /// When it listed its models last, in seconds.
     private(set) var listedAt = -Double.infinity
+    private var foreign = ForeignSlots()
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
     private(set) var loadedModels = 0
     private(set) var mostLoadedModels = 1
@@ -92,8 +93,28 @@ struct Backend: Sendable {
         served.filter { $0.answeredAt > -.infinity }.max { $0.answeredAt < $1.answeredAt }?.figures
     }
 
+    /// Slots that work for others than this balancer, as far as it is known.
+    ///
+    /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
+    func foreignSlots(at now: Double, conversationTime: Double) -> Int {
+        foreign.value(at: now, memory: conversationTime * PriceWeights.foreignMemory)
+    }
+
+    /// The engine was asked which of its slots are busy.
+    mutating func count(_ slots: BackendReport.Slots) {
+        guard let countedAt = slots.countedAt?.seconds else { return }
+        foreign.count(busy: slots.busy, own: jobs.count, at: countedAt)
+    }
+
+    /// A request leaves it. `lingers`: the engine may go on with it for a moment.
+    mutating func ends(_ number: Int, lingers: Bool, at now: Double) -> Job {
+        foreign.ownChanged(at: lingers ? now + ForeignSlots.lingering : now)
+        return jobs.remove(at: number)
+    }
+
     /// A request is sent there, beside those that run.
     mutating func begins(_ job: Job) {
+        foreign.ownChanged(at: job.sentAt)
         for other in jobs.indices {
             jobs[other].mostStreams = max(jobs[other].mostStreams, jobs.count + 1)
             jobs[other].isQuiet = false

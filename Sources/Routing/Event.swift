@@ -153,10 +153,13 @@ package struct BackendReport: Sendable, Equatable, Codable {
     package struct Slots: Sendable, Equatable, Codable {
         package var total: Int
         package var busy: Int
+        /// When the engine was asked which ones are busy; nil when `busy` is only what this balancer knows to run there.
+        package var countedAt: Moment?
 
-        package init(total: Int, busy: Int) {
+        package init(total: Int, busy: Int, countedAt: Moment? = nil) {
             self.total = total
             self.busy = busy
+            self.countedAt = countedAt
         }
     }
 

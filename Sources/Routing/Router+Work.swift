@@ -137,7 +137,7 @@ extension Router {
     mutating func endJob(_ running: RunningRequest, _ index: Int, _ end: JobEnd, at now: Double) {
         let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
-        let job = backends[index].jobs.remove(at: number)
+        let job = backends[index].ends(number, lingers: end.lingers, at: now)
         noteOccupancy(index, at: now)
         habits.ended(running.request.client)
         if case .failed = end {

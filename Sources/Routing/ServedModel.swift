@@ -37,6 +37,32 @@ struct Occupancy: Sendable {
     }
 }
 
+/// How many of a server's slots work for others than this balancer, when they were counted last.
+struct ForeignSlots: Sendable {
+    /// Seconds until an engine has noticed that a client left.
+    static let lingering = 2.0
+
+    private var slots = 0
+    // Moments in seconds.
+    private var countedAt = -Double.infinity
+    /// When the balancer's own requests there changed last.
+    private var ownChangedAt = -Double.infinity
+
+    /// What was counted longer ago than `memory` seconds says nothing any more.
+    func value(at now: Double, memory: Double) -> Int { now - countedAt <= memory ? slots : 0 }
+
+    mutating func ownChanged(at now: Double) { ownChangedAt = max(ownChangedAt, now) }
+
+    /// - Parameters:
+    ///   - own: the balancer's requests in flight there now. A count that is older than their last change may or may not have included
+    ///     those that came or went, so it is not used.
+    ///   - time: when the engine was asked.
+    mutating func count(busy: Int, own: Int, at time: Double) {
+        guard time > ownChangedAt else { return }
+        (slots, countedAt) = (max(0, busy - own), time)
+    }
+}
+
 /// A request that runs on a server, as it matters to the price of others.
 struct Job: Sendable {
     let ticket: Ticket
@@ -102,6 +128,9 @@ enum JobEnd {
     case abandoned
     /// The server did not take it, or broke off.
     case failed
+
+    /// The engine may go on with it for a moment.
+    var lingers: Bool { if case .answered = self { false } else { true } }
 }
 
 extension Moment {

@@ -142,7 +142,14 @@ extension Router {
             }
         }
         let slowdown = EngineFigures.slowdownPerStream
-        price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * (min(slots, inFlight + 1) - 1))
+        let foreign = Double(backends[index].foreignSlots(at: basis.now, conversationTime: fleet.policy.conversationTime))
+        let batch = min(slots, inFlight + foreign + 1) - 1
+        price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * batch)
+        // The engine lets it wait until so many of the requests there have ended, others' or ours.
+        let ends = inFlight + foreign + 1 - Double(backends[index].health.slots)
+        if wait == nil, foreign > 0, ends > 0 {
+            price.wait = habits.answerTokens * tokenTime * (1 + slowdown * batch) * ends / (inFlight + foreign)
+        }
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
         guard price.total < limit else { return (price, match) }
         addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
