@@ -29,6 +29,10 @@ struct Backend: Sendable {
     /// When it listed its models last, in seconds.
     private(set) var listedAt = -Double.infinity
     private var foreign = ForeignSlots()
+    /// Of an engine that does not report its slots.
+    var parallelRequests = ParallelRequests()
+    /// When a request last left it, in seconds.
+    private(set) var endedAt = -Double.infinity
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
     private(set) var loadedModels = 0
     private(set) var mostLoadedModels = 1
@@ -37,11 +41,11 @@ struct Backend: Sendable {
 
     var id: BackendID { server.id }
 
-    /// The most requests in flight: the configured number, but never more than the engine has slots, or than it takes before it
-    /// answers 429.
+    /// The most requests in flight: the configured number, but never more than the engine has slots, or was seen to compute at once, or
+    /// takes before it answers 429.
     var limit: Int? {
         var limit = throttle.limit ?? .max
-        if health.slots > 0 { limit = min(limit, health.slots) }
+        if health.slots > 0 { limit = min(limit, health.slots) } else { limit = min(limit, parallelRequests.limit ?? .max) }
         if let requestMax = server.requestMax { limit = min(limit, requestMax) }
         return limit == .max ? nil : limit
     }
@@ -109,6 +113,8 @@ struct Backend: Sendable {
     /// A request leaves it. `lingers`: the engine may go on with it for a moment.
     mutating func ends(_ number: Int, lingers: Bool, at now: Double) -> Job {
         foreign.ownChanged(at: lingers ? now + ForeignSlots.lingering : now)
+        if !lingers { parallelRequests.answered() }
+        endedAt = now
         return jobs.remove(at: number)
     }
 

@@ -128,6 +128,7 @@ extension Router {
                 $0.actualMilliseconds = (now - prediction.at) * 1000
             }
         }
+        noteParallelRequests(number, index, at: now)
         let isBesidePrompt = backends[index].jobs.contains { $0.ticket != ticket && $0.isPrefilling(at: now) }
         if isBesidePrompt { backends[index].jobs[number].isQuiet = false }
         if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
@@ -213,11 +214,13 @@ extension Router {
         guard timings.cachedTokens != nil || job.matchedTokens <= Self.coldPart * job.promptTokens else { return }
         // By our own clock, the prompt seems to take as long as the load and the prompt.
         guard !job.waitsForLoad || !timings.isTimedHere else { return }
-        // For what it had to compute: the cache may have been another one than was believed.
-        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
+        // For what it had to compute: the cache may have been another one than was believed. An engine begins to count when it begins with
+        // the prompt.
+        let own = job.prefillSeconds * prompt / job.newTokens
+        let ahead = timings.isTimedHere ? job.expectedSeconds - job.prefillSeconds : 0
         backends[index].served[job.served].figures.learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : expected)
+            expected: job.isAlone ? nil : own + ahead)
     }
 
     /// A prompt of which at most this part should be cached is as good as one that is not cached.

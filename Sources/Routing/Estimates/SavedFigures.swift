@@ -39,13 +39,14 @@ package struct SavedFigures: Sendable, Equatable, Codable {
 }
 
 extension EngineFigures {
-    /// Begins with what was known before: worth one second of work, so that a machine that has changed is soon known again.
+    /// Begins with what was known before, until something is measured: the machine may have changed.
     init(_ saved: SavedFigures) {
         self.init()
         if let speed = saved.prefillTokensPerSecond {
             learnPrefill(
                 tokens: max(speed, Self.shortestPrompt), seconds: max(1, Self.shortestPrompt / speed), isAlone: true,
                 expected: nil)
+            isPrefillRestored = true
         }
         if let time = saved.tokenSeconds {
             learnDecode(tokens: 101, seconds: 100 * time, isQuiet: true, mostStreams: 1)

@@ -75,6 +75,44 @@ struct EngineFiguresTests {
         #expect(figures.leastPrefillSpeed <= 1000)
     }
 
+    @Test("prompts that are never alone tell the speed by the best of them, and that it has halved")
+    func neverAlone() {
+        var figures = EngineFigures()
+        func prompts(_ count: Int, fastest: Double) {
+            for number in 0..<count {
+                let speed = fastest * [0.4, 0.7, 1, 0.5][number % 4]
+                figures.learnPrefill(tokens: 1000, seconds: 1000 / speed, isAlone: false, expected: nil)
+            }
+        }
+        prompts(5, fastest: 2000)
+        #expect(figures.prefillSpeed == nil)
+        prompts(1, fastest: 2000)
+        #expect(isNear(figures.prefillSpeed, 2000))
+        prompts(40, fastest: 1000)
+        #expect(isNear(figures.prefillSpeed, 1000, within: 0.2))
+        figures.learnPrefill(tokens: 1000, seconds: 1.25, isAlone: true, expected: nil)
+        #expect(isNear(figures.prefillSpeed, 800), "what was measured alone counts")
+    }
+
+    @Test("three prompts or answers in a row that are far off show at once that the machine has changed", arguments: [0.5, 2, 5])
+    func changedAtOnce(slowness: Double) {
+        var figures = alone(2000, times: 50)
+        for _ in 0..<50 { figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1) }
+        for _ in 0..<3 {
+            figures.learnPrefill(tokens: 1000, seconds: 0.5 * slowness, isAlone: true, expected: nil)
+            figures.learnDecode(tokens: 101, seconds: slowness, isQuiet: true, mostStreams: 1)
+        }
+        #expect(isNear(figures.prefillSpeed, 2000 / slowness, within: 0.1))
+        #expect(isNear(figures.tokenTime, 0.01 * slowness, within: 0.1))
+    }
+
+    @Test("one answer in peace that took a hundred times too long hardly counts")
+    func oddAnswer() {
+        var figures = EngineFigures()
+        for seconds in [1.0, 100, 1] { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: true, mostStreams: 1) }
+        #expect(figures.tokenTime.map { $0 < 0.014 } ?? false)
+    }
+
     @Test("a prompt alone ends the suspicion that the machine has become slower")
     func suspicionEnds() {
         var figures = alone(2000)
@@ -135,7 +173,7 @@ struct EngineFiguresTests {
             answer(1, seconds: 1)
         }
         #expect(isNear(figures.tokenTime, 0.01), "one answer of eight was fast")
-        answer(80, seconds: 1.2)
+        answer(80, seconds: 1.08)
         #expect(isNear(figures.tokenTime, 0.01), "a little slower, as beside others")
     }
 
