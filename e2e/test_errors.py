@@ -62,6 +62,17 @@ def test_an_engines_own_400_goes_through_untouched(balancer, alpha):
     assert (through.status, through.body) == (direct.status, direct.body)
 
 
+def test_a_prompt_that_is_too_long_for_one_engine_is_answered_by_another(start_balancer, start_llama_server):
+    """A token of this model is a byte, so the balancer takes the prompt for shorter than it is, until it has learned better."""
+    short = start_llama_server("short", slots=1, context=1024)
+    long = start_llama_server("long", slots=1, context=16384)
+    balancer = start_balancer({"servers": {"short": server(short), "long": server(long)}, "routing": {"rule": "sticky"}})
+    answer = balancer.chat(chat_body("tiny-byte", "word " * 400))
+    assert (answer.status, answer.headers["X-Balancer-Server"], answer.headers["X-Balancer-Attempts"]) == (200, "long", "2")
+    snapshot = {one["name"]: one for one in balancer.snapshot()["backends"]}
+    assert snapshot["short"]["state"] == "idle", "a prompt that does not fit is no failure"
+
+
 def test_with_every_server_down_the_answer_is_an_error_that_can_be_retried(start_balancer):
     servers = {"gone": {"url": f"http://127.0.0.1:{free_port()}"}}
     balancer = start_balancer({"servers": servers, "models": {".*": ["gone"]}}, up=[])

@@ -62,7 +62,7 @@ struct Distortion {
             isHTTP10 = true
         case .informational(let status): informational = status
         case .malformedHead(let flaw): headFlaw = flaw
-        case .readSlow, .status, .bigAnswer, .noContent, .notModified, .gzip, .sometimes: break
+        case .readSlow, .status, .contextExceeded, .bigAnswer, .noContent, .notModified, .gzip, .sometimes: break
         }
     }
 }

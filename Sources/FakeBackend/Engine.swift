@@ -149,6 +149,11 @@ final class Engine {
     /// The answer that a fault gives in place of the engine's own answer. Faults that send nothing ignore it.
     private func replacement(by fault: Fault) -> Answer {
         if case .status(let code) = fault { return .error(code, "fake_error", "fault status=\(code)", kind: behaviour.kind) }
+        if fault == .contextExceeded {
+            let message =
+                "request (40000 tokens) exceeds the available context size (\(behaviour.contextTokens) tokens), try increasing it"
+            return .error(400, "exceed_context_size_error", message, kind: behaviour.kind)
+        }
         if case .bigAnswer(let bytes) = fault { return Answer(contentType: "text/plain", body: .filler(bytes: bytes)) }
         if fault == .notModified { return Answer(status: 304, fields: [("ETag", "\"fake\"")], body: .none) }
         if fault == .gzip { return Answer(fields: [("Content-Encoding", "gzip")], body: .fixed(gzippedJSON)) }

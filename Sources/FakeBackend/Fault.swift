@@ -34,6 +34,8 @@ package enum Fault: Equatable, Sendable {
 
     /// `status=CODE`: an error (or any other status) with a JSON body.
     case status(Int)
+    /// `context-exceeded`: the 400 of an engine whose context is shorter than the prompt.
+    case contextExceeded
     /// `big-answer=BYTES`: a body of this many bytes, sent as fast as the client reads.
     case bigAnswer(bytes: Int)
     /// `no-content`: 204.
@@ -87,7 +89,7 @@ package enum Fault: Equatable, Sendable {
     var replacesWork: Bool {
         switch self {
         case .refuse, .acceptNever, .resetBeforeAnswer, .closeBeforeAnswer, .stallBeforeAnswer, .status, .bigAnswer,
-            .noContent, .notModified, .gzip:
+            .contextExceeded, .noContent, .notModified, .gzip:
             true
         case .readSlow, .resetAfterHeaders, .resetAfterEvents, .closeAfterEvents, .stallAfterEvents, .slowHeaders, .slowBody,
             .splitEvents, .wrongLength, .twoLengths, .chunkExtensions, .contentLength, .untilClose, .http10, .informational,

@@ -35,6 +35,7 @@ extension Fault: CustomStringConvertible {
         case "close-after-events": self = .closeAfterEvents(try number())
         case "stall-after-events": self = .stallAfterEvents(try number())
         case "status": self = .status(try number())
+        case "context-exceeded": self = .contextExceeded
         case "big-answer": self = .bigAnswer(bytes: try number())
         case "no-content": self = .noContent
         case "not-modified": self = .notModified
@@ -80,6 +81,7 @@ extension Fault: CustomStringConvertible {
         case .closeAfterEvents(let count): "close-after-events=\(count)"
         case .stallAfterEvents(let count): "stall-after-events=\(count)"
         case .status(let code): "status=\(code)"
+        case .contextExceeded: "context-exceeded"
         case .bigAnswer(let bytes): "big-answer=\(bytes)"
         case .noContent: "no-content"
         case .notModified: "not-modified"
@@ -103,7 +105,8 @@ extension Fault: CustomStringConvertible {
     package static let examples = [
         "refuse", "accept-never", "read-slow=1000", "reset-before-answer", "close-before-answer", "stall-before-answer",
         "reset-after-headers", "reset-after-events=3", "close-after-events=3", "stall-after-events=3", "status=503",
-        "big-answer=1000000", "no-content", "not-modified", "gzip", "slow-headers=100", "slow-body=1", "split-events",
+        "context-exceeded", "big-answer=1000000", "no-content", "not-modified", "gzip", "slow-headers=100", "slow-body=1",
+        "split-events",
         "wrong-length", "two-lengths", "chunk-extensions", "content-length", "until-close", "http10", "informational=103",
         "malformed-head=status-line", "fail-rate=0.3:status=503",
     ]

@@ -29,6 +29,7 @@ package final class SharedRouter: Sendable {
         var mailboxes: [Mailbox] = []
         /// Nil when no recording was requested.
         var recording: Recording?
+        var decisionTimes = DecisionTimes()
     }
 
     /// Actions to carry out after the lock is released.
@@ -131,11 +132,17 @@ package final class SharedRouter: Sendable {
 
     private func handle(_ event: Event, at now: Moment, _ state: inout State, _ effects: inout [Effect]) {
         state.recording?.record(event, at: now)
-        state.router.handle(event, at: now, effects: &effects)
-        if case .fleetChanged = event {
+        switch event {
+        case .requestArrived:
+            let start = Clock.now
+            state.router.handle(event, at: now, effects: &effects)
+            state.decisionTimes.add(Clock.now.milliseconds(since: start) / 1000)
+        case .fleetChanged:
+            state.router.handle(event, at: now, effects: &effects)
             let new = state.router.patterns
             patterns.withLockedValue { $0 = new }
             fleetNumber.store(new.fleetNumber, ordering: .releasing)
+        default: state.router.handle(event, at: now, effects: &effects)
         }
     }
 
@@ -188,6 +195,9 @@ package final class SharedRouter: Sendable {
         let now = Clock.now
         return state.withLockedValue { $0.router.snapshot(at: now, sessionLimit: sessionLimit) }
     }
+
+    /// How long the decisions about arriving requests took.
+    package func decisionTimes() -> DecisionTimes { state.withLockedValue { $0.decisionTimes } }
 
     package func requests() -> [FleetSnapshot.Request] { state.withLockedValue { $0.router.requests() } }
 

@@ -89,6 +89,8 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
     /// The server answered with a status that may be worth another attempt (`RetryableStatus`). The answer is held until the
     /// router has decided. `retryAfter`: `Retry-After` in seconds.
     case answered(status: Int, retryAfter: Int? = nil)
+    /// The server answered 400, because the prompt does not fit in its context. The answer is held as above.
+    case promptTooLong
     /// Any of the above, but the request's body is no longer stored, so the request cannot be sent again.
     case notRepeatable(String)
     /// The server's probes found it down.
@@ -98,11 +100,20 @@ package enum AttemptFailure: Sendable, Equatable, Codable {
         if case .notRepeatable = self { false } else { true }
     }
 
+    /// The attempt's own answer is at hand, and may be forwarded.
+    var holdsAnswer: Bool {
+        switch self {
+        case .answered, .promptTooLong: true
+        case .connect, .beforeAnswer, .notRepeatable, .serverLost: false
+        }
+    }
+
     package var message: String {
         switch self {
         case .connect(let text): "could not connect: \(text)"
         case .beforeAnswer(let text): "broke before its answer: \(text)"
         case .answered(let status, _): "answered \(status)"
+        case .promptTooLong: "answered that the prompt is longer than its context"
         case .notRepeatable(let text): "\(text); its body was too long to be kept for another try (limits.retry-body)"
         case .serverLost: "stopped answering its health probes"
         }

@@ -24,9 +24,12 @@ struct PendingRequest: Sendable {
 /// The attempts that were made for a request so far.
 struct AttemptHistory: Sendable, Equatable {
     var attempts = 0
-    /// How many of the attempts met a server that answered 429, or one that does not have what is searched for.
+    /// How many of the attempts met a server that answered 429, or one that cannot answer this request: it does not have what is
+    /// searched for, or its context is too short.
     var timesFull = 0
-    var timesMissing = 0
+    var timesUnable = 0
+    /// Servers whose context is not longer than one that was too short.
+    var tooShort: [BackendID] = []
     /// The attempts that failed otherwise. Their servers are not tried again.
     var failures: [Failure] = []
 
@@ -38,7 +41,12 @@ struct AttemptHistory: Sendable, Equatable {
         var isSuspicion = false
     }
 
-    func hasFailed(on backend: BackendID) -> Bool { failures.contains { $0.backend == backend } }
+    /// Servers that are not tried again.
+    var excluded: Set<BackendID> { Set(failures.map(\.backend) + tooShort) }
+
+    func hasFailed(on backend: BackendID) -> Bool {
+        failures.contains { $0.backend == backend } || tooShort.contains(backend)
+    }
 }
 
 /// A request that was granted a server.

@@ -35,9 +35,11 @@ package struct PromptChain: Sendable, Equatable, Codable {
     /// The number of links that both chains begin with.
     ///
     /// A link's hash covers everything before it, so a binary search finds the last common one.
-    package func commonLinks(with other: PromptChain) -> Int {
-        var (low, high) = (0, min(links.count, other.links.count))
-        guard high > 0, links[0].hash == other.links[0].hash else { return 0 }
+    ///
+    /// - Parameter known: so many are known to be common.
+    package func commonLinks(with other: PromptChain, sharing known: Int = 0) -> Int {
+        var (low, high) = (known, min(links.count, other.links.count))
+        guard low < high, links[low].hash == other.links[low].hash else { return low }
         while low < high {
             let middle = (low + high) / 2
             if links[middle].hash == other.links[middle].hash { low = middle + 1 } else { high = middle }
@@ -45,10 +47,11 @@ package struct PromptChain: Sendable, Equatable, Codable {
         return low
     }
 
-    /// An order in which prompts that begin alike stand together.
-    func isBefore(_ other: PromptChain) -> Bool {
-        let common = commonLinks(with: other)
-        guard common < links.count else { return common < other.links.count }
-        return common < other.links.count && links[common].hash < other.links[common].hash
+    /// The links that both chains begin with, and whether this one comes first in an order in which prompts that begin alike stand
+    /// together.
+    func compared(with other: PromptChain, sharing known: Int = 0) -> (links: Int, isBefore: Bool) {
+        let common = commonLinks(with: other, sharing: known)
+        guard common < links.count else { return (common, common < other.links.count) }
+        return (common, common < other.links.count && links[common].hash < other.links[common].hash)
     }
 }

@@ -20,16 +20,10 @@ extension Router {
             let list = candidates(for: request.traits)
         else { return keepAnswer(ticket, now, &effects) }
         switch placement(of: request, among: list, at: now) {
-        case .run(let choice, let explanation):
-            leave(running, index, now)
-            grant(request, choice, explanation, now, &effects)
-            serveWaiting(now, &effects)
+        case .run(let choice, let explanation): move(running, request, from: index, choice, explanation, now, &effects)
         // A pause that is longer than the balancer's own is the client's to wait.
         case .wait(let explanation) where fleet.policy.maxWaiting > 0 && pause ?? .seconds(0) <= fleet.policy.longestThrottle:
-            leave(running, index, now)
-            effects.append(.requeued(ticket))
-            wait(request, explanation, now, &effects)
-            serveWaiting(now, &effects)
+            requeue(running, request, from: index, explanation, now, &effects)
         case .wait, .hold, .nobody: keepAnswer(ticket, now, &effects)
         }
     }
@@ -52,9 +46,7 @@ extension Router {
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
             retryBudget.spend(policy: fleet.policy, at: now)
         else { return keepAnswer(ticket, now, &effects) }
-        leave(running, index, now)
-        grant(request, choice, explanation, now, &effects)
-        serveWaiting(now, &effects)
+        move(running, request, from: index, choice, explanation, now, &effects)
     }
 }
 
@@ -66,14 +58,56 @@ extension Router {
         let ticket = running.request.ticket
         _ = backends[index].circuits.succeeded(ticket, running.traits.model)
         var request = running.request
-        request.history.timesMissing += 1
+        request.history.timesUnable += 1
         request.history.failures.append(
             .init(backend: running.backend, text: "\(backends[index].server.name) \(failure)"))
         guard let list = candidates(for: request.traits),
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now)
         else { return keepAnswer(ticket, now, &effects) }
+        move(running, request, from: index, choice, explanation, now, &effects)
+    }
+}
+
+extension Router {
+    /// The prompt is longer than the server's context. A server with a longer one, or an unknown one, is asked, or waited for.
+    mutating func answeredTooLong(_ running: RunningRequest, _ index: Int, _ now: Moment, _ effects: inout [Effect]) {
+        let ticket = running.request.ticket
+        _ = backends[index].circuits.succeeded(ticket, running.traits.model)
+        var request = running.request
+        request.history.timesUnable += 1
+        request.history.tooShort.append(running.backend)
+        guard let list = candidates(for: request.traits) else { return keepAnswer(ticket, now, &effects) }
+        if let context = list.candidates.first(where: { $0.index == index })?.contextTokens {
+            for candidate in list.candidates where candidate.contextTokens.map({ $0 <= context }) ?? false {
+                request.history.tooShort.append(backends[candidate.index].id)
+            }
+        }
+        switch placement(of: request, among: list, at: now) {
+        case .run(let choice, let explanation): move(running, request, from: index, choice, explanation, now, &effects)
+        case .wait(let explanation) where fleet.policy.maxWaiting > 0 && running.traits.mayWait:
+            requeue(running, request, from: index, explanation, now, &effects)
+        case .wait, .hold, .nobody: keepAnswer(ticket, now, &effects)
+        }
+    }
+
+    /// The held answer is dropped, and the request runs on another server.
+    mutating func move(
+        _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ choice: Choice, _ explanation: Explanation,
+        _ now: Moment, _ effects: inout [Effect]
+    ) {
         leave(running, index, now)
         grant(request, choice, explanation, now, &effects)
+        serveWaiting(now, &effects)
+    }
+
+    /// The held answer is dropped, and the request waits for another server.
+    private mutating func requeue(
+        _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ explanation: Explanation, _ now: Moment,
+        _ effects: inout [Effect]
+    ) {
+        leave(running, index, now)
+        effects.append(.requeued(request.ticket))
+        wait(request, explanation, now, &effects)
         serveWaiting(now, &effects)
     }
 }

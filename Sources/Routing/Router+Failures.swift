@@ -5,9 +5,10 @@ extension Router {
         _ ticket: Ticket, _ failure: AttemptFailure, _ now: Moment, _ effects: inout [Effect]
     ) {
         guard let running = running[ticket], let index = indexOfBackend[running.backend] else { return }
+        // Its answer is being forwarded.
+        if failure.holdsAnswer, running.hasFailed { return keepAnswer(ticket, now, &effects) }
+        if failure == .promptTooLong { return answeredTooLong(running, index, now, &effects) }
         if case .answered(let status, let retryAfter) = failure {
-            // Its answer is being forwarded.
-            if running.hasFailed { return keepAnswer(ticket, now, &effects) }
             switch RetryableStatus(status, isSearch: running.traits.isSearch) {
             case .full: return answeredFull(running, index, retryAfter: retryAfter, now, &effects)
             case .failed: return answeredError(running, index, failure.message, now, &effects)
@@ -36,9 +37,7 @@ extension Router {
             else {
                 return keepAnswer(ticket, now, &effects)
             }
-            leave(running, index, now)
-            grant(request, choice, explanation, now, &effects)
-            return serveWaiting(now, &effects)
+            return move(running, request, from: index, choice, explanation, now, &effects)
         }
 
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
@@ -57,9 +56,9 @@ extension Router {
         serveWaiting(now, &effects)
     }
 
-    /// Attempts that met a full server, or the wrong one, do not count.
+    /// Attempts that met a full server, or one that cannot answer the request, do not count.
     func mayBeTriedAgain(_ request: PendingRequest) -> Bool {
-        request.history.attempts - request.history.timesFull - request.history.timesMissing < fleet.policy.maxAttempts
+        request.history.attempts - request.history.timesFull - request.history.timesUnable < fleet.policy.maxAttempts
     }
 
     /// The client gets the attempt's own answer.

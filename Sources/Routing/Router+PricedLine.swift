@@ -45,7 +45,7 @@ extension Router {
             var reservations = Reservations()
             for (number, claim) in claims.enumerated() {
                 guard let entry = line[claim.ticket] else { continue }
-                switch placement(of: entry.request, among: claim.list, at: now, &reservations) {
+                switch placement(of: entry.request, among: claim.list, at: now, reservations) {
                 case .run(let choice, let explanation):
                     _ = line.serve(claim.ticket)
                     grant(entry.request, choice, explanation, now, &effects)
@@ -64,7 +64,7 @@ extension Router {
                     {
                         reservations.willSwap(index)
                     }
-                    reservations.take(index, seconds: offer.duration)
+                    reservations.take(index, seconds: offer.duration, known: offer.releases)
                     wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):
@@ -126,12 +126,10 @@ extension Router {
         let basis = basis(of: request, among: list, at: now)
         if let prompt = request.traits.prompt { sequences.look(at: prompt, of: request.ticket) }
         var least = Double.infinity
-        for candidate in list.candidates {
-            for served in candidate.served {
-                let tokens = promptTokens(candidate.index, served, basis)
-                let match = backends[candidate.index].served[served].cache.match(
-                    length: basis.prompt == nil ? nil : tokens, in: sequences)
-                least = min(least, max(1, tokens - match.tokens) / prefillSpeed(candidate.index, served, basis))
+        for position in list.candidates.indices where leastPrefill(position, list, basis) < least {
+            for served in list.candidates[position].served {
+                let work = work(list.candidates[position].index, served, basis)
+                least = min(least, work.newTokens / work.speed)
             }
         }
         return least

@@ -10,7 +10,7 @@ extension Router {
         }
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else { return }
         let (backends, places) = (indexOfBackend, list.candidates)
-        request.outlook.previous = sequences.continued(by: prompt) { sequence in
+        request.outlook.previous = sequences.continued(by: prompt, of: request.ticket) { sequence in
             guard let index = backends[sequence.backend] else { return false }
             return places.contains { $0.index == index && $0.served.contains(sequence.served) }
         }
@@ -27,15 +27,12 @@ extension Router {
         let now = moment.seconds
         let (index, served) = (list.backend(of: choice), list.served(of: choice))
         let instances = list.candidates[choice.position].served.count
-        let basis = basis(of: request, among: list, at: moment)
-        setSeats(index, served, instances: instances, at: now)
-        let tokens = promptTokens(index, served, basis)
-        if let prompt = traits.prompt { sequences.look(at: prompt, of: request.ticket) }
-        let match = backends[index].served[served].cache.match(length: traits.prompt == nil ? nil : tokens, in: sequences)
+        let isChanged = setSeats(index, served, instances: instances, at: now)
+        let work = (isChanged ? nil : choice.work) ?? newWork(request, index, served, list, at: moment)
+        let (tokens, match) = (work.promptTokens, work.match)
         let matched = match.isFirstInSeat ? 0 : match.tokens
-        let speed = prefillSpeed(index, served, basis)
-        let prefill = max(1, tokens - matched) / speed
-        let load = loadTime(list.candidates[choice.position], at: now)
+        let prefill = max(1, tokens - matched) / work.speed
+        let load = loadTime(choice.position, in: list, at: now)
         let isFirst = !backends[index].jobs.contains { $0.isPrefilling(at: now) }
         let start = isFirst ? now : max(now, backends[index].prefillEnd)
         let end = start + load + prefill
@@ -44,7 +41,7 @@ extension Router {
         let previous = request.outlook.previous.flatMap { sequences[$0] }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         if previous != nil, matched > tokens / 2 { habits.turned(tokens - matched) }
-        let source = backends[index].served[served].cache.source(length: tokens, in: sequences)
+        let source = source(of: request, tokens: tokens, index, served)
         // What is still being computed says nothing about what is kept.
         let kept = source.flatMap { source in sequences.read(source.id) { $0.endedAt == nil } == false ? source.id : nil }
         let loaded = (match.loads ?? kept).map { id in
@@ -74,6 +71,22 @@ extension Router {
             result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
     }
 
+    private mutating func newWork(
+        _ request: PendingRequest, _ index: Int, _ served: Int, _ list: CandidateList, at now: Moment
+    ) -> Work {
+        if let prompt = request.traits.prompt { sequences.look(at: prompt, of: request.ticket) }
+        return work(index, served, basis(of: request, among: list, at: now))
+    }
+
+    /// Of an engine without slots: what of a request's prompt is found, and where.
+    private mutating func source(
+        of request: PendingRequest, tokens: Double, _ index: Int, _ served: Int
+    ) -> (id: SequenceID, tokens: Double)? {
+        guard let prompt = request.traits.prompt, !backends[index].served[served].cache.hasSeats else { return nil }
+        sequences.look(at: prompt, of: request.ticket)
+        return backends[index].served[served].cache.source(length: tokens, in: sequences)
+    }
+
     /// What the server is believed to hold from now on.
     private mutating func beginSequence(
         _ request: PendingRequest, _ previous: PromptSequence?, _ tokens: Double, _ index: Int, _ served: Int,
@@ -94,16 +107,19 @@ extension Router {
         let id = sequences.add(
             PromptSequence(
                 chain: prompt, backend: backends[index].id, served: served, promptTokens: tokens, tokens: tokens, usedAt: now,
-                endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)))
+                endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)),
+            of: request.ticket)
         backends[index].served[served].cache.began(request.ticket, id, match, source: source, in: &sequences, at: now)
         return id
     }
 
-    private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) {
+    /// Whether the number of seats has changed.
+    private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) -> Bool {
         let slots = backends[index].health.slots
         let count = slots > 0 ? max(1, slots / max(1, instances)) : 0
-        guard backends[index].served[served].cache.seats.count != count else { return }
+        guard backends[index].served[served].cache.seats.count != count else { return false }
         backends[index].served[served].cache.setSeats(count, in: &sequences, at: now)
+        return true
     }
 
     private mutating func noteOccupancy(_ index: Int, at now: Double) {

@@ -21,6 +21,9 @@ package struct VolatilePrompts {
         self.patterns = patterns.compactMap { try? Regex($0).matchingSemantics(.unicodeScalar) }
     }
 
+    /// Whether there are parts besides the known ones. Of the known ones, a prompt's hashes are independent (`VolatileLine`).
+    package var hasPatterns: Bool { !patterns.isEmpty }
+
     /// The bytes to replace in a JSON body, in order.
     package func ranges(in facts: RequestFacts, body: RawSpan) -> [Range<Int>] {
         guard !facts.systemTexts.isEmpty else { return [] }

@@ -216,10 +216,13 @@ import Wire
                     let sample = try #require(
                         line.wholeMatch(of: /(llama_balancer_[a-z_]+)(\{[a-z]+="[^"]*"\})? (-?[0-9.e+-]+|NaN|[+-]Inf)/), "\(line)"
                     )
-                    #expect(types[String(sample.1)] != nil, "\(line) comes before its type")
+                    let family = String(sample.1).replacing(/_(bucket|sum|count)$/, with: "")
+                    #expect(
+                        types[String(sample.1)] != nil || types[family] == "histogram", "\(line) comes before its type")
                 }
             }
             #expect(types["llama_balancer_requests_total"] == "counter")
+            #expect(page.body.contains("llama_balancer_decision_seconds_count 1\n"))
             for server in ["A", "B"] {
                 #expect(page.body.contains("llama_balancer_server_up{server=\"\(server)\"} 1\n"))
                 #expect(page.body.contains("llama_balancer_server_limit{server=\"\(server)\"} 4\n"))

@@ -7,7 +7,8 @@ struct ExchangeTests {
     enum Event: CaseIterable, CustomStringConvertible {
         case granted, refused
         case connectedFresh, connectedReused
-        case head200, streamHead, streamHeadWithBytes, head503, head501
+        case head200, streamHead, streamHeadWithBytes, head503, head501, shortError
+        case promptWasTooLong, otherError
         case firstByteCame, failureKept
         case upstreamLost
         case serverLostSilent, serverLostTalking
@@ -29,6 +30,10 @@ struct ExchangeTests {
             case .streamHeadWithBytes: "\(exchange.answerHead(status: 200, isStream: true, hasBodyBytes: true))"
             case .head503: "\(exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true))"
             case .head501: "\(exchange.answerHead(status: 501, isStream: true, hasBodyBytes: false))"
+            case .shortError:
+                "\(exchange.answerHead(status: 400, isStream: false, hasBodyBytes: false, mayTellContextError: true))"
+            case .promptWasTooLong: "\(exchange.errorWasRead(isContextError: true))"
+            case .otherError: "\(exchange.errorWasRead(isContextError: false))"
             case .firstByteCame: "\(exchange.firstByteCame())"
             case .failureKept: "\(exchange.failureKept())"
             case .upstreamLost: "\(exchange.upstreamLost())"
@@ -54,6 +59,9 @@ struct ExchangeTests {
             case .streamHeadWithBytes: "head of a streamed 200 with body bytes"
             case .head503: "head of a 503"
             case .head501: "head of a 501"
+            case .shortError: "head of a short 400"
+            case .promptWasTooLong: "an error that says that the prompt is too long"
+            case .otherError: "another error"
             case .firstByteCame: "first byte of a held stream"
             case .failureKept: "failure kept"
             case .upstreamLost: "upstream lost"
@@ -85,8 +93,8 @@ struct ExchangeTests {
     static let fresh = Exchange.State.awaitingAnswer(onReused: false)
     static let reused = Exchange.State.awaitingAnswer(onReused: true)
     static let states: [Exchange.State] = [
-        .idle, .receiving, .waiting, .connecting, fresh, reused, .holdingFailure, .holdingHead, .relaying, .tunnelling,
-        .answering, .feedingEvents,
+        .idle, .receiving, .waiting, .connecting, fresh, reused, .holdingFailure, .readingError, .holdingHead, .relaying,
+        .tunnelling, .answering, .feedingEvents,
     ]
 
     static let rows: [Row] = [
@@ -110,23 +118,30 @@ struct ExchangeTests {
         Row(reused, .head503, .holdingFailure, "holdAndReport"),
         Row(fresh, .head501, .relaying, "forward"),
         Row(reused, .head501, .relaying, "forward"),
+        Row(fresh, .shortError, .readingError, "readError"),
+        Row(reused, .shortError, .readingError, "readError"),
+        Row(.readingError, .promptWasTooLong, .holdingFailure, "true"),
+        Row(.readingError, .otherError, .relaying, "true"),
         Row(.holdingHead, .firstByteCame, .relaying, "true"),
         Row(.holdingFailure, .failureKept, .relaying, "true"),
         // A failure before the commit point may be tried elsewhere; after it the answer ends visibly.
         Row(.connecting, .upstreamLost, .waiting, "report"),
         Row(fresh, .upstreamLost, .waiting, "report"),
         Row(reused, .upstreamLost, .connecting, "tryFreshConnection"),
+        Row(.readingError, .upstreamLost, .waiting, "report"),
         Row(.holdingHead, .upstreamLost, .waiting, "report"),
         Row(.relaying, .upstreamLost, .answering, "endVisibly"),
         // The probes found the server dead.
         Row(.connecting, .serverLostSilent, .waiting, "report"),
         Row(fresh, .serverLostSilent, .waiting, "report"),
         Row(reused, .serverLostSilent, .waiting, "report"),
+        Row(.readingError, .serverLostSilent, .waiting, "report"),
         Row(.holdingHead, .serverLostSilent, .waiting, "report"),
         Row(.relaying, .serverLostSilent, .answering, "endVisibly"),
         Row(.connecting, .serverLostTalking, .waiting, "report"),
         Row(fresh, .serverLostTalking, .waiting, "report"),
         Row(reused, .serverLostTalking, .waiting, "report"),
+        Row(.readingError, .serverLostTalking, .waiting, "report"),
         Row(.holdingHead, .serverLostTalking, .waiting, "report"),
         // A tunnel.
         Row(fresh, .switchedProtocols, .tunnelling, "true"),
@@ -142,6 +157,7 @@ struct ExchangeTests {
         Row(.connecting, .committedEarly, .connecting, "true"),
         Row(fresh, .committedEarly, fresh, "true"),
         Row(reused, .committedEarly, reused, "true"),
+        Row(.readingError, .committedEarly, .readingError, "true"),
         Row(.holdingHead, .committedEarly, .holdingHead, "true"),
         // An administrator's word.
         Row(.waiting, .cancelled, .answering, "refuse"),
@@ -149,6 +165,7 @@ struct ExchangeTests {
         Row(fresh, .cancelled, .answering, "refuse"),
         Row(reused, .cancelled, .answering, "refuse"),
         Row(.holdingFailure, .cancelled, .answering, "refuse"),
+        Row(.readingError, .cancelled, .answering, "refuse"),
         Row(.holdingHead, .cancelled, .answering, "refuse"),
         Row(.relaying, .cancelled, .answering, "endVisibly"),
         Row(.tunnelling, .cancelled, .answering, "endTunnel"),
@@ -160,6 +177,7 @@ struct ExchangeTests {
         Row(fresh, .clientLostButGoesOn, fresh, "goOn"),
         Row(reused, .clientLostButGoesOn, reused, "goOn"),
         Row(.holdingFailure, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
+        Row(.readingError, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
         Row(.holdingHead, .clientLostButGoesOn, .holdingHead, "goOn"),
         Row(.relaying, .clientLostButGoesOn, .relaying, "goOn"),
         Row(.tunnelling, .clientLostButGoesOn, .idle, "cancelAndCloseUpstream"),
@@ -173,6 +191,7 @@ struct ExchangeTests {
         Row(fresh, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(reused, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.holdingFailure, .clientLost, .idle, "cancelAndCloseUpstream"),
+        Row(.readingError, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.holdingHead, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.relaying, .clientLost, .idle, "cancelAndCloseUpstream"),
         Row(.answering, .clientLost, .idle, "nothing"),
@@ -294,6 +313,9 @@ struct ExchangeTests {
         case .holdingFailure:
             exchange = Self.exchange(in: fresh)
             _ = exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true)
+        case .readingError:
+            exchange = Self.exchange(in: fresh)
+            _ = exchange.answerHead(status: 400, isStream: false, hasBodyBytes: true, mayTellContextError: true)
         case .holdingHead:
             exchange = Self.exchange(in: fresh)
             _ = exchange.answerHead(status: 200, isStream: true, hasBodyBytes: false)

@@ -44,13 +44,21 @@ struct StateMachinePropertyTests {
             case 7:
                 let status = [200, 200, 200, 400, 429, 500, 503][random.below(7)]
                 let action = exchange.answerHead(
-                    status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0)
+                    status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0,
+                    mayTellContextError: status == 400 && random.below(2) == 0)
                 if action == .holdAndReport { #expect(status >= 429 && !story.bodyIsGone, "\(place)") }
+                if action == .readError { #expect(status == 400 && !story.bodyIsGone && !story.isAlone, "\(place)") }
                 if action == .holdHead { #expect(status == 200, "\(place)") }
                 if action == .forward { story.isCommitted = true }
                 if action != .ignore { #expect(before.isAwaiting, "\(place)") }
             case 8 where random.below(4) == 0:
                 if exchange.requeued() { #expect(before.state == .holdingFailure && exchange.state == .waiting, "\(place)") }
+            case 8 where random.below(4) == 0:
+                let isContextError = random.below(2) == 0
+                if exchange.errorWasRead(isContextError: isContextError) {
+                    #expect(before.state == .readingError, "\(place)")
+                    story.isCommitted = !isContextError
+                }
             case 8: if exchange.firstByteCame() || exchange.failureKept() { story.isCommitted = true }
             case 9:
                 if exchange.switchedProtocols() {
@@ -79,7 +87,7 @@ struct StateMachinePropertyTests {
                 #expect(exchange.state == .idle, "\(place)")
                 switch before.state {
                 case .waiting: #expect(loss == .cancel, "\(place)")
-                case .connecting, .awaitingAnswer, .holdingFailure, .holdingHead, .relaying, .tunnelling:
+                case .connecting, .awaitingAnswer, .holdingFailure, .readingError, .holdingHead, .relaying, .tunnelling:
                     #expect(loss == .cancelAndCloseUpstream, "\(place)")
                 case .idle, .receiving, .answering, .feedingEvents: #expect(loss == .nothing, "\(place)")
                 }

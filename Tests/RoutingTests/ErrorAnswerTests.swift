@@ -125,4 +125,36 @@ import Testing
         for ticket in tickets { _ = scene.finish(ticket) }
         #expect(scene.server("A")?.limit == 5)
     }
+
+    @Test("a prompt that is too long for one server is tried where the context is longer, or unknown, and counts against nobody")
+    func tooLong() {
+        var scene = Scene([("A", nil), ("B", nil), ("C", nil), ("D", nil)])
+        for (server, context) in [(1, 8_192), (2, 4_096), (4, 32_768)] {
+            _ = scene.happens(.modelsListed(Scene.id(server), [ListedModel("m", traits: .init(contextTokens: context))]))
+        }
+        let (ticket, effects) = scene.ask()
+        #expect(effects.grant(of: ticket)?.serverName == "A")
+        #expect(scene.fail(ticket, .promptTooLong).grant(of: ticket)?.serverName == "C", "B's context is shorter still")
+        #expect(scene.fail(ticket, .promptTooLong).grant(of: ticket)?.serverName == "D")
+        #expect(scene.fail(ticket, .promptTooLong) == [.keepAnswer(ticket)], "the last engine's own words say best what is wrong")
+        _ = scene.finish(ticket)
+        #expect(!scene.snapshot.servers.contains { !$0.failing.isEmpty || $0.inFlight > 0 })
+    }
+
+    @Test("a prompt that is too long waits for the server where it fits")
+    func tooLongWaits() {
+        var scene = Scene([("A", 1), ("B", 1)])
+        for (server, context) in [(1, 8_192), (2, 32_768)] {
+            _ = scene.happens(.modelsListed(Scene.id(server), [ListedModel("m", traits: .init(contextTokens: context))]))
+        }
+        let (other, _) = scene.ask(client: "other")
+        let (second, effects) = scene.ask(client: "second")
+        _ = scene.finish(other)
+        #expect(effects.grant(of: second)?.serverName == "B")
+        let (long, granted) = scene.ask(client: "long")
+        #expect(granted.grant(of: long)?.serverName == "A")
+        #expect(scene.fail(long, .promptTooLong).contains(.requeued(long)))
+        #expect(scene.server("A")?.inFlight == 0)
+        #expect(scene.finish(second).grant(of: long)?.serverName == "B")
+    }
 }

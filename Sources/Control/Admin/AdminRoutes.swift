@@ -109,10 +109,12 @@ package final class AdminRoutes: LocalEndpoints {
             return .now(.error(503, "starting", "The proxy is still starting."))
         }
         let fleet = sources.router.snapshot(sessionLimit: 0)
+        let times = sources.router.decisionTimes()
         return .later(
             server.counters().map { counters in
                 LocalResponse(
-                    contentType: PrometheusText.contentType, body: MetricsPage.text(counters: counters, fleet: fleet))
+                    contentType: PrometheusText.contentType,
+                    body: MetricsPage.text(counters: counters, fleet: fleet, decisionTimes: times))
             })
     }
 }

@@ -4,10 +4,15 @@ import Wire
 
 /// `GET /metrics`.
 enum MetricsPage {
-    static func text(counters: Counters, fleet: FleetSnapshot) -> [UInt8] {
+    static func text(counters: Counters, fleet: FleetSnapshot, decisionTimes: DecisionTimes) -> [UInt8] {
         var page = PrometheusText()
         // This can only fail because of a malformed name below, which a test would find.
-        do { try write(counters, fleet, to: &page) } catch { return Array("# \(error)\n".utf8) }
+        do {
+            try write(counters, fleet, to: &page)
+            try write(decisionTimes, to: &page)
+        } catch {
+            return Array("# \(error)\n".utf8)
+        }
         return Array(page.text.utf8)
     }
 
@@ -101,6 +106,12 @@ enum MetricsPage {
             "llama_balancer_first_token_prediction_error_seconds",
             help: "Actual less predicted time to first token, quantiles of the last 512 streams.",
             predictions.quantiles([0.1, 0.5, 0.9]).map { .init($0.seconds, labels: ["quantile": "\($0.quantile)"]) })
+    }
+
+    private static func write(_ times: DecisionTimes, to page: inout PrometheusText) throws(PrometheusText.Problem) {
+        try page.histogram(
+            "llama_balancer_decision_seconds", help: "Time that the router took to decide about an arriving request.",
+            [.init(upperBounds: DecisionTimes.upperBounds, counts: times.counts, sum: times.sum)])
     }
 
     private static func samples(

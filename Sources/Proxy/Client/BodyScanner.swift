@@ -96,6 +96,14 @@ struct BodyScanner {
         }
     }
 
+    /// Reads a complete JSON body again, after some of its characters were replaced. Only `prompt` changes.
+    mutating func readPrompt(of body: RawSpan) {
+        guard prompt != nil else { return }
+        json.reset(readsPrompt: true)
+        json.feed(body)
+        _ = try? json.finish()
+    }
+
     /// The body is complete. Nil when it was not scanned.
     mutating func finish() throws(RequestScanProblem) -> RequestFacts? {
         switch reader {

@@ -18,6 +18,8 @@ package struct Exchange: Equatable, Sendable {
         case awaitingAnswer(onReused: Bool)
         /// A failure (`RetryableStatus`) is held until the router has decided whether to try another server.
         case holdingFailure
+        /// A short 400 is read before it is forwarded: it may say that the prompt is longer than the server's context.
+        case readingError
         /// The head of a streamed 200 has arrived, but no byte of its body. An engine that dies now has produced no output.
         case holdingHead
         /// Bytes of the answer have been sent to the client.
@@ -90,7 +92,8 @@ package struct Exchange: Equatable, Sendable {
         case .waiting, .holdingFailure:
             state = .connecting
             return true
-        case .idle, .receiving, .connecting, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering, .feedingEvents:
+        case .idle, .receiving, .connecting, .awaitingAnswer, .readingError, .holdingHead, .relaying, .tunnelling, .answering,
+            .feedingEvents:
             return false
         }
     }
@@ -101,7 +104,8 @@ package struct Exchange: Equatable, Sendable {
         case .waiting, .holdingFailure, .connecting:
             state = .answering
             return true
-        case .idle, .receiving, .awaitingAnswer, .holdingHead, .relaying, .tunnelling, .answering, .feedingEvents: return false
+        case .idle, .receiving, .awaitingAnswer, .readingError, .holdingHead, .relaying, .tunnelling, .answering, .feedingEvents:
+            return false
         }
     }
 
@@ -127,15 +131,22 @@ package struct Exchange: Equatable, Sendable {
         case forward
         /// Ask the router first (`AttemptFailure.answered`).
         case holdAndReport
+        /// Read the body first (`errorWasRead`).
+        case readError
         /// Wait for the first byte of the body.
         case holdHead
         case ignore
     }
 
+    /// - Parameter mayTellContextError: an answer that may say that the prompt is longer than the server's context.
     package mutating func answerHead(
-        status: Int, isStream: Bool, hasBodyBytes: Bool, isSearch: Bool = false
+        status: Int, isStream: Bool, hasBodyBytes: Bool, isSearch: Bool = false, mayTellContextError: Bool = false
     ) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
+        if mayTellContextError, body.isRepeatable, audience != .nobody {
+            state = .readingError
+            return .readError
+        }
         if RetryableStatus(status, isSearch: isSearch) != nil, body.isRepeatable {
             state = .holdingFailure
             return .holdAndReport
@@ -146,6 +157,13 @@ package struct Exchange: Equatable, Sendable {
         }
         state = .relaying
         return .forward
+    }
+
+    /// The held 400 was read. False when none is held.
+    package mutating func errorWasRead(isContextError: Bool) -> Bool {
+        guard state == .readingError else { return false }
+        state = isContextError ? .holdingFailure : .relaying
+        return true
     }
 
     /// The first byte of a held stream's body has arrived. False when no stream is held.
@@ -208,7 +226,7 @@ package struct Exchange: Equatable, Sendable {
 
     private mutating func attemptLost(endsAnswer: Bool) -> UpstreamLoss {
         switch state {
-        case .connecting, .awaitingAnswer, .holdingHead:
+        case .connecting, .awaitingAnswer, .readingError, .holdingHead:
             if audience == .nobody {
                 state = .answering
                 return .endUnheard
@@ -230,7 +248,7 @@ package struct Exchange: Equatable, Sendable {
     /// A keep-alive comment is due before the answer. False when the answer has begun or the state does not allow it.
     package mutating func committedEarly() -> Bool {
         switch state {
-        case .waiting, .connecting, .awaitingAnswer, .holdingHead:
+        case .waiting, .connecting, .awaitingAnswer, .readingError, .holdingHead:
             guard audience == .client else { return false }
             audience = .committedClient
             return true
@@ -256,14 +274,17 @@ package struct Exchange: Equatable, Sendable {
             case .awaitingAnswer, .holdingHead, .relaying:
                 audience = .nobody
                 return .goOn
-            case .idle, .receiving, .waiting, .connecting, .holdingFailure, .tunnelling, .answering, .feedingEvents: break
+            case .idle, .receiving, .waiting, .connecting, .holdingFailure, .readingError, .tunnelling, .answering,
+                .feedingEvents:
+                break
             }
         }
         defer { finished() }
         switch state {
         case .idle, .receiving, .answering, .feedingEvents: return .nothing
         case .waiting: return .cancel
-        case .connecting, .awaitingAnswer, .holdingFailure, .holdingHead, .relaying, .tunnelling: return .cancelAndCloseUpstream
+        case .connecting, .awaitingAnswer, .holdingFailure, .readingError, .holdingHead, .relaying, .tunnelling:
+            return .cancelAndCloseUpstream
         }
     }
 
@@ -285,7 +306,7 @@ package struct Exchange: Equatable, Sendable {
             return .endUnheard
         }
         switch state {
-        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .holdingHead:
+        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .readingError, .holdingHead:
             state = .answering
             return .refuse
         case .relaying:

@@ -44,7 +44,8 @@ extension ExchangeRunner {
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
         let isSearch = record.traits?.isSearch == true
         switch exchange.answerHead(
-            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0, isSearch: isSearch)
+            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0, isSearch: isSearch,
+            mayTellContextError: mayTellContextError(connection.head))
         {
         case .forward: forward(connection, headBytes, rest)
         case .holdHead: attempt.held = HeldAnswer(connection: connection, head: headBytes)
@@ -54,6 +55,9 @@ extension ExchangeRunner {
             guard let ticket = attempt.ticket else { return }
             let failure = AttemptFailure.answered(status: status, retryAfter: retryAfter(connection.head, headBytes))
             loop.router.send(.attemptFailed(ticket, failure), from: loop)
+        case .readError:
+            attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
+            readContextError()
         case .ignore: dropUpstream()
         }
     }
@@ -74,6 +78,9 @@ extension ExchangeRunner {
             pulse.lastUpstreamByteAt = loop.now
             forward(held.connection, held.head, bytes)
         case .holdingFailure: attempt.held?.rest.writeImmutableBuffer(bytes)
+        case .readingError:
+            attempt.held?.rest.writeImmutableBuffer(bytes)
+            readContextError()
         case .relaying: relay(bytes)
         case .tunnelling: stream.sendThroughTunnel(bytes)
         case .idle, .receiving, .waiting, .connecting, .awaitingAnswer, .answering, .feedingEvents: break

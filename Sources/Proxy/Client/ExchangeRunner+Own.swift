@@ -113,7 +113,7 @@ extension ExchangeRunner {
         stream.stopReceiving()
         switch exchange.state {
         case .idle, .receiving: refuse(reply)
-        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .holdingHead:
+        case .waiting, .connecting, .awaitingAnswer, .holdingFailure, .readingError, .holdingHead:
             withdraw()
             refuse(reply)
         case .relaying:

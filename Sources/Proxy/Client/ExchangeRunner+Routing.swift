@@ -35,6 +35,7 @@ extension ExchangeRunner {
 
     /// What the engine has to read.
     private func prompt() -> PromptChain? {
+        readPromptWithoutVolatileParts()
         guard let outline = scanner.prompt else {
             return request.bodyCount > 0 ? PromptChain(length: request.bodyCount) : nil
         }
@@ -44,6 +45,18 @@ extension ExchangeRunner {
         outline.forEachLink { hash, end in links.append(.init(hash: hash, end: UInt32(clamping: end))) }
         return PromptChain(
             links: links, length: outline.length, lastMessageStart: outline.lastMessageStart, images: outline.images)
+    }
+
+    /// The configured parts of system prompts that change with every request are no content: engines get constant characters instead.
+    private func readPromptWithoutVolatileParts() {
+        guard loop.memory.volatilePrompts.hasPatterns else { return }
+        let ranges = loop.memory.volatilePrompts.ranges(in: request.facts, body: request.body.readableBytesSpan)
+        guard !ranges.isEmpty else { return }
+        var body = request.body
+        for range in ranges {
+            body.setRepeatingByte(VolatilePrompts.replacement, count: range.count, at: body.readerIndex + range.lowerBound)
+        }
+        scanner.readPrompt(of: body.readableBytesSpan)
     }
 
     private func findUsername() -> String? {

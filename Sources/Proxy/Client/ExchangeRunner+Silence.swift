@@ -29,7 +29,7 @@ extension ExchangeRunner {
     private func isSilent(for interval: Interval) -> Bool {
         var since = max(pulse.arrivedAt, pulse.lastKeepAliveAt)
         switch exchange.state {
-        case .waiting, .connecting, .awaitingAnswer, .holdingHead: break
+        case .waiting, .connecting, .awaitingAnswer, .readingError, .holdingHead: break
         case .relaying:
             // Only between two events, and only where the balancer can insert its own chunk.
             guard let answer, case .forward = answer.use, answer.streamKind == .events, answer.isBetweenEvents,

@@ -35,7 +35,7 @@ struct WaitingLine: Sendable {
             destination = request.traits.destination
             counts = request.traits.counts
             follows = request.traits.follows
-            failed = Set(request.history.failures.map(\.backend))
+            failed = request.history.excluded
         }
     }
 

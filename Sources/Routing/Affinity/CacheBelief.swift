@@ -66,38 +66,47 @@ struct CacheBelief: Sendable {
 
     // MARK: What would be found
 
+    /// The most that `match` could find; cheaper than that.
+    @inline(__always)
+    func mostTokens(length: Double, in store: SequenceStore) -> Double {
+        guard let any = kept.first ?? seats.first(where: { $0.sequence != nil })?.sequence else { return 0 }
+        return store.mostCommonTokens(beside: any, length: length)
+    }
+
     /// - Parameters:
     ///   - length: the tokens of the prompt that was looked at last (`SequenceStore.look`); nil when nothing is known of its content.
     ///   - store: has what each sequence shares with that prompt.
     func match(length: Double?, in store: SequenceStore) -> Match {
-        guard let length else { return Match(seat: idlestSeat) }
-        guard hasSeats else {
-            var match = Match()
-            for id in kept { match.tokens = max(match.tokens, store.commonTokens(id, length: length)) }
-            return match
-        }
-        guard let idlest = idlestSeat else { return Match(tokens: best(store, length)) }
-        var match = Match()
-        for (index, seat) in seats.enumerated() where seat.ticket == nil {
-            guard let sequence = seat.sequence else { continue }
+        var (idlest, similar, shared) = (Int?.none, Int?.none, 0.0)
+        var idlestAt = Double.infinity
+        for index in seats.indices where seats[index].ticket == nil {
+            // As in llama.cpp, of two seats that were unused equally long the last one is taken.
+            if seats[index].usedAt <= idlestAt { (idlest, idlestAt) = (index, seats[index].usedAt) }
+            guard let length, let sequence = seats[index].sequence else { continue }
             let tokens = store.commonTokens(sequence, length: length)
-            if tokens > match.tokens, tokens > Self.leastSimilarity * length { (match.tokens, match.seat) = (tokens, index) }
+            if tokens > shared, tokens > Self.leastSimilarity * length { (similar, shared) = (index, tokens) }
         }
-        let seat = match.seat ?? idlest
+        guard let length else { return Match(seat: idlest) }
+        let most = mostTokens(length: length, in: store)
+        guard hasSeats else {
+            guard most > 0 else { return Match() }
+            return Match(tokens: kept.reduce(0) { max($0, store.commonTokens($1, length: length)) })
+        }
+        guard let seat = similar ?? idlest else { return Match(tokens: best(most, store, length)) }
         let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
-        if match.seat == nil {
+        var match = Match(tokens: shared, seat: seat)
+        if similar == nil {
             match.tokens = seats[seat].sequence.map { store.commonTokens($0, length: length) } ?? 0
             // What was there last may be unknown: the engine keeps it all the same.
             match.saves = held != nil || seats[seat].usedAt >= 0
         } else {
             match.saves = match.tokens < Self.keptPart * (held ?? 0)
         }
-        match.seat = seat
         if match.saves {
-            load(into: &match, held: held ?? 1, length: length, store)
+            if most > match.tokens { load(into: &match, held: held ?? 1, length: length, store) }
         } else if held == nil {
             match.isFirstInSeat = true
-            match.tokens = bestKept(store, length)
+            match.tokens = bestKept(most, store, length)
         }
         return match
     }
@@ -114,16 +123,9 @@ struct CacheBelief: Sendable {
         }
     }
 
-    /// As in llama.cpp, of two seats that were unused equally long the last one is taken.
-    private var idlestSeat: Int? {
-        var found: Int?
-        for index in seats.indices where seats[index].ticket == nil {
-            if found.map({ seats[index].usedAt <= seats[$0].usedAt }) ?? true { found = index }
-        }
-        return found
-    }
-
-    private func bestKept(_ store: SequenceStore, _ length: Double) -> Double {
+    /// - Parameter most: `mostTokens`.
+    private func bestKept(_ most: Double, _ store: SequenceStore, _ length: Double) -> Double {
+        guard most > 0 else { return 0 }
         var best = 0.0
         for id in kept {
             let tokens = store.commonTokens(id, length: length)
@@ -133,8 +135,8 @@ struct CacheBelief: Sendable {
     }
 
     /// All seats are taken: the best of everything, as if any of them became free.
-    private func best(_ store: SequenceStore, _ length: Double) -> Double {
-        var best = bestKept(store, length)
+    private func best(_ most: Double, _ store: SequenceStore, _ length: Double) -> Double {
+        var best = bestKept(most, store, length)
         for seat in seats {
             if let sequence = seat.sequence { best = max(best, store.commonTokens(sequence, length: length)) }
         }

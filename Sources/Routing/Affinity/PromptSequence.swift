@@ -21,14 +21,16 @@ struct PromptSequence: Sendable {
     /// A request whose prompt contains this whole prompt goes on with this conversation, so the answer is part of it, too.
     ///
     /// - Parameters:
-    ///   - links: the links that both chains begin with; more than 0.
-    ///   - length: the prompt's tokens.
-    func commonTokens(links: Int, length: Double) -> Double {
-        let common =
-            links == chain.links.count ? tokens : promptTokens * Double(chain.links[links - 1].end) / Double(max(1, chain.length))
-        // The last token is always computed: its result is the first token of the answer.
-        return max(0, min(common, length - 1))
+    ///   - isWhole: the prompt has all links of this one.
+    ///   - end: otherwise, the end of the last link that both have.
+    @inline(__always)
+    func commonTokens(isWhole: Bool, end: UInt32) -> Double {
+        isWhole ? tokens : promptTokens * Double(end) / Double(max(1, chain.length))
     }
+
+    /// Of the tokens that a prompt of that many has in common with a sequence, those that are found. The last token is always computed:
+    /// its result is the first token of the answer.
+    static func found(_ common: Double, length: Double) -> Double { max(0, min(common, length - 1)) }
 
     /// Whether a prompt that has these links of the chain goes on with this conversation: it has more than half of this one's last
     /// message.

@@ -12,10 +12,14 @@ struct SequenceID: Hashable, Sendable {
 struct SequenceStore: Sendable {
     private struct Slot: Sendable {
         var sequence: PromptSequence
-        var serial: UInt32
-        /// The links that it shares with the prompt that was looked at last, if `look` is the number of that look. 0: with none yet.
+        var serial: UInt32 = 1
+        /// Index of its shelf.
+        var shelf: Int32
+        /// The links of its chain.
+        var links: Int32
+        /// The tokens that it has in common with the prompt of a look, and the number of that look. 0: with none yet.
         var look: UInt32 = 0
-        var links: Int32 = 0
+        var common = 0.0
     }
 
     private var slots: [Slot] = []
@@ -24,9 +28,10 @@ struct SequenceStore: Sendable {
     private var order: [Int32] = []
     /// The links that each one shares with the next one in this order. As long as `order`; the last one is 0.
     private var shared: [Int32] = []
+    private var shelves = ShelfTable()
     /// The number of the last look, never 0, and what it was about. Nil when something has changed since.
     private var look: UInt32 = 1
-    private var lookedAt: Ticket?
+    private var lookedAt: (ticket: Ticket, place: Place)?
 
     var count: Int { order.count }
 
@@ -37,33 +42,20 @@ struct SequenceStore: Sendable {
 
     /// Finds out what all sequences share with a request's prompt, unless this request was looked at last.
     mutating func look(at prompt: PromptChain, of ticket: Ticket) {
-        guard lookedAt != ticket else { return }
-        lookedAt = ticket
+        guard lookedAt?.ticket != ticket else { return }
         // The numbers begin again after four billion looks.
         look = look < .max ? look + 1 : 1
-        guard !prompt.links.isEmpty, !order.isEmpty else { return }
         let place = place(of: prompt)
-        var links = place < order.count ? commonLinks(place, prompt) : 0
-        var index = place
-        while links > 0 {
-            note(links, index)
-            links = min(links, Int(shared[index]))
-            index += 1
+        lookedAt = (ticket, place)
+        for var walk in [place.up, place.down] {
+            while let (slot, links) = walk.next(order, shared) {
+                let isWhole = links == Int(slots[slot].links)
+                // Where two chains have the same hash, the boundary is the same. The prompt's links are at hand.
+                let common = slots[slot].sequence.commonTokens(isWhole: isWhole, end: prompt.links[links - 1].end)
+                (slots[slot].look, slots[slot].common) = (look, common)
+                shelves.note(common, on: slots[slot].shelf, look)
+            }
         }
-        index = place - 1
-        links = index >= 0 ? commonLinks(index, prompt) : 0
-        while links > 0 {
-            note(links, index)
-            index -= 1
-            links = index >= 0 ? min(links, Int(shared[index])) : 0
-        }
-    }
-
-    @inline(__always)
-    private mutating func note(_ links: Int, _ index: Int) {
-        let slot = Int(order[index])
-        slots[slot].look = look
-        slots[slot].links = Int32(truncatingIfNeeded: links)
     }
 
     /// Tokens that a sequence shares with the prompt that was looked at last. `length`: that prompt's tokens.
@@ -71,79 +63,69 @@ struct SequenceStore: Sendable {
     func commonTokens(_ id: SequenceID, length: Double) -> Double {
         let index = Int(id.index)
         guard slots[index].look == look, slots[index].serial == id.serial else { return 0 }
-        return slots[index].sequence.commonTokens(links: Int(slots[index].links), length: length)
+        return PromptSequence.found(slots[index].common, length: length)
+    }
+
+    /// The most of those tokens that any sequence shares of the same server and model as this one.
+    @inline(__always)
+    func mostCommonTokens(beside id: SequenceID, length: Double) -> Double {
+        PromptSequence.found(shelves.most(on: slots[Int(id.index)].shelf, look), length: length)
     }
 
     /// The most steps to either side in search of a conversation.
     private static let searchedNeighbours = 32
 
-    /// The conversation with which a prompt goes on: the one that shares most of those that it continues.
-    func continued(by prompt: PromptChain, where isWanted: (borrowing PromptSequence) -> Bool) -> SequenceID? {
-        guard !prompt.links.isEmpty, !order.isEmpty else { return nil }
-        let place = place(of: prompt)
+    /// The conversation with which a request's prompt goes on: the one that shares most of those that it continues.
+    mutating func continued(
+        by prompt: PromptChain, of ticket: Ticket, where isWanted: (borrowing PromptSequence) -> Bool
+    ) -> SequenceID? {
+        look(at: prompt, of: ticket)
+        guard let place = lookedAt?.place else { return nil }
         var (best, most) = (SequenceID?.none, 0)
-        func visit(_ index: Int, _ links: Int) {
-            let slot = Int(order[index])
-            guard slots[slot].sequence.isContinued(links: links), isWanted(slots[slot].sequence) else { return }
-            (best, most) = (SequenceID(index: Int32(slot), serial: slots[slot].serial), links)
-        }
-        var links = place < order.count ? commonLinks(place, prompt) : 0
-        var index = place
-        while links > most, index < place + Self.searchedNeighbours {
-            visit(index, links)
-            links = min(links, Int(shared[index]))
-            index += 1
-        }
-        index = place - 1
-        links = index >= 0 ? commonLinks(index, prompt) : 0
-        while links > most, index >= place - Self.searchedNeighbours {
-            visit(index, links)
-            index -= 1
-            links = index >= 0 ? min(links, Int(shared[index])) : 0
+        for var walk in [place.up, place.down] {
+            for _ in 0..<Self.searchedNeighbours {
+                guard let (slot, links) = walk.next(order, shared), links > most else { break }
+                guard slots[slot].sequence.isContinued(links: links), isWanted(slots[slot].sequence) else { continue }
+                (best, most) = (id(slot), links)
+            }
         }
         return best
     }
 
     /// The sequences that contain another one's whole prompt: they stand behind it.
     func isContained(_ id: SequenceID, inOneThat isWanted: (SequenceID) -> Bool) -> Bool {
-        guard var place = place(of: id) else { return false }
-        let (links, tokens) = (Int32(slots[Int(id.index)].sequence.chain.links.count), slots[Int(id.index)].sequence.tokens)
-        let end = place + Self.searchedNeighbours
-        while place + 1 < order.count, place < end, shared[place] >= links {
-            place += 1
-            let slot = Int(order[place])
-            let other = SequenceID(index: Int32(slot), serial: slots[slot].serial)
-            if slots[slot].sequence.tokens >= tokens, isWanted(other) { return true }
+        guard let place = place(of: id) else { return false }
+        let (whole, tokens) = (Int(slots[Int(id.index)].links), slots[Int(id.index)].sequence.tokens)
+        var walk = Walk(from: place + 1, sharing: shared[place], .up)
+        for _ in 0..<Self.searchedNeighbours {
+            guard let (slot, links) = walk.next(order, shared), links >= whole else { return false }
+            if slots[slot].sequence.tokens >= tokens, isWanted(self.id(slot)) { return true }
         }
         return false
     }
 
     /// A sequence whose whole prompt is the beginning of another one's; nil when none is near. They stand before it.
     func containedInside(_ id: SequenceID, where isWanted: (SequenceID) -> Bool) -> SequenceID? {
-        guard var place = place(of: id) else { return nil }
+        guard let place = place(of: id) else { return nil }
         // Equal prompts stand side by side, on both sides.
-        let whole = slots[Int(id.index)].sequence.chain.links.count
-        var next = place
-        while next + 1 < order.count, next < place + Self.searchedNeighbours, shared[next] == whole {
-            next += 1
-            let slot = Int(order[next])
-            let other = SequenceID(index: Int32(slot), serial: slots[slot].serial)
-            if slots[slot].sequence.chain.links.count == whole, isWanted(other) { return other }
+        let whole = slots[Int(id.index)].links
+        var behind = Walk(from: place + 1, sharing: shared[place], .up)
+        for _ in 0..<Self.searchedNeighbours {
+            guard let (slot, links) = behind.next(order, shared), links == Int(whole), slots[slot].links == whole else { break }
+            if isWanted(self.id(slot)) { return self.id(slot) }
         }
-        var links = Int32.max
-        let end = max(0, place - Self.searchedNeighbours)
-        while place > end {
-            place -= 1
-            links = min(links, shared[place])
-            guard links > 0 else { return nil }
-            let slot = Int(order[place])
-            let other = SequenceID(index: Int32(slot), serial: slots[slot].serial)
-            if Int(links) == slots[slot].sequence.chain.links.count, isWanted(other) { return other }
+        guard place > 0 else { return nil }
+        var walk = Walk(from: place - 1, sharing: shared[place - 1], .down)
+        for _ in 0..<Self.searchedNeighbours {
+            guard let (slot, links) = walk.next(order, shared) else { return nil }
+            if links == Int(slots[slot].links), isWanted(self.id(slot)) { return self.id(slot) }
         }
         return nil
     }
 
     // MARK: Sequences
+
+    private func id(_ slot: Int) -> SequenceID { SequenceID(index: Int32(slot), serial: slots[slot].serial) }
 
     /// Nil when the sequence was dropped.
     subscript(id: SequenceID) -> PromptSequence? {
@@ -159,26 +141,33 @@ struct SequenceStore: Sendable {
     /// Changes a sequence in place, unless it was dropped. Its chain must stay.
     @inline(__always)
     mutating func change(_ id: SequenceID, _ body: (inout PromptSequence) -> Void) {
-        if slots[Int(id.index)].serial == id.serial { body(&slots[Int(id.index)].sequence) }
+        guard slots[Int(id.index)].serial == id.serial else { return }
+        let (tokens, promptTokens) = (slots[Int(id.index)].sequence.tokens, slots[Int(id.index)].sequence.promptTokens)
+        body(&slots[Int(id.index)].sequence)
+        let isOther = slots[Int(id.index)].sequence.tokens != tokens || slots[Int(id.index)].sequence.promptTokens != promptTokens
+        if isOther { lookedAt = nil }
     }
 
-    mutating func add(_ sequence: PromptSequence) -> SequenceID {
-        let place = place(of: sequence.chain)
+    /// - Parameter ticket: the request that has the sequence's prompt. If it was looked at last, its place is known.
+    mutating func add(_ sequence: PromptSequence, of ticket: Ticket? = nil) -> SequenceID {
+        let known = lookedAt.flatMap { $0.ticket == ticket ? $0.place : nil }
+        let place = known ?? place(of: sequence.chain)
+        let shelf = shelves.add(sequence)
+        var slot = Slot(sequence: sequence, shelf: shelf, links: Int32(sequence.chain.links.count))
         let index: Int32
         if let known = free.popLast() {
             index = known
-            slots[Int(index)].sequence = sequence
-            slots[Int(index)].look = 0
+            slot.serial = slots[Int(index)].serial
+            slots[Int(index)] = slot
         } else {
             index = Int32(slots.count)
-            slots.append(Slot(sequence: sequence, serial: 1))
+            slots.append(slot)
         }
-        if place > 0 { shared[place - 1] = Int32(commonLinks(place - 1, sequence.chain)) }
-        let withNext = place < order.count ? Int32(commonLinks(place, sequence.chain)) : 0
-        order.insert(index, at: place)
-        shared.insert(withNext, at: place)
+        if place.index > 0 { shared[place.index - 1] = place.linksBefore }
+        order.insert(index, at: place.index)
+        shared.insert(place.linksBehind, at: place.index)
         lookedAt = nil
-        return SequenceID(index: index, serial: slots[Int(index)].serial)
+        return id(Int(index))
     }
 
     mutating func drop(_ id: SequenceID) {
@@ -188,6 +177,8 @@ struct SequenceStore: Sendable {
             order.remove(at: place)
             shared.remove(at: place)
         }
+        lookedAt = nil
+        shelves.remove(slots[Int(id.index)].sequence, from: slots[Int(id.index)].shelf)
         // The memory of its chain is given back now.
         slots[Int(id.index)].sequence.forgetChain()
         slots[Int(id.index)].serial &+= 1
@@ -196,27 +187,72 @@ struct SequenceStore: Sendable {
 
     // MARK: Order
 
-    private func commonLinks(_ place: Int, _ chain: PromptChain) -> Int {
-        slots[Int(order[place])].sequence.chain.commonLinks(with: chain)
-    }
-
     /// The first place whose chain does not come before this one.
-    private func place(of chain: PromptChain) -> Int {
+    private func place(of chain: PromptChain) -> Place {
         var (low, high) = (0, order.count)
+        var (linksBefore, linksBehind) = (0, 0)
         while low < high {
             let middle = (low + high) / 2
-            if slots[Int(order[middle])].sequence.chain.isBefore(chain) { low = middle + 1 } else { high = middle }
+            // What is between the two shares as much with the chain as both of them.
+            let known = min(linksBefore, linksBehind)
+            let (links, isBefore) = slots[Int(order[middle])].sequence.chain.compared(with: chain, sharing: known)
+            if isBefore {
+                (low, linksBefore) = (middle + 1, links)
+            } else {
+                (high, linksBehind) = (middle, links)
+            }
         }
-        return low
+        return Place(index: low, linksBefore: Int32(linksBefore), linksBehind: Int32(linksBehind))
     }
 
     private func place(of id: SequenceID) -> Int? {
-        var place = place(of: slots[Int(id.index)].sequence.chain)
+        guard slots[Int(id.index)].serial == id.serial else { return nil }
+        var place = place(of: slots[Int(id.index)].sequence.chain).index
         // Equal chains stand side by side.
         while place < order.count {
             if order[place] == id.index { return place }
             place += 1
         }
         return nil
+    }
+}
+
+/// Where a chain belongs in the order, and the links that it shares with those before and behind.
+private struct Place: Sendable {
+    var index: Int
+    var linksBefore: Int32
+    var linksBehind: Int32
+
+    /// Over what is there and behind it.
+    var up: Walk { Walk(from: index, sharing: linksBehind, .up) }
+    var down: Walk { Walk(from: index - 1, sharing: linksBefore, .down) }
+}
+
+/// Goes from one sequence to the next in the order, away from a place, as long as they share anything with what belongs there.
+private struct Walk {
+    enum Direction { case up, down }
+
+    private var index: Int
+    private var links: Int32
+    private let direction: Direction
+
+    /// - Parameter links: what the first one shares.
+    init(from index: Int, sharing links: Int32, _ direction: Direction) {
+        (self.index, self.links, self.direction) = (index, links, direction)
+    }
+
+    @inline(__always)
+    mutating func next(_ order: [Int32], _ shared: [Int32]) -> (slot: Int, links: Int)? {
+        guard links > 0 else { return nil }
+        let found = (Int(order[index]), Int(links))
+        switch direction {
+        case .up:
+            links = min(links, shared[index])
+            index += 1
+        case .down:
+            index -= 1
+            links = index >= 0 ? min(links, shared[index]) : 0
+        }
+        return found
     }
 }

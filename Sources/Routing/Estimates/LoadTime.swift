@@ -60,21 +60,26 @@ extension Router {
     }
 
     /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
-    func loadTime(_ candidate: CandidateList.Candidate, at now: Double) -> Double {
-        let residency = residency(of: candidate)
+    func loadTime(_ position: Int, in list: CandidateList, at now: Double) -> Double {
+        // By index: a copy of a candidate counts references.
+        if list.candidates[position].residency == .loaded { return 0 }
+        let residency = residency(position, in: list)
         guard residency != .loaded else { return 0 }
-        let seconds = loadSeconds(candidate.index, candidate.served[0])
-        let sent = backends[candidate.index].jobs.first { candidate.served.contains($0.served) }?.sentAt
+        let index = list.candidates[position].index
+        let seconds = loadSeconds(index, list.candidates[position].served[0])
+        let sent = backends[index].jobs.first { list.candidates[position].served.contains($0.served) }?.sentAt
         // What is overdue will not take much longer.
         if let sent { return max(seconds - (now - sent), 0.1 * seconds) }
         return residency == .loading ? seconds / 2 : seconds
     }
 
     /// Whether the model is in memory. What has answered since the models were listed is.
-    func residency(of candidate: CandidateList.Candidate) -> ListedModel.Residency {
-        let backend = candidate.index
-        let hasAnswered = candidate.served.contains { backends[backend].served[$0].answeredAt > backends[backend].listedAt }
-        return hasAnswered ? .loaded : candidate.residency
+    func residency(_ position: Int, in list: CandidateList) -> ListedModel.Residency {
+        let index = list.candidates[position].index
+        let hasAnswered = list.candidates[position].served.contains { number in
+            backends[index].served[number].answeredAt > backends[index].listedAt
+        }
+        return hasAnswered ? .loaded : list.candidates[position].residency
     }
 
     /// A request has been answered, whose model was not in memory when it was sent.

@@ -19,18 +19,6 @@ struct CandidateList: Sendable {
         var sees: Bool?
     }
 
-    /// A server that has the model, but cannot answer this request.
-    struct Unfit: Sendable {
-        var server: String
-        var reason: Reason
-
-        enum Reason: Sendable {
-            /// Its context is shorter than the prompt. Both in tokens.
-            case contextTooShort(context: Int, prompt: Int)
-            case cannotSee
-        }
-    }
-
     var candidates: [Candidate]
     /// Where each group of candidates ends; empty when there is only one group, as for nearly all requests. A group is considered only when no server of the groups before it is usable: the
     /// fallback order has a group for each server, an alias has a group for each of its models.
@@ -96,24 +84,6 @@ extension Router {
             prompt.length > all.shortestContext || prompt.images > 0 && all.hasBlind
         else { return all }
         return withoutUnfit(all, prompt)
-    }
-
-    /// The servers on which a request fits; all of them when it fits on none, because the engines' own error says best why.
-    private func withoutUnfit(_ all: CandidateList, _ prompt: PromptChain) -> CandidateList {
-        var unfit: [Int: CandidateList.Unfit.Reason] = [:]
-        for (position, candidate) in all.candidates.enumerated() {
-            if prompt.images > 0, candidate.sees == false { unfit[position] = .cannotSee }
-            // A shorter prompt fits in any context, whatever the tokens.
-            guard let context = candidate.contextTokens, prompt.length > context else { continue }
-            let figures = candidate.served.first.map { backends[candidate.index].served[$0].figures }
-            let tokens = Int(Double(prompt.length) / (figures?.bytesPerToken ?? PriceWeights.bytesPerToken))
-            if tokens >= context { unfit[position] = .contextTooShort(context: context, prompt: tokens) }
-        }
-        guard !unfit.isEmpty, unfit.count < all.candidates.count else { return all }
-        var list = all
-        list.candidates = all.candidates.indices.filter { unfit[$0] == nil }.map { all.candidates[$0] }
-        list.unfit = unfit.sorted { $0.key < $1.key }.map { .init(server: all.candidates[$0.key].server, reason: $0.value) }
-        return list
     }
 
     private mutating func allCandidates(for traits: RequestTraits) -> CandidateList? {

@@ -13,7 +13,7 @@ extension Router {
     ///
     /// Takes an index, like the functions below: copying a whole backend costs more than the check itself.
     func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
-        if !request.history.failures.isEmpty, request.history.hasFailed(on: backends[index].server.id) {
+        if request.history.attempts > 0, request.history.hasFailed(on: backends[index].server.id) {
             return .failedThisRequest
         }
         // Nobody else has what the request follows, so a draining server still takes it.

@@ -3,26 +3,22 @@
 
 /// Slots that requests ahead in the line wait for.
 struct Reservations {
-    /// For servers without a free slot: seconds until each of their slots is free, in ascending order.
+    /// For servers with such a slot: seconds until each of their slots is free, in ascending order.
     private var ends: [Int: [Double]] = [:]
 
-    mutating func nextEnd(_ index: Int, _ known: () -> [Double]) -> Double? {
-        if let ends = ends[index] { return ends.first }
-        let found = known().sorted()
-        ends[index] = found
-        return found.first
-    }
+    /// Seconds until a slot is free that nobody waits for; nil when nobody waits for any of the server's.
+    func nextEnd(_ index: Int) -> Double? { ends.isEmpty ? nil : ends[index]?.first }
 
     /// Servers on which a request ahead in the line has waited for long to have its model loaded.
     private(set) var swapping: Set<Int> = []
 
     mutating func willSwap(_ index: Int) { swapping.insert(index) }
 
-    /// A request takes the next slot of the server for that many seconds.
-    mutating func take(_ index: Int, seconds: Double) {
-        guard var taken = ends[index], let first = taken.first else { return }
-        taken.removeFirst()
-        let end = first + seconds
+    /// A request takes the next slot of the server for that many seconds. `known`: the ends of the requests that run there.
+    mutating func take(_ index: Int, seconds: Double, known: [Double]) {
+        var taken = ends[index] ?? known.sorted()
+        guard !taken.isEmpty else { return }
+        let end = taken.removeFirst() + seconds
         taken.insert(end, at: taken.firstIndex { $0 > end } ?? taken.count)
         ends[index] = taken
     }
@@ -39,6 +35,9 @@ struct Offer: Sendable {
     var duration: Double
     /// Another model has to leave the server's memory first.
     var swaps = false
+    var work: Work
+    /// Of a busy server, the seconds until each request ends that runs there.
+    var releases: [Double] = []
 }
 
 extension Router {
@@ -51,7 +50,7 @@ extension Router {
     /// The placement with the best price among the candidates of a group; nil when none is usable.
     func cheapest(
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment,
-        _ reservations: inout Reservations
+        _ reservations: Reservations
     ) -> Placement? {
         let session = session(of: request, in: list, at: now)
         if list.candidates.count == 1, ineligibility(of: list.candidates[0].index, for: request, at: now) == nil,
@@ -66,15 +65,18 @@ extension Router {
         var best: Offer?
         var bestTotal = Double.infinity
         var bestRank = (Int.max, 0, 0.0)
-        for position in 0..<list.candidates.count {
-            let index = list.candidates[position].index
+        for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
-            guard isExplained || group.contains(position) else { continue }
+            // Most of hundreds of servers are dearer already by what they would have to compute.
+            guard
+                isExplained || group.contains(position) && leastPrefill(position, list, basis) <= bestTotal + tieMargin(bestTotal)
+            else { continue }
+            let index = list.candidates[position].index
             let reason = ineligibility(of: index, for: request, at: now)
             let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
             let limit = isExplained ? .infinity : bestTotal
             guard group.contains(position), isUsable,
-                let offer = offer(position, list, request, session, basis, isBusy: reason != nil, limit: limit, &reservations)
+                let offer = offer(position, list, request, session, basis, isBusy: reason != nil, limit: limit, reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
                 continue
@@ -92,8 +94,9 @@ extension Router {
                 (best, bestTotal, bestRank) = (offer, total, rank)
             }
         }
-        guard let best else { return nil }
-        let choice = choice(best.position, best.instance, session, in: list)
+        guard var best else { return nil }
+        var choice = choice(best.position, best.instance, session, in: list)
+        choice.work = best.work
         if best.position < explanation.findings.count {
             explanation.findings[best.position].code = best.isBusy ? .held : .chosen(.cheapest)
         }
@@ -101,6 +104,7 @@ extension Router {
             explanation.choice = choice
             return .run(choice, explanation)
         }
+        best.releases = releases(list.candidates[best.position].index, basis)
         return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
     }
 
@@ -139,20 +143,20 @@ extension Router {
     /// The best instance of a candidate.
     private func offer(
         _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ session: SessionTable.Handle?, _ basis: PriceBasis,
-        isBusy: Bool, limit: Double, _ reservations: inout Reservations
+        isBusy: Bool, limit: Double, _ reservations: Reservations
     ) -> Offer? {
         let index = list.candidates[position].index
         var wait: Double?
         var isBusy = isBusy
         var swaps = false
         if !isBusy, request.history.attempts == 0 {
-            swaps = mustSwap(list.candidates[position])
+            swaps = mustSwap(position, in: list)
             let isClosed = swaps || reservations.swapping.contains(index) || leavesLastSlot(request, index, at: basis.now)
             isBusy = isClosed && !backends[index].jobs.isEmpty
         }
         if isBusy {
             let pause = backends[index].throttle.until.seconds - basis.now
-            let end = reservations.nextEnd(index) { releases(index, basis) }
+            let end = reservations.nextEnd(index) ?? releases(index, basis).min()
             guard let next = pause > 0 ? max(pause, end ?? 0) : end else { return nil }
             // A request that has waited for long no longer trusts the prediction.
             let waited = request.waitingSince.map { basis.now - $0.seconds } ?? 0
@@ -162,13 +166,13 @@ extension Router {
         var bestRank = (Int.max, 0, 0)
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
-            var (price, match) = price(index, served, basis, wait: wait, limit: limit)
-            price.load = loadTime(list.candidates[position], at: basis.now)
+            var (price, work) = price(index, served, basis, wait: wait, limit: limit)
+            price.load = loadTime(position, in: list, at: basis.now)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
-            if !isBusy, match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
+            if !isBusy, work.match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
             let margin = best.map { tieMargin(min($0.price.total, price.total)) } ?? 0
-            let rank = instanceRank(list.candidates[position], number, session)
+            let rank = instanceRank(position, number, session, in: list)
             let bestTotal = best?.price.total ?? .infinity
             guard price.total < bestTotal - margin || price.total <= bestTotal + margin && rank < bestRank else { continue }
             bestRank = rank
@@ -176,7 +180,7 @@ extension Router {
             let tokenTime = tokenTime(index, served, basis) * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
             best = Offer(
                 position: position, instance: hasInstances ? number : nil, price: price, isBusy: isBusy,
-                duration: price.own + basis.outlook.answerTokens * tokenTime, swaps: swaps)
+                duration: price.own + basis.outlook.answerTokens * tokenTime, swaps: swaps, work: work)
         }
         return best
     }
@@ -184,24 +188,30 @@ extension Router {
     /// Decides between instances of a server with equal prices, as the sticky rule does: the one with the client's session, then a free
     /// one, then the one that holds the fewest sessions.
     private func instanceRank(
-        _ candidate: CandidateList.Candidate, _ number: Int, _ session: SessionTable.Handle?
+        _ position: Int, _ number: Int, _ session: SessionTable.Handle?, in list: CandidateList
     ) -> (Int, Int, Int) {
-        guard candidate.instances.count > 1 else { return (0, 0, 0) }
-        let (id, name) = (backends[candidate.index].id, candidate.instances[number])
+        let instances = list.candidates[position].instances.count
+        guard instances > 1 else { return (0, 0, 0) }
+        let index = list.candidates[position].index
+        let (id, name) = (backends[index].id, list.candidates[position].instances[number])
         if let session, sessions.place(in: session) == .init(backend: id, instance: name) { return (-1, 0, 0) }
-        let inFlight = backends[candidate.index].inFlight(on: name)
-        let capacity = backends[candidate.index].sessionsPerInstance(of: candidate.instances.count)
+        let inFlight = backends[index].inFlight(on: name)
+        let capacity = backends[index].sessionsPerInstance(of: instances)
         let held = sessions.holders(of: .init(backend: id, instance: name)).count
         return (inFlight < capacity ? 0 : 1, held, inFlight)
     }
 
     /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
     /// now would push that one out, or wait for it inside the engine.
-    private func mustSwap(_ candidate: CandidateList.Candidate) -> Bool {
-        guard residency(of: candidate) == .unloaded else { return false }
-        let backend = candidate.index
-        guard backends[backend].loadedModels >= backends[backend].mostLoadedModels else { return false }
-        return !backends[backend].jobs.isEmpty && !backends[backend].jobs.contains { candidate.served.contains($0.served) }
+    private func mustSwap(_ position: Int, in list: CandidateList) -> Bool {
+        guard residency(position, in: list) == .unloaded else { return false }
+        let index = list.candidates[position].index
+        guard backends[index].loadedModels >= backends[index].mostLoadedModels else { return false }
+        return !backends[index].jobs.isEmpty && !isRequested(position, in: list)
+    }
+
+    private func isRequested(_ position: Int, in list: CandidateList) -> Bool {
+        backends[list.candidates[position].index].jobs.contains { list.candidates[position].served.contains($0.served) }
     }
 
     /// A client that has several requests running leaves a server's last slot to others, if there are any.

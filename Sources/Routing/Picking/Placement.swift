@@ -44,6 +44,8 @@ struct Choice: Sendable {
     var session: SessionTable.Handle?
     /// How many sessions the instance can hold.
     var capacity = 1
+    /// What the request has to compute there, if that is known already.
+    var work: Work?
 
     enum Reason: Sendable {
         /// The server holds the client's session.
@@ -80,13 +82,12 @@ extension Router {
     ///
     /// Whether a request has to wait depends only on its `WaitingLine.Lane` and on the state of the servers.
     mutating func placement(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Placement {
-        var reservations = Reservations()
-        return placement(of: request, among: list, at: now, &reservations)
+        placement(of: request, among: list, at: now, Reservations())
     }
 
     /// - Parameter reservations: the slots that requests ahead in the line wait for.
     mutating func placement(
-        of request: PendingRequest, among list: CandidateList, at now: Moment, _ reservations: inout Reservations
+        of request: PendingRequest, among list: CandidateList, at now: Moment, _ reservations: Reservations
     ) -> Placement {
         if case .server = request.traits.destination, !list.candidates.isEmpty, request.history.attempts == 0 {
             let choice = Choice(position: 0, reason: .onlyServer)
@@ -104,7 +105,7 @@ extension Router {
             case .prefixHash: choice = prefixHashChoice(among: list, group, for: request, at: now)
             case .expectedCost where request.traits.counts:
                 if let prompt = request.traits.prompt { sequences.look(at: prompt, of: request.ticket) }
-                if let placement = cheapest(among: list, group, for: request, at: now, &reservations) { return placement }
+                if let placement = cheapest(among: list, group, for: request, at: now, reservations) { return placement }
                 choice = nil
             case .expectedCost: choice = lightChoice(among: list, group, for: request, at: now)
             }

@@ -36,7 +36,8 @@ package struct Price: Sendable, Equatable {
 struct PriceBasis {
     /// The request's outlook.
     let outlook: Outlook
-    let prompt: PromptChain?
+    /// The length of its prompt; nil when that is not known.
+    let promptBytes: Double?
     let moment: Moment
     /// The moment in seconds.
     let now: Double
@@ -46,6 +47,16 @@ struct PriceBasis {
     /// Time for each token times prefill speed, on average of the candidates where both are known.
     let decodeRatio: Double?
     let bytesPerToken: Double
+}
+
+/// What a request has to compute on a server.
+struct Work: Sendable {
+    /// Tokens of its prompt, those with which it is found there, and how many of the others are computed in a second.
+    var promptTokens: Double
+    var match: CacheBelief.Match
+    var speed: Double
+
+    var newTokens: Double { max(1, promptTokens - match.tokens) }
 }
 
 /// What is expected of a request, from its arrival on.
@@ -78,7 +89,8 @@ extension Router {
             known += 1
         }
         return PriceBasis(
-            outlook: request.outlook, prompt: request.traits.prompt, moment: now, now: now.seconds, fastest: fastest,
+            outlook: request.outlook, promptBytes: request.traits.prompt.map { Double($0.length) }, moment: now, now: now.seconds,
+            fastest: fastest,
             leastTokenTime: leastTokenTime,
             decodeRatio: known > 0 ? ratios / known : nil, bytesPerToken: bytesPerToken ?? PriceWeights.bytesPerToken)
     }
@@ -102,26 +114,47 @@ extension Router {
     /// The prompt's tokens.
     func promptTokens(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
         let bytesPerToken = backends[index].served[served].figures.bytesPerToken ?? basis.bytesPerToken
-        return max(1, Double(basis.prompt?.length ?? 0) / bytesPerToken)
+        return max(1, (basis.promptBytes ?? 0) / bytesPerToken)
+    }
+
+    /// What a request has to compute on a server. It must be the one that was looked at last.
+    func work(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Work {
+        let tokens = promptTokens(index, served, basis)
+        let match = backends[index].served[served].cache.match(
+            length: basis.promptBytes == nil ? nil : tokens, in: sequences)
+        return Work(promptTokens: tokens, match: match, speed: prefillSpeed(index, served, basis))
+    }
+
+    /// A candidate has to compute for at least so many seconds.
+    @inline(__always)
+    func leastPrefill(_ position: Int, _ list: CandidateList, _ basis: PriceBasis) -> Double {
+        let index = list.candidates[position].index
+        var least = Double.infinity
+        for served in list.candidates[position].served {
+            let tokens = promptTokens(index, served, basis)
+            let found =
+                basis.promptBytes == nil ? 0 : backends[index].served[served].cache.mostTokens(length: tokens, in: sequences)
+            least = min(least, max(1, tokens - found) / prefillSpeed(index, served, basis))
+        }
+        return least
     }
 
     /// The price of a request on a server. The terms that need more work are left out when the others are above `limit` already.
     ///
     /// - Parameter wait: seconds until a slot is free; nil when one is free now.
-    func price(_ index: Int, _ served: Int, _ basis: PriceBasis, wait: Double?, limit: Double) -> (Price, CacheBelief.Match) {
-        let tokens = promptTokens(index, served, basis)
-        let match = backends[index].served[served].cache.match(length: basis.prompt == nil ? nil : tokens, in: sequences)
+    func price(_ index: Int, _ served: Int, _ basis: PriceBasis, wait: Double?, limit: Double) -> (Price, Work) {
+        let work = work(index, served, basis)
         let share = isOccupiedByOthers(index) ? PriceWeights.busyShare : 1
-        let speed = prefillSpeed(index, served, basis) * share
+        let speed = work.speed * share
         let tokenTime = tokenTime(index, served, basis) / share
         let inFlight = Double(backends[index].jobs.count)
         let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
         let answer = basis.outlook.answerTokens
 
         var price = Price()
-        price.promptTokens = tokens
-        price.matchedTokens = match.tokens
-        price.own = max(1, tokens - match.tokens) / speed
+        price.promptTokens = work.promptTokens
+        price.matchedTokens = work.match.tokens
+        price.own = work.newTokens / speed
         // Seconds by which each second of this prompt delays the others, and how many answers this one slows down.
         var (others, streams) = (0.0, inFlight)
         if let wait {
@@ -136,7 +169,7 @@ extension Router {
                     continue
                 }
                 // A batch is filled in the order of the slots. Another instance has batches of its own, beside these.
-                let isBefore = job.served == served ? match.seat.flatMap { mine in job.seat.map { $0 < mine } } : nil
+                let isBefore = job.served == served ? work.match.seat.flatMap { mine in job.seat.map { $0 < mine } } : nil
                 if isBefore ?? true { price.ahead += job.prefillLeft(at: basis.now) }
                 others += isBefore.map { $0 ? 0 : 1 } ?? 0.5
             }
@@ -151,9 +184,9 @@ extension Router {
             price.wait = habits.answerTokens * tokenTime * (1 + slowdown * batch) * ends / (inFlight + foreign)
         }
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
-        guard price.total < limit else { return (price, match) }
+        guard price.total < limit else { return (price, work) }
         addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
-        return (price, match)
+        return (price, work)
     }
 
     /// What the placement means for other conversations, and for this one later.
@@ -177,9 +210,8 @@ extension Router {
             * (queue + turn + PriceWeights.decode * habits.answerTokens * tokenTime)
         let new = price.promptTokens - price.matchedTokens
         guard let oldest = backends[index].served[served].cache.nextToDrop(for: new, in: sequences) else { return }
-        let cache = backends[index].served[served].cache
-        let (tokens, life) = sequences.read(oldest) { ($0.tokens, cache.life(of: $0, at: basis.now)) } ?? (0, 0)
-        price.eviction = PriceWeights.eviction * life * tokens / speed
+        let lost = sequences.read(oldest) { backends[index].served[served].cache.life(of: $0, at: basis.now) * $0.tokens } ?? 0
+        price.eviction = PriceWeights.eviction * lost / speed
     }
 
     /// Somebody else computes on the machine. Shortly after a request of this balancer, its own work may be what keeps it busy.

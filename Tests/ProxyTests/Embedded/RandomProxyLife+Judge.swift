@@ -77,7 +77,7 @@ extension RandomProxyLife {
             case .receiving:
                 // Its body was cut short by a failed write of the test's, or is one that never ends.
                 if !client.unsent.isEmpty { fail("a client is not read from: \(place)") }
-            case .awaitingAnswer, .holdingHead, .relaying:
+            case .awaitingAnswer, .readingError, .holdingHead, .relaying:
                 if !handler.runner.exchange.body.isIncomplete { fail("a client waits for a server that has answered: \(place)") }
             case .idle, .waiting, .connecting, .holdingFailure, .tunnelling, .answering: fail("a client waits for ever: \(place)")
             }

@@ -124,4 +124,35 @@ struct AffinityTests {
             #expect(try await balancer.ask(chat(fields: ["X-Session-Id: one"]))["X-Balancer-Model"] == nil)
         }
     }
+
+    /// What `X-Balancer-Cache` says of a long prompt and of a second one.
+    private func forecasts(first: String, second: String, volatile: [String] = []) async throws -> [String?] {
+        var found: [String?] = []
+        try await withBalancer(Setup { $0.settings.volatilePatterns = volatile }) { balancer in
+            for system in [first, second] {
+                let text = system + String(repeating: "You answer briefly. ", count: 200)
+                found.append(try await balancer.ask(chat(system: text))["X-Balancer-Cache"])
+                try await balancer.isAtRest()
+            }
+        }
+        return found
+    }
+
+    @Test("an answer says how much of its prompt the server should have found")
+    func forecast() async throws {
+        let same = try await forecasts(first: "", second: "")
+        #expect(same.first == "miss; tokens=0")
+        let second = try #require(same.last ?? nil)
+        #expect(second.hasPrefix("hit; tokens="))
+        #expect(Int(second.dropFirst("hit; tokens=".count)).map { (900...1100).contains($0) } == true, "a token is four bytes")
+        #expect(try await forecasts(first: "a", second: "b") == ["miss; tokens=0", "miss; tokens=0"])
+    }
+
+    @Test("the configured volatile parts of system prompts do not make another prompt")
+    func volatileParts() async throws {
+        let (first, second) = (#"Now: 10:01:02\nHello. "#, #"Now: 11:31:42\nHello. "#)
+        #expect(try await forecasts(first: first, second: second).last == "miss; tokens=0")
+        let found = try await forecasts(first: first, second: second, volatile: [#"Now: (\d.*)"#]).last ?? nil
+        #expect(found?.hasPrefix("hit; tokens=") == true)
+    }
 }

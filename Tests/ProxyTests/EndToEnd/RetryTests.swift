@@ -28,6 +28,32 @@ struct RetryTests {
         }
     }
 
+    @Test(
+        "a prompt that is too long for one server is tried on another one, in every form of its answer",
+        arguments: [[], ["chunk-extensions"], ["split-events"]])
+    func tooLong(odd: [String]) async throws {
+        let faults = try (["context-exceeded"] + odd).map { try Fault(parsing: $0) }
+        let setup = Setup { $0.servers = [.init("A", Behaviour { $0.fault = faults[0] }), .init("B")] }
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(chat())
+            #expect(answer.status == 200 && answer["X-Balancer-Server"] == "B" && answer["X-Balancer-Attempts"] == "2")
+            try await balancer.isAtRest()
+        }
+    }
+
+    @Test("when the prompt is too long for every server, the last one's answer passes untouched")
+    func tooLongEverywhere() async throws {
+        let setup = Setup { setup in
+            setup.servers = ["A", "B"].map { .init($0, Behaviour { $0.fault = .contextExceeded }) }
+        }
+        try await withBalancer(setup) { balancer in
+            let answer = try await balancer.ask(chat())
+            #expect(answer.status == 400 && answer.text.contains("exceed_context_size_error"))
+            #expect(answer["X-Balancer-Server"] == "B")
+            try await balancer.isAtRest()
+        }
+    }
+
     @Test("connect refused is tried elsewhere")
     func connectRefused() async throws {
         let port = try await closedPort()

@@ -147,7 +147,7 @@ struct ExpectedCostTests {
         let basis = scene.basis(TestPrompt((2, 1000)))
         let prices = served.map { scene.scene.router.price(0, $0, basis, wait: nil, limit: .infinity) }
         // The first prompt runs in the last slot of its instance.
-        #expect(prices.map(\.1.seat) == [0, 1] && prices.map(\.0.ahead) == [0, 2])
+        #expect(prices.map(\.1.match.seat) == [0, 1] && prices.map(\.0.ahead) == [0, 2])
     }
 
     @Test("light requests go where they always went, and neither count nor wait")

@@ -100,8 +100,7 @@ struct PricedScene {
     mutating func price(_ prompt: TestPrompt?, on index: Int) -> Price {
         let (request, list) = request(prompt)
         var router = scene.router
-        var reservations = Reservations()
-        let placement = router.placement(of: request, among: list, at: scene.now, &reservations)
+        let placement = router.placement(of: request, among: list, at: scene.now)
         let explanation =
             switch placement {
             case .run(_, let explanation), .hold(_, _, let explanation), .wait(let explanation), .nobody(_, let explanation):

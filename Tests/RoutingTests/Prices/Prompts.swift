@@ -40,3 +40,15 @@ extension PromptChain {
         PromptChain(words: (0..<1 + random.below(longest)).map { _ in random.below(words) })
     }
 }
+
+extension PromptChain {
+    func isBefore(_ other: PromptChain) -> Bool { compared(with: other).isBefore }
+}
+
+extension PromptSequence {
+    /// Tokens that are found for a prompt that begins with these links; `length`: that prompt's tokens.
+    func commonTokens(links: Int, length: Double) -> Double {
+        let common = commonTokens(isWhole: links == chain.links.count, end: chain.links[links - 1].end)
+        return Self.found(common, length: length)
+    }
+}

@@ -69,7 +69,7 @@ struct SequenceStoreTests {
         #expect(store.count == 20 && store.places == 20)
     }
 
-    @Test("a further look of the same request is free until something is added")
+    @Test("a further look of the same request is free until something is added, or has another length")
     func lookAgain() {
         var store = SequenceStore()
         let chain = PromptChain(words: [1, 2])
@@ -78,6 +78,9 @@ struct SequenceStoreTests {
         #expect(store.commonTokens(id, length: 1000) == 0)
         store.look(at: chain, of: ticket(1))
         #expect(store.commonTokens(id, length: 1000) == 210)
+        store.change(id) { $0.tokens = 250 }
+        store.look(at: chain, of: ticket(1))
+        #expect(store.commonTokens(id, length: 1000) == 250)
         store.look(at: PromptChain(words: [7]), of: ticket(2))
         #expect(store.commonTokens(id, length: 1000) == 0)
         store.look(at: PromptChain(length: 0), of: ticket(3))
@@ -91,10 +94,10 @@ struct SequenceStoreTests {
         let longer = store.add(sequence(PromptChain(words: [1, 2, 3], lastMessageStart: 200), tokens: 300, server: 2))
         let shorter = store.add(sequence(PromptChain(words: [1, 2], lastMessageStart: 100), tokens: 200, server: 3))
         let next = PromptChain(words: [1, 2, 3, 4])
-        #expect(store.continued(by: next) { _ in true } == longer)
-        #expect(store.continued(by: next) { $0.backend == Scene.id(3) } == shorter)
-        #expect(store.continued(by: next) { _ in false } == nil)
-        #expect(store.continued(by: PromptChain(words: [1, 9])) { _ in true } == nil)
-        #expect(store.continued(by: PromptChain(length: 0)) { _ in true } == nil)
+        #expect(store.continued(by: next, of: ticket(1)) { _ in true } == longer)
+        #expect(store.continued(by: next, of: ticket(1)) { $0.backend == Scene.id(3) } == shorter)
+        #expect(store.continued(by: next, of: ticket(1)) { _ in false } == nil)
+        #expect(store.continued(by: PromptChain(words: [1, 9]), of: ticket(2)) { _ in true } == nil)
+        #expect(store.continued(by: PromptChain(length: 0), of: ticket(3)) { _ in true } == nil)
     }
 }

@@ -164,7 +164,8 @@ struct RandomLife {
     }
 
     private mutating func randomFailure(_ ticket: Ticket) -> AttemptFailure {
-        switch random.below(8) {
+        switch random.below(9) {
+        case 7: .promptTooLong
         case 0: .connect("refused")
         case 1: .beforeAnswer("reset")
         case 2: .answered(status: 503)

@@ -91,7 +91,9 @@ struct SequenceStorePropertyTests {
             let one = store.containedInside(entry.id) { !equal.contains($0) }
             if one.map({ !inside.contains($0) }) ?? !inside.isEmpty { return "containedInside" }
         }
-        let continued = store.continued(by: prompt) { sequence in server.map { sequence.backend == Scene.id($0) } ?? true }
+        let continued = store.continued(by: prompt, of: ticket) { sequence in
+            server.map { sequence.backend == Scene.id($0) } ?? true
+        }
         let links = continued.flatMap { store[$0]?.chain.commonLinks(with: prompt) }
         let expected = plain.mostContinued(prompt, server: server)
         return links == expected ? nil : "goes on with \(links ?? 0) links instead of \(expected ?? 0)"

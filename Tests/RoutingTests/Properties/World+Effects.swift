@@ -8,8 +8,10 @@ extension World {
             case .grant(let ticket, let grant): granted(ticket, grant, now)
             case .refuse(let ticket, let refusal): refused(ticket, refusal, now)
             case .requeued(let ticket):
+                let request = requests[ticket]
                 expect(
-                    ticket == answered && requests[ticket]?.timesFull ?? 0 > 0, "\(ticket) is put back, but met no full server")
+                    ticket == answered && (request?.timesFull ?? 0) + (request?.timesMissing ?? 0) > 0,
+                    "\(ticket) is put back, but met no server that was full or could not answer it")
                 answered = nil
                 release(ticket)
                 requests[ticket]?.place = .waiting

@@ -119,11 +119,7 @@ struct World {
                     requests[ticket]?.timesFull += 1
                     judge(ticket, .abandoned, now)
                 case 404 where request.traits.isSearch:
-                    if isTrial(ticket) || servers[server]?.circuits[request.traits.model]?.until == nil {
-                        servers[server]?.circuits[request.traits.model] = Circuit()
-                    }
-                    requests[ticket]?.failed.insert(server)
-                    requests[ticket]?.timesMissing += 1
+                    cannotAnswer(ticket, server)
                 case 500:
                     if isTrial(ticket) { judge(ticket, .broken(""), now) }
                     requests[ticket]?.failed.insert(server)
@@ -132,6 +128,10 @@ struct World {
                     judge(ticket, .broken(""), now)
                     requests[ticket]?.failed.insert(server)
                 }
+                requests[ticket]?.hasFailed = true
+            } else if failure == .promptTooLong {
+                answered = ticket
+                if !request.hasFailed { cannotAnswer(ticket, server) }
                 requests[ticket]?.hasFailed = true
             } else {
                 requests[ticket]?.failed.insert(server)
@@ -175,6 +175,14 @@ struct World {
     }
 
     /// What the end of an attempt says about its server.
+    /// The server works, but does not have what is searched for, or its context is too short.
+    private mutating func cannotAnswer(_ ticket: Ticket, _ server: BackendID) {
+        guard let model = requests[ticket].map(\.traits.model) else { return }
+        if isTrial(ticket) || servers[server]?.circuits[model]?.until == nil { servers[server]?.circuits[model] = Circuit() }
+        requests[ticket]?.failed.insert(server)
+        requests[ticket]?.timesMissing += 1
+    }
+
     mutating func judge(_ ticket: Ticket, _ ending: Outcome.Ending, _ now: Moment) {
         guard let request = requests[ticket], case .running(let id) = request.place, !request.hasFailed else { return }
         if ending == .complete {
