@@ -124,7 +124,7 @@ struct Backend: Sendable {
         for other in jobs.indices {
             jobs[other].mostStreams = max(jobs[other].mostStreams, jobs.count + 1)
             jobs[other].isQuiet = false
-            if jobs[other].firstByteAt == nil { jobs[other].isAlone = false }
+            if jobs[other].firstByteAt == nil { (jobs[other].isAlone, jobs[other].isOnlyPrompt) = (false, false) }
         }
         jobs.append(job)
     }

@@ -61,7 +61,7 @@ extension Router {
                 prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: end,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
-                waitsForLoad: load > 0,
+                waitsForLoad: load > 0, isOnlyPrompt: isFirst,
                 beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
         noteOccupancy(index, at: now)
         habits.began(request.client)
@@ -230,13 +230,12 @@ extension Router {
         guard timings.cachedTokens != nil || job.matchedTokens <= Self.coldPart * job.promptTokens else { return }
         // By our own clock, the prompt seems to take as long as the load and the prompt.
         guard !job.waitsForLoad || !timings.isTimedHere else { return }
-        // For what it had to compute: the cache may have been another one than was believed. An engine begins to count when it begins with
-        // the prompt.
-        let own = job.prefillSeconds * prompt / job.newTokens
-        let ahead = timings.isTimedHere ? job.expectedSeconds - job.prefillSeconds : 0
+        // Beside answers alone, it should have taken hardly longer. For what it had to compute: the cache may have been another one than was
+        // believed.
+        let expected = job.isOnlyPrompt ? job.prefillSeconds * prompt / job.newTokens : nil
         backends[index].served[job.served].figures.learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : own + ahead)
+            expected: job.isAlone ? nil : expected)
     }
 
     /// A prompt of which at most this part should be cached is as good as one that is not cached.

@@ -97,6 +97,8 @@ struct Job: Sendable {
     var loaded: (tokens: Double, depth: Double)?
     /// The model was not in memory when the request was sent, and whether no other request had begun to load it.
     var waitsForLoad = false
+    /// No other prompt was computed on the server from the start to the first token.
+    var isOnlyPrompt = false
     var beginsLoad = false
 
     var newTokens: Double { max(1, promptTokens - matchedTokens) }

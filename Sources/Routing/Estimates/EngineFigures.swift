@@ -69,7 +69,7 @@ struct EngineFigures: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - isAlone: nothing else ran on the server from the start of the request to its first token.
-    ///   - expected: the seconds that it should have taken beside the other work, when it was not alone.
+    ///   - expected: the seconds that it should have taken beside answers; nil when it was alone, or other prompts were computed, too.
     mutating func learnPrefill(tokens: Double, seconds: Double, isAlone: Bool, expected: Double?) {
         guard tokens >= Self.shortestPrompt, seconds > 1e-6 else { return }
         let speed = tokens / seconds

@@ -79,11 +79,12 @@ struct LearningTests {
         }
     }
 
-    @Test("a busy machine that has become slower is found out through its requests")
+    @Test("a machine that always generates answers and has become slower is found out through its prompts")
     func slowerMachine() {
         var scene = PricedScene("A", slots: 2)
         for round in 0..<20 {
             let other = scene.ask(TestPrompt((100 + round, 100)), client: "other").ticket
+            _ = scene.begin(other)
             let asked = scene.ask(TestPrompt((round, 20_000)), client: "c").ticket
             let slow = Timings(
                 cachedTokens: 0, promptTokens: 20_000, promptMilliseconds: 40_000, predictedTokens: 10, predictedMilliseconds: 100
