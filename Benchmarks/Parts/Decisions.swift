@@ -20,11 +20,14 @@ struct World {
     private var lastTicket: UInt64 = 0
     private var effects: [Effect] = []
 
-    init(servers count: Int, isBusy: Bool = false, slots: Int? = nil, rule: PickingRule = .sticky) {
+    init(
+        servers count: Int, isBusy: Bool = false, slots: Int? = nil, rule: PickingRule = .sticky,
+        stickyTTL: Interval = .seconds(1_000_000)
+    ) {
         let servers = (1...count).map { Fleet.Server(id: BackendID(rawValue: $0), name: "server-\($0)", requestMax: nil) }
         var policy = RoutingPolicy()
         policy.stickyLimit = 2_000_000
-        policy.stickyTTL = .seconds(1_000_000)
+        policy.stickyTTL = stickyTTL
         let fleet = Fleet(
             servers: servers, routes: [.init(pattern: ModelPattern("bench-.*"), servers: servers.map(\.id), rule: rule)],
             fallback: nil,
@@ -54,11 +57,12 @@ struct World {
         router.handle(.finished(ticket, Outcome(.complete)), at: now, effects: &effects)
     }
 
-    /// As an engine answers a stream.
-    mutating func finish(_ ticket: Ticket, _ prompt: PromptChain) {
-        now = now + .milliseconds(200)
+    /// As an engine answers a stream. `seconds`: until then; fewer than it says when others ask meanwhile.
+    mutating func finish(_ ticket: Ticket, _ prompt: PromptChain, seconds: Double = 2) {
+        let part = Interval(nanoseconds: Int64(seconds / 2 * 1e9))
+        now = now + part
         router.handle(.answerBegan(ticket), at: now, effects: &effects)
-        now = now + .milliseconds(2_000)
+        now = now + part
         let timings = Timings(
             cachedTokens: prompt.length / 4 - 500, promptTokens: 500, promptMilliseconds: 200, predictedTokens: 150,
             predictedMilliseconds: 2_000)

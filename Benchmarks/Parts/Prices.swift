@@ -25,15 +25,18 @@ private func shortChatTime() -> Double {
     }
 }
 
-/// Agents that share a system prompt of 24 KB and have conversations of 100 KB; ten of them for each server, which has four slots.
+/// Agents that share a system prompt of 24 KB and have conversations of 100 KB; ten of them for each server, which has four slots. Each
+/// asks once a minute.
 private func agentTime(servers count: Int) -> Double {
-    var world = World(servers: count, slots: 4, rule: .expectedCost)
+    // With the usual time to live: times that make no difference are a part of it.
+    var world = World(servers: count, slots: 4, rule: .expectedCost, stickyTTL: .seconds(180))
     let agents = 10 * count
     let prompts = (0..<agents).map { agent in [conversation(of: agent, blocks: 100), conversation(of: agent, blocks: 102)] }
     var (agent, turn) = (0, 0)
     func ask() {
         let prompt = prompts[agent][turn]
-        world.finish(world.arrive(client: "agent-\(agent)", model: "bench-model", prompt: prompt), prompt)
+        let ticket = world.arrive(client: "agent-\(agent)", model: "bench-model", prompt: prompt)
+        world.finish(ticket, prompt, seconds: 60 / Double(agents))
         agent += 1
         if agent == agents { (agent, turn) = (0, 1 - turn) }
     }

@@ -36,7 +36,7 @@ func measureScanning() {
             scanner.feed(bytes.span.bytes)
             use(try? scanner.finish())
             var last: UInt64 = 0
-            scanner.prompt?.forEachLink { hash, _ in last = hash }
+            scanner.prompt?.forEachLink { hash, _, _ in last = hash }
             use(last)
         }
         report("scan of a \(name) conversation with its prompt's chain", time / 1000, "µs")

@@ -16,6 +16,8 @@ final class Balancer: Sendable {
     private let accessLog: AccessLogWriter?
     private let loadTask: Task<Void, Never>
     private let memory: LearnedMemory?
+    private let recording: RecordingFile?
+    private let logger: Logger
     private let known: NIOLockedValueBox<Assembly.Known>
     private let grace: NIOLockedValueBox<Duration>
     private let descriptors: DescriptorBudget
@@ -29,11 +31,12 @@ final class Balancer: Sendable {
     /// - Parameters:
     ///   - file: the file of the configuration, for display; nil if it came from the command line.
     ///   - stateFile: where what was learned is kept; nil: nowhere.
+    ///   - recording: where the router's events are written at the end; nil: they are not recorded.
     ///   - openFiles: how many descriptors this process may have.
     /// - Throws: the socket's error when the address cannot be bound.
     static func start(
         _ settings: Configuration, file: String?, group: any EventLoopGroup, stateFile: StateFile? = nil,
-        openFiles: Int = OpenFiles.raiseLimit(),
+        recording: RecordingFile? = nil, openFiles: Int = OpenFiles.raiseLimit(),
         logger: Logger
     ) async throws -> Balancer {
         var known = Assembly.Known(hostName: ProcessInfo.processInfo.hostName)
@@ -52,6 +55,7 @@ final class Balancer: Sendable {
             .init(router: router, monitor: monitor, load: load, activity: activity, configuration: board),
             eventLoop: group.next())
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
+        if recording != nil { _ = router.startRecording(limit: RecordingFile.mostEvents) }
         router.send(.fleetChanged(assembly.fleet))
         let memory = stateFile.map { LearnedMemory($0, router: router, logger: logger) }
         let proxy = try await ProxyServer.start(
@@ -64,8 +68,8 @@ final class Balancer: Sendable {
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
-            loadTask: Task.detached { await load.run() }, memory: memory, known: known, grace: settings.shutdownGrace,
-            descriptors: descriptors, loopCount: loops.count, started: settings)
+            loadTask: Task.detached { await load.run() }, memory: memory, recording: recording, logger: logger, known: known,
+            grace: settings.shutdownGrace, descriptors: descriptors, loopCount: loops.count, started: settings)
     }
 
     /// Logs at most once a minute that accepting pauses.
@@ -105,8 +109,9 @@ final class Balancer: Sendable {
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
-        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, memory: LearnedMemory?, known: Assembly.Known, grace: Duration,
-        descriptors: DescriptorBudget, loopCount: Int, started: Configuration
+        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, memory: LearnedMemory?,
+        recording: RecordingFile?, logger: Logger, known: Assembly.Known, grace: Duration, descriptors: DescriptorBudget,
+        loopCount: Int, started: Configuration
     ) {
         self.proxy = proxy
         self.monitor = monitor
@@ -115,6 +120,8 @@ final class Balancer: Sendable {
         self.accessLog = accessLog
         self.loadTask = loadTask
         self.memory = memory
+        self.recording = recording
+        self.logger = logger
         self.known = NIOLockedValueBox(known)
         self.grace = NIOLockedValueBox(grace)
         self.descriptors = descriptors
@@ -159,7 +166,19 @@ final class Balancer: Sendable {
         monitor.stop()
         loadTask.cancel()
         memory?.close()
+        writeRecording()
         await accessLog?.close(by: deadline)
+    }
+
+    private func writeRecording() {
+        guard let recording, let events = router.recording() else { return }
+        do {
+            try recording.write(events)
+            guard !events.isComplete else { return }
+            logger.warning("\(recording.path) has the first \(RecordingFile.mostEvents) events only; there were more")
+        } catch {
+            logger.error("the recording is lost: \(error)")
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 import Routing
 package import Wire
 
-/// The record of a finished request, for the access log and the statistics. It never contains prompt or answer text.
+/// The record of a finished request, for the access log and the statistics. It never contains prompt or answer text; `LoggedChain` says
+/// what it tells of the prompt.
 ///
 /// The request line, the client and the server are not copied: the record refers to existing values.
 ///
@@ -52,6 +53,11 @@ package struct RequestRecord: ~Copyable, Sendable {
 
     package var address: String { traits?.address ?? peerAddress }
     package var username: String? { traits?.username }
+    /// What the client calls its session, or the name of its key; nil when it is known by its user or address only.
+    var session: String? {
+        guard let traits, traits.client != traits.address, traits.client != traits.username else { return nil }
+        return traits.client
+    }
     package var model: String? { traits?.model }
     /// The instance that served the request; nil when it is the requested model itself.
     package var instance: String? { grant?.model }
@@ -66,6 +72,7 @@ package struct RequestRecord: ~Copyable, Sendable {
         text.write(",\"id\":", string: requestID)
         text.write(",\"client\":", string: address)
         text.write(",\"user\":", string: username)
+        text.write(",\"session\":", string: session)
         text.write(",\"method\":", string: line.method)
         text.write(",\"path\":", string: line.path)
         text.write(",\"model\":", string: model)
@@ -86,6 +93,7 @@ package struct RequestRecord: ~Copyable, Sendable {
             text.write(",\"cached_tokens\":", number: usage.cachedTokens)
             text.write(",\"output_tokens\":", number: usage.predictedTokens)
         }
+        if let prompt = traits?.prompt { LoggedChain(prompt).write(into: &text) }
         text.write("}\n")
     }
 }

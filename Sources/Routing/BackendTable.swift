@@ -18,12 +18,32 @@ package struct BackendTable<Value> {
     }
 
     package subscript(id: BackendID) -> Value? {
+        let place = place(of: id)
+        return place < ids.count && ids[place] == id.rawValue ? values[place] : nil
+    }
+
+    /// Nil: no value any more.
+    mutating func set(_ value: Value?, for id: BackendID) {
+        let place = place(of: id)
+        switch (place < ids.count && ids[place] == id.rawValue, value) {
+        case (true, let value?): values[place] = value
+        case (true, nil):
+            ids.remove(at: place)
+            values.remove(at: place)
+        case (false, let value?):
+            ids.insert(id.rawValue, at: place)
+            values.insert(value, at: place)
+        case (false, nil): break
+        }
+    }
+
+    private func place(of id: BackendID) -> Int {
         var (low, high) = (0, ids.count)
         while low < high {
             let middle = (low + high) / 2
             if ids[middle] < id.rawValue { low = middle + 1 } else { high = middle }
         }
-        return low < ids.count && ids[low] == id.rawValue ? values[low] : nil
+        return low
     }
 }
 

@@ -9,10 +9,13 @@ package struct PromptChain: Sendable, Equatable, Codable {
         package var hash: UInt64
         /// Where the boundary is, in bytes of prompt content.
         package var end: UInt32
+        /// The boundary is not inside a message.
+        package var endsMessage: Bool
 
-        package init(hash: UInt64, end: UInt32) {
+        package init(hash: UInt64, end: UInt32, endsMessage: Bool = false) {
             self.hash = hash
             self.end = end
+            self.endsMessage = endsMessage
         }
     }
 

@@ -64,7 +64,8 @@ extension Router {
                     {
                         reservations.willSwap(index)
                     }
-                    reservations.take(index, seconds: offer.duration, known: offer.releases)
+                    let releases = releases(index, basis(of: entry.request, among: claim.list, at: now))
+                    reservations.take(index, seconds: offer.duration, known: releases)
                     wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):

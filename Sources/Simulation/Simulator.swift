@@ -22,9 +22,6 @@ package struct Simulator {
         case losesServer(request: Int)
     }
 
-    /// The only model.
-    static let model = "m"
-
     let setup: SimulationSetup
     var workload: any Workload
     var router = Router()
@@ -69,7 +66,7 @@ package struct Simulator {
         tell(.fleetChanged(setup.fleet))
         for server in servers.indices {
             probe(server)
-            tell(.modelsListed(Self.backend(server), [ListedModel(Self.model)]))
+            tell(.modelsListed(Self.backend(server), workload.models.map { ListedModel($0) }))
         }
         for (number, incident) in setup.incidents.enumerated() { queue.add(.incident(number), at: incident.at) }
         if let pause = setup.probeSeconds { queue.add(.probes, at: pause) }
@@ -79,7 +76,7 @@ package struct Simulator {
     private mutating func happens(_ event: Event) {
         switch event {
         case .arrives(let number):
-            tell(.requestArrived(Self.ticket(number), requests[number].request.traits(model: Self.model)))
+            tell(.requestArrived(Self.ticket(number), requests[number].request.traits))
         case .engine(let server): computes(server)
         case .probes:
             for server in servers.indices { probe(server) }

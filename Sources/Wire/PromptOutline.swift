@@ -40,8 +40,9 @@ package struct PromptOutline: Sendable {
         lastMessageStart = lengthBefore - last.length
     }
 
-    /// Calls `body` with each boundary, in order: the hash of all content before it, and where it is in bytes of prompt content.
-    package func forEachLink(_ body: (_ hash: UInt64, _ end: Int) -> Void) {
+    /// Calls `body` with each boundary, in order: the hash of all content before it, where it is in bytes of prompt content, and
+    /// whether a message ends there.
+    package func forEachLink(_ body: (_ hash: UInt64, _ end: Int, _ endsMessage: Bool) -> Void) {
         var (prefix, length, left): (UInt64, Int, Int) = (0, 0, linkCount)
         // The units in the order of the templates. Those of one part are in the order of the body.
         var rest = parts
@@ -53,13 +54,13 @@ package struct PromptOutline: Sendable {
                 let start = PromptHash.joined(prefix, role: unit.role)
                 for inner in unit.inner.prefix(left) {
                     let link = innerLinks[inner]
-                    body(PromptHash.joined(start, link: link.hash), length + link.end)
+                    body(PromptHash.joined(start, link: link.hash), length + link.end, false)
                     left -= 1
                 }
                 prefix = PromptHash.joined(start, link: unit.hash)
                 length += unit.length
                 guard left > 0 else { return }
-                body(prefix, length)
+                body(prefix, length, true)
                 left -= 1
             }
         }

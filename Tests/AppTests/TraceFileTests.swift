@@ -16,8 +16,14 @@ import Testing
     /// The trace's requests, from a file with this text.
     private func read(_ text: String) throws -> [TraceWorkload.Entry] {
         try withFile(text) { path in
-            do { return try TraceFile.read(path) } catch let problem as TraceProblem {
-                throw TraceProblem(
+            do {
+                guard case .trace(let entries) = try RequestFile.read(path) else {
+                    Issue.record("no trace: \(text)")
+                    return []
+                }
+                return entries
+            } catch let problem as RequestFileProblem {
+                throw RequestFileProblem(
                     file: problem.file == path ? "FILE" : problem.file, line: problem.line, message: problem.message)
             }
         }
@@ -86,21 +92,19 @@ import Testing
         }
     }
 
-    @Test("a line of the access log is recognised")
-    func accessLog() {
-        let line = #"{"time":"2026-11-28T00:00:00.000Z","id":"x","status":200,"ending":"complete","bytes_in":10,"bytes_out":20}"#
-        #expect(problem(line).contains("FILE:1: error: a line of the balancer's access log, which does not say"))
-    }
-
     @Test("files that are no trace are refused, and how they are read is bounded")
     func otherFiles() {
         #expect(problem("\n \n").hasPrefix("FILE: error: has no requests"))
         let long = String(repeating: " ", count: LineReader.longestLine + 1)
-        #expect(problem("\(good)\n\(long)") == "FILE:2: error: longer than 1048576 bytes, so no line of a trace")
-        #expect(throws: TraceProblem(file: "/nowhere/x", line: nil, message: "cannot be read: No such file or directory")) {
-            try TraceFile.read("/nowhere/x")
+        #expect(
+            problem("\(good)\n\(long)")
+                == "FILE:2: error: longer than 1048576 bytes, so no line of a trace, an access log or a recording")
+        #expect(throws: RequestFileProblem(file: "/nowhere/x", line: nil, message: "cannot be read: No such file or directory")) {
+            try RequestFile.read("/nowhere/x")
         }
-        #expect(throws: TraceProblem(file: "/", line: nil, message: "cannot be read: Is a directory")) { try TraceFile.read("/") }
+        #expect(throws: RequestFileProblem(file: "/", line: nil, message: "cannot be read: Is a directory")) {
+            try RequestFile.read("/")
+        }
     }
 
     @Test("a trace is played with its options, unless these make no sense for it")

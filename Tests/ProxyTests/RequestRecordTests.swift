@@ -40,9 +40,36 @@ struct RequestRecordTests {
     func absent() throws {
         let json = try line().json
         #expect(json["client"] == "10.0.0.7" && json["attempts"] == 0)
-        for name in ["user", "model", "instance", "server", "first_byte_ms", "prompt_tokens", "cached_tokens", "output_tokens"] {
+        for name in [
+            "user", "session", "prompt_bytes", "chain", "model", "instance", "server", "first_byte_ms", "prompt_tokens",
+            "cached_tokens", "output_tokens",
+        ] {
             #expect(json[name] == nil, "\(name)")
         }
+    }
+
+    @Test("names a session that is known by more than its user and address")
+    func session() throws {
+        func session(_ client: String, user: String? = nil) throws -> JSON? {
+            try line {
+                $0.traits = RequestTraits(destination: .fallback, client: client, address: "10.0.0.9", username: user)
+            }.json["session"]
+        }
+        #expect(try session("s1") == "s1" && session("s1", user: "u") == "s1")
+        #expect(try session("10.0.0.9") == nil && session("u", user: "u") == nil)
+    }
+
+    @Test("tells how long the prompt is, and where another one may begin alike")
+    func prompt() throws {
+        let links: [PromptChain.Link] = [
+            .init(hash: 7, end: 2000, endsMessage: true), .init(hash: 8, end: 2600, endsMessage: true),
+        ]
+        let json = try line {
+            $0.traits = RequestTraits(
+                destination: .model("m"), client: "c", prompt: PromptChain(links: links, length: 2600, lastMessageStart: 2000))
+        }.json
+        #expect(json["prompt_bytes"] == 2600 && json["last_message_bytes"] == 600)
+        #expect(json["chain"]?.stringValue?.hasPrefix("2000.") == true)
     }
 
     @Test("tells where it went, how it ended and what the engine said of its work")

@@ -19,4 +19,14 @@ struct BackendTableTests {
         let id = BackendID(rawValue: 1)
         #expect(BackendTable([(id, "a"), (BackendID(rawValue: 0), "x"), (id, "b")])[id] == "a")
     }
+
+    @Test("has the last value that was set, and none after nil")
+    func set() {
+        var table = BackendTable<Int>()
+        for number in [5, 1, 3, 1] { table.set(10 * number + table.values.count, for: BackendID(rawValue: number)) }
+        #expect(table.values == [13, 32, 50])
+        table.set(nil, for: BackendID(rawValue: 3))
+        table.set(nil, for: BackendID(rawValue: 4))
+        #expect(table.values == [13, 50] && table[BackendID(rawValue: 3)] == nil)
+    }
 }

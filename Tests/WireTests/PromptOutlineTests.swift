@@ -46,7 +46,7 @@ struct Outline: Equatable {
         length = prompt.length
         lastMessageStart = prompt.lastMessageStart
         images = prompt.images
-        prompt.forEachLink { links.append(Link(hash: $0, end: $1)) }
+        prompt.forEachLink { hash, end, _ in links.append(Link(hash: hash, end: end)) }
         #expect(prompt.linkCount == links.count)
     }
 

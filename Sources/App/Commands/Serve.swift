@@ -36,6 +36,14 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "notice"
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Records what happens to the router, at most \(RecordingFile.mostEvents) events, and writes it at the end, for \
+            simulate --trace. Names clients, and can tell whether a prompt is one that somebody guesses.
+            """, valueName: "file"))
+    var record: String?
+
     init() {}
 
     func validate() throws {
@@ -61,8 +69,10 @@ struct Serve: AsyncParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
         let balancer: Balancer
         do {
+            let recording = try record.map { path throws in try RecordingFile(path: path) }
             balancer = try await Balancer.start(
-                settings, file: file, group: group, stateFile: Self.stateFile(settings, configuration: file), logger: logger)
+                settings, file: file, group: group, stateFile: Self.stateFile(settings, configuration: file),
+                recording: recording, logger: logger)
         } catch {
             throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
         }
@@ -165,6 +175,7 @@ struct Serve: AsyncParsableCommand {
             }
         }
         if let problem = error as? AccessLogProblem { return problem.description }
+        if let problem = error as? RecordingProblem { return problem.description }
         return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
     }
 }

@@ -15,6 +15,7 @@ struct Simulate: AsyncParsableCommand {
               llama-balancer simulate --agents 6 --servers 4000,2500,1500,800
               llama-balancer simulate --agents 6 --servers 4000x2 --rule expected-cost
               llama-balancer simulate --documents 2 --servers 2000x4/8 --minutes 10
+              llama-balancer simulate --trace access.log --servers 4000x2,2500
               llama-balancer simulate --trace FILE --servers 4000x4 --time-scale 8
               llama-balancer simulate --agents 6 --servers 3000x3 --slower 600:0:0.5
             """)

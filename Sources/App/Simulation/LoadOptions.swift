@@ -10,7 +10,10 @@ struct LoadOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Recorded arrivals: lines of JSON in Mooncake's form, with hash_ids of 512-token blocks.", valueName: "file"))
+            """
+            Recorded arrivals: the balancer's own access log, what serve --record wrote, or lines of JSON in Mooncake's form, \
+            with hash_ids of 512-token blocks.
+            """, valueName: "file"))
     var trace: String?
 
     @Option(
@@ -41,7 +44,8 @@ struct LoadOptions: ParsableArguments {
     @Flag(help: "All agents have one address, as behind a gateway, instead of each its own.")
     var oneAddress = false
 
-    @Flag(help: "Each conversation of a trace is a client of its own. Otherwise all requests come from one.")
+    @Flag(
+        help: "Each conversation of a trace in Mooncake's form is a client of its own. Otherwise all requests come from one.")
     var conversationClients = false
 
     init() {}
@@ -90,16 +94,14 @@ struct LoadOptions: ParsableArguments {
     /// What they ask. Reads the trace.
     func load() throws -> SimulatedLoad {
         if let trace {
-            let entries: [TraceWorkload.Entry]
-            do { entries = try TraceFile.read(trace) } catch { throw CommandFailure.failed(error.description) }
-            let load = SimulatedLoad(
-                .trace(entries, timeScale: timeScale ?? 1, conversationClients ? .conversations : .one),
-                countedFrom: warmUpSeconds, countedUntil: nil)
+            let kind: SimulatedLoad.Kind
+            do { kind = try recorded(trace) } catch { throw CommandFailure.failed(error.description) }
+            let load = SimulatedLoad(kind, countedFrom: warmUpSeconds, countedUntil: nil)
             let lasts = load.lastArrival ?? 0
             guard lasts <= Self.mostMinutes * 60 else {
                 throw CommandFailure.failed(
                     "\(trace): the requests come in \(Figures.plain(lasts)) s, more than a month; give a smaller --time-scale, "
-                        + "or part of the file. (Are its timestamps milliseconds?)")
+                        + "or part of the file. (Are a trace's timestamps milliseconds?)")
             }
             try checkWarmUp(lasts: lasts, remedy: "give a shorter --warm-up")
             return load
@@ -115,6 +117,21 @@ struct LoadOptions: ParsableArguments {
                 .steady(.unique, name: "long prompts with nothing in common", perSecond: unique ?? 0, seconds: seconds)
             }
         return SimulatedLoad(kind, countedFrom: warmUpSeconds, countedUntil: seconds)
+    }
+
+    private func recorded(_ path: String) throws(RequestFileProblem) -> SimulatedLoad.Kind {
+        let timeScale = timeScale ?? 1
+        switch try RequestFile.read(path) {
+        case .trace(let entries):
+            return .trace(entries, timeScale: timeScale, conversationClients ? .conversations : .one)
+        case .recorded(let recorded):
+            guard !conversationClients else {
+                throw RequestFileProblem(
+                    file: path, line: nil,
+                    message: "\(recorded.source.rawValue) names its clients; leave --conversation-clients out")
+            }
+            return .recorded(try recorded.workload(of: path, timeScale: timeScale), recorded, timeScale: timeScale)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ import Simulation
 struct SimulatedLoad: Sendable {
     enum Kind: Sendable {
         case trace([TraceWorkload.Entry], timeScale: Double, TraceWorkload.Clients)
+        case recorded(RecordedWorkload, RecordedRequests, timeScale: Double)
         case agents(Int, seconds: Double, haveAddresses: Bool)
         case steady(SteadyWorkload.Shape, name: String, perSecond: Double, seconds: Double)
     }
@@ -24,6 +25,7 @@ struct SimulatedLoad: Sendable {
     func workload(seed: UInt64) -> any Workload {
         switch kind {
         case .trace(let entries, let timeScale, let clients): TraceWorkload(entries, timeScale: timeScale, clients: clients)
+        case .recorded(let workload, _, _): workload
         case .agents(let count, let seconds, let haveAddresses):
             AgentsWorkload(count, seconds: seconds, seed: seed, haveAddresses: haveAddresses)
         case .steady(let shape, _, let perSecond, let seconds):
@@ -35,8 +37,17 @@ struct SimulatedLoad: Sendable {
     var lastArrival: Double? {
         switch kind {
         case .trace(let entries, let timeScale, _): (entries.last?.milliseconds ?? 0) / 1000 * timeScale
+        case .recorded(_, let recorded, let timeScale): recorded.milliseconds / 1000 * timeScale
         case .agents: nil
         case .steady(_, _, _, let seconds): seconds
+        }
+    }
+
+    /// What the recorded times are multiplied with; nil of requests that were not recorded.
+    var timeScale: Double? {
+        switch kind {
+        case .trace(_, let timeScale, _), .recorded(_, _, let timeScale): timeScale
+        case .agents, .steady: nil
         }
     }
 
@@ -45,8 +56,10 @@ struct SimulatedLoad: Sendable {
         let what =
             switch kind {
             case .trace(let entries, let timeScale, _):
-                "\(entries.count) requests of a trace in \(Figures.plain(lastArrival ?? 0)) s"
-                    + (timeScale == 1 ? "" : " (its times \(Figures.plain(timeScale)) fold)")
+                "\(entries.count) requests of a trace in \(times(timeScale))"
+            case .recorded(_, let recorded, let timeScale):
+                "\(recorded.requests.count) requests of \(recorded.source.rawValue) in \(times(timeScale))"
+                    + (recorded.unanswered > 0 ? ", without \(recorded.unanswered) that had no answer" : "")
             case .agents(let count, let seconds, let haveAddresses):
                 "\(count) coding \(count == 1 ? "agent" : "agents")\(haveAddresses ? "" : " with one address") for "
                     + "\(Figures.plain(seconds / 60)) minutes"
@@ -54,6 +67,10 @@ struct SimulatedLoad: Sendable {
                 "\(Figures.plain(perSecond)) \(name) a second for \(Figures.plain(seconds / 60)) minutes"
             }
         return countedFrom > 0 ? "\(what), counted after \(Figures.plain(countedFrom)) s" : what
+    }
+
+    private func times(_ timeScale: Double) -> String {
+        "\(Figures.plain(lastArrival ?? 0)) s" + (timeScale == 1 ? "" : " (its times \(Figures.plain(timeScale)) fold)")
     }
 }
 

@@ -54,7 +54,7 @@ enum SimulationTable {
         let problem =
             "These servers cannot keep up: the requests come in \(Figures.plain(last)) s, and the last answer ends after "
             + "\(Figures.plain(best)) s at best. "
-        guard case .trace(_, let timeScale, _) = load.kind else { return problem + "Ask less often, or add servers." }
+        guard let timeScale = load.timeScale else { return problem + "Ask less often, or add servers." }
         let enough = Figures.plain((timeScale * best / last * spare).rounded(.up))
         return problem + "Add servers, or let the requests come more slowly: --time-scale \(enough)."
     }

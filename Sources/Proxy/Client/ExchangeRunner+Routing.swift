@@ -42,7 +42,9 @@ extension ExchangeRunner {
         guard request.line.keepsPrompt else { return PromptChain(length: outline.length) }
         var links: [PromptChain.Link] = []
         links.reserveCapacity(outline.linkCount)
-        outline.forEachLink { hash, end in links.append(.init(hash: hash, end: UInt32(clamping: end))) }
+        outline.forEachLink { hash, end, endsMessage in
+            links.append(.init(hash: hash, end: UInt32(clamping: end), endsMessage: endsMessage))
+        }
         return PromptChain(
             links: links, length: outline.length, lastMessageStart: outline.lastMessageStart, images: outline.images)
     }

@@ -180,12 +180,12 @@ struct CacheBelief: Sendable {
         in store: inout SequenceStore, at now: Double
     ) {
         guard let seat = match.seat, seats.indices.contains(seat) else {
-            if !hasSeats {
-                if let source { store.change(source.id) { $0.sharedTokens = max($0.sharedTokens, source.tokens) } }
-                // The earlier turns of a conversation are the same memory.
-                while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
-                kept.append(sequence)
-            }
+            // All seats are taken: which of them the prompt comes to is not known.
+            guard !hasSeats else { return store.drop(sequence) }
+            if let source { store.change(source.id) { $0.sharedTokens = max($0.sharedTokens, source.tokens) } }
+            // The earlier turns of a conversation are the same memory.
+            while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
+            kept.append(sequence)
             addLife(of: sequence, store, now)
             return trim(&store, now)
         }

@@ -20,6 +20,14 @@ struct SequenceStore: Sendable {
         /// The tokens that it has in common with the prompt of a look, and the number of that look. 0: with none yet.
         var look: UInt32 = 0
         var common = 0.0
+
+        /// A prompt shares that many links, the last of which ends there.
+        @inline(__always)
+        mutating func note(links: Int, end: UInt32, _ look: UInt32) -> Double {
+            self.look = look
+            common = sequence.commonTokens(isWhole: links == Int(self.links), end: end)
+            return common
+        }
     }
 
     private var slots: [Slot] = []
@@ -47,14 +55,17 @@ struct SequenceStore: Sendable {
         look = look < .max ? look + 1 : 1
         let place = place(of: prompt)
         lookedAt = (ticket, place)
-        for var walk in [place.up, place.down] {
-            while let (slot, links) = walk.next(order, shared) {
-                let isWhole = links == Int(slots[slot].links)
-                // Where two chains have the same hash, the boundary is the same. The prompt's links are at hand.
-                let common = slots[slot].sequence.commonTokens(isWhole: isWhole, end: prompt.links[links - 1].end)
-                (slots[slot].look, slots[slot].common) = (look, common)
-                shelves.note(common, on: slots[slot].shelf, look)
-            }
+        note(place.up, prompt)
+        note(place.down, prompt)
+    }
+
+    @inline(__always)
+    private mutating func note(_ start: Walk, _ prompt: PromptChain) {
+        var walk = start
+        while let (slot, links) = walk.next(order, shared) {
+            // Where two chains have the same hash, the boundary is the same. The prompt's links are at hand.
+            let common = slots[slot].note(links: links, end: prompt.links[links - 1].end, look)
+            shelves.note(common, on: slots[slot].shelf, look)
         }
     }
 

@@ -46,7 +46,7 @@ struct SessionTable: Sendable {
     private var lastSerial = 0
     private var indexOfKey: [Key: Int] = [:]
     private var firstHolder: [Place: Int] = [:]
-    private var countOfBackend: [BackendID: Int] = [:]
+    private var countOfBackend = BackendTable<Int>()
     private var oldest = none
     private var newest = none
 
@@ -177,7 +177,7 @@ struct SessionTable: Sendable {
         }
         indexOfKey[key] = index
         firstHolder[place] = index
-        countOfBackend[place.backend, default: 0] += 1
+        countOfBackend.set((countOfBackend[place.backend] ?? 0) + 1, for: place.backend)
         linkAsNewest(index)
         return index
     }
@@ -218,7 +218,7 @@ struct SessionTable: Sendable {
         let place = entries[index].place
         leaveHolders(index, of: place)
         indexOfKey[entries[index].key] = nil
-        if let count = countOfBackend[place.backend] { countOfBackend[place.backend] = count > 1 ? count - 1 : nil }
+        if let count = countOfBackend[place.backend] { countOfBackend.set(count > 1 ? count - 1 : nil, for: place.backend) }
         entries[index].serial = 0
         freeIndices.append(index)
     }

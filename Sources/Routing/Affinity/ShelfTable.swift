@@ -6,6 +6,12 @@ struct ShelfTable: Sendable {
         /// The most tokens in common with the prompt of a look, and the number of that look.
         var most = 0.0
         var look: UInt32 = 0
+
+        @inline(__always)
+        mutating func note(_ tokens: Double, _ look: UInt32) {
+            most = self.look == look ? max(most, tokens) : tokens
+            self.look = look
+        }
     }
 
     private struct Owner: Hashable, Sendable {
@@ -39,11 +45,7 @@ struct ShelfTable: Sendable {
     }
 
     @inline(__always)
-    mutating func note(_ tokens: Double, on index: Int32, _ look: UInt32) {
-        let index = Int(index)
-        if shelves[index].look != look { (shelves[index].look, shelves[index].most) = (look, 0) }
-        if tokens > shelves[index].most { shelves[index].most = tokens }
-    }
+    mutating func note(_ tokens: Double, on index: Int32, _ look: UInt32) { shelves[Int(index)].note(tokens, look) }
 
     @inline(__always)
     func most(on index: Int32, _ look: UInt32) -> Double {

@@ -8,8 +8,8 @@ enum Exponential {
         guard x > 0 else { return 1 }
         guard x < 690 else { return 0 }
         // x = halvings * ln 2 + rest
-        let halvings = (x / ln2).rounded(.down)
-        let rest = x - halvings * ln2
+        let halvings = Int(x / ln2)
+        let rest = x - Double(halvings) * ln2
         // Taylor series of e^-rest for 0 <= rest < 0.7; the first term left out is below 1e-9.
         var sum = 1 - rest * (1.0 / 9)
         sum = 1 - rest * sum * (1.0 / 8)
@@ -20,7 +20,7 @@ enum Exponential {
         sum = 1 - rest * sum * (1.0 / 3)
         sum = 1 - rest * sum * (1.0 / 2)
         sum = 1 - rest * sum
-        return sum * Double(bitPattern: UInt64(1023 - Int(halvings)) << 52)
+        return sum * Double(bitPattern: UInt64(1023 - halvings) << 52)
     }
 
     /// The natural logarithm of x > 0.
@@ -33,7 +33,13 @@ enum Exponential {
         let z = (significand - 1) / (significand + 1)
         let square = z * z
         var sum = 0.0
-        for power in stride(from: 13.0, through: 1.0, by: -2.0) { sum = sum * square + 1 / power }
+        sum = sum * square + 1.0 / 13
+        sum = sum * square + 1.0 / 11
+        sum = sum * square + 1.0 / 9
+        sum = sum * square + 1.0 / 7
+        sum = sum * square + 1.0 / 5
+        sum = sum * square + 1.0 / 3
+        sum = sum * square + 1
         return exponent * ln2 + 2 * z * sum
     }
 

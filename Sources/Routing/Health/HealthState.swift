@@ -24,7 +24,11 @@ package struct HealthState: Sendable, Equatable {
         package static let engineLost = Change(rawValue: 2)
     }
 
-    private(set) var phase = Phase.unknown
+    private(set) var phase = Phase.unknown {
+        didSet { if case .down = phase { isDown = true } else { isDown = false } }
+    }
+    /// Read for each candidate of each request: without a look at the phase, which has a text.
+    private(set) var isDown = false
     private(set) var lastReport: BackendReport?
     /// The slots of the last report; 0 when the engine has none, or does not tell them. Read several times for each request.
     private(set) var slots = 0
@@ -38,10 +42,6 @@ package struct HealthState: Sendable, Equatable {
     private var sampleCount = 0
 
     init() {}
-
-    var isDown: Bool {
-        if case .down = phase { true } else { false }
-    }
 
     /// True when any of the last `window` samples was busy, or when there is no sample yet (the safe assumption, as in the
     /// original).

@@ -36,8 +36,25 @@ struct Offer: Sendable {
     /// Another model has to leave the server's memory first.
     var swaps = false
     var work: Work
-    /// Of a busy server, the seconds until each request ends that runs there.
-    var releases: [Double] = []
+}
+
+/// The offers that may be equal to the cheapest one, while offers are compared.
+struct NearTies {
+    private(set) var offers: [Offer] = []
+    /// The lowest price.
+    private(set) var least = Double.infinity
+
+    init(_ offer: Offer?) {
+        guard let offer else { return }
+        (offers, least) = ([offer], offer.price.total)
+    }
+
+    /// - Parameter limit: a higher price is not equal to the lowest one so far.
+    mutating func add(_ offer: Offer, upTo limit: Double) {
+        guard offer.price.total <= limit else { return }
+        least = min(least, offer.price.total)
+        offers.append(offer)
+    }
 }
 
 extension Router {
@@ -62,39 +79,32 @@ extension Router {
         let basis = basis(of: request, among: list, at: now)
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
-        var best: Offer?
-        var bestTotal = Double.infinity
-        var bestRank = (Int.max, 0, 0.0)
+        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, reservations)
+        var ties = NearTies(outstanding)
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
-            // Most of hundreds of servers are dearer already by what they would have to compute.
-            guard
-                isExplained || group.contains(position) && leastPrefill(position, list, basis) <= bestTotal + tieMargin(bestTotal)
-            else { continue }
+            if !isExplained {
+                if outstanding != nil { break }
+                let isHopeless = leastPrefill(position, list, basis) > ties.least + tieMargin(ties.least)
+                guard group.contains(position), !isHopeless else { continue }
+            }
             let index = list.candidates[position].index
             let reason = ineligibility(of: index, for: request, at: now)
-            let isUsable = reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
-            let limit = isExplained ? .infinity : bestTotal
-            guard group.contains(position), isUsable,
-                let offer = offer(position, list, request, session, basis, isBusy: reason != nil, limit: limit, reservations)
+            guard group.contains(position), isUsable(reason, for: request),
+                let offer = offer(
+                    position, list, request, session, basis, isBusy: reason != nil,
+                    limit: isExplained ? .infinity : ties.least + tieMargin(ties.least), reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
                 continue
             }
             if isExplained {
-                explanation.findings.append(finding(.dearer, index))
-                explanation.findings[position].price = offer.price
+                explanation.findings.append(finding(.dearer, index, price: offer.price))
+                if outstanding != nil { continue }
             }
-            let total = offer.price.total
-            let margin = best == nil ? 0 : tieMargin(min(total, bestTotal))
-            // Ranks are looked up for near ties only: there are few among hundreds of servers.
-            guard total <= bestTotal + margin else { continue }
-            let rank = tieRank(index, session)
-            if total < bestTotal - margin || rank < bestRank {
-                (best, bestTotal, bestRank) = (offer, total, rank)
-            }
+            ties.add(offer, upTo: ties.least + tieMargin(ties.least))
         }
-        guard var best else { return nil }
+        guard let best = first(of: ties, session, in: list) else { return nil }
         var choice = choice(best.position, best.instance, session, in: list)
         choice.work = best.work
         if best.position < explanation.findings.count {
@@ -104,8 +114,48 @@ extension Router {
             explanation.choice = choice
             return .run(choice, explanation)
         }
-        best.releases = releases(list.candidates[best.position].index, basis)
         return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
+    }
+
+    /// A full server may be worth waiting for, unless the request was tried already.
+    private func isUsable(_ reason: Ineligibility?, for request: PendingRequest) -> Bool {
+        reason == nil || reason == .full && request.mayHold && request.history.attempts == 0
+    }
+
+    /// The offer of the candidate where least of the prompt is to be computed, if it costs less than that alone costs everywhere else.
+    /// Among hundreds of servers, only the one with the conversation needs to be priced; nil when it is not so simple.
+    private func outstandingOffer(
+        among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, _ session: SessionTable.Handle?,
+        _ basis: PriceBasis, _ reservations: Reservations
+    ) -> Offer? {
+        guard list.candidates.count > Explanation.explainedServers else { return nil }
+        var (first, least, next) = (group.lowerBound, Double.infinity, Double.infinity)
+        for position in group {
+            let seconds = leastPrefill(position, list, basis)
+            guard seconds < next else { continue }
+            if seconds < least { (first, least, next) = (position, seconds, least) } else { next = seconds }
+        }
+        let reason = ineligibility(of: list.candidates[first].index, for: request, at: basis.moment)
+        guard isUsable(reason, for: request),
+            let offer = offer(
+                first, list, request, session, basis, isBusy: reason != nil, limit: .infinity, reservations),
+            offer.price.total + tieMargin(offer.price.total) < next
+        else { return nil }
+        return offer
+    }
+
+    /// Of the equal offers the one that comes first: the lowest rank, and the configured order.
+    private func first(of ties: NearTies, _ session: SessionTable.Handle?, in list: CandidateList) -> Offer? {
+        let limit = ties.least + tieMargin(ties.least)
+        var first: Offer?
+        var lowest = (Int.max, 0, 0.0)
+        // Ranks are looked up for near ties only: there are few among hundreds of servers.
+        for offer in ties.offers where offer.price.total <= limit {
+            guard ties.offers.count > 1 else { return offer }
+            let rank = tieRank(list.candidates[offer.position].index, session)
+            if first == nil || rank < lowest { (first, lowest) = (offer, rank) }
+        }
+        return first
     }
 
     private func tieMargin(_ total: Double) -> Double {
@@ -113,8 +163,7 @@ extension Router {
     }
 
     /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
-    /// sessions, then the least busy one, then the one
-    /// that has been without a new request for longest; after that, the configured order.
+    /// sessions, then the least busy one, then the one that has been without a new request for longest; after that, the configured order.
     private func tieRank(_ index: Int, _ session: SessionTable.Handle?) -> (Int, Int, Double) {
         if let session, sessions.place(in: session).backend == backends[index].id { return (-1, 0, 0) }
         return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)
@@ -221,7 +270,7 @@ extension Router {
     }
 
     /// For each request that runs there, the seconds until its end.
-    private func releases(_ index: Int, _ basis: PriceBasis) -> [Double] {
+    func releases(_ index: Int, _ basis: PriceBasis) -> [Double] {
         let jobs = backends[index].jobs
         let ahead = jobs.reduce(0) { $0 + $1.prefillLeft(at: basis.now) }
         let slowdown = 1 + EngineFigures.slowdownPerStream * Double(max(0, jobs.count - 1))

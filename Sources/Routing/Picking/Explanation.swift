@@ -38,10 +38,10 @@ struct Finding: Sendable {
 }
 
 extension Router {
-    func finding(_ code: Finding.Code, _ index: Int, countsSessions: Bool = true) -> Finding {
+    func finding(_ code: Finding.Code, _ index: Int, countsSessions: Bool = true, price: Price? = nil) -> Finding {
         Finding(
             code: code, inFlight: backends[index].inFlight, limit: backends[index].limit,
-            sessions: countsSessions ? sessions.count(on: backends[index].id) : nil)
+            sessions: countsSessions ? sessions.count(on: backends[index].id) : nil, price: price)
     }
 
     /// Why this server was chosen, and why the others were not.

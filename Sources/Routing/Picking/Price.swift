@@ -130,7 +130,8 @@ extension Router {
     func leastPrefill(_ position: Int, _ list: CandidateList, _ basis: PriceBasis) -> Double {
         let index = list.candidates[position].index
         var least = Double.infinity
-        for served in list.candidates[position].served {
+        for number in list.candidates[position].served.indices {
+            let served = list.candidates[position].served[number]
             let tokens = promptTokens(index, served, basis)
             let found =
                 basis.promptBytes == nil ? 0 : backends[index].served[served].cache.mostTokens(length: tokens, in: sequences)
@@ -184,7 +185,7 @@ extension Router {
             price.wait = habits.answerTokens * tokenTime * (1 + slowdown * batch) * ends / (inFlight + foreign)
         }
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
-        guard price.total < limit else { return (price, work) }
+        guard price.total <= limit else { return (price, work) }
         addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
         return (price, work)
     }

@@ -10,9 +10,9 @@ package struct PromptBuilder: Sendable {
     private static let growth = 24
 
     /// For the engine.
-    package private(set) var tokens = TokenSequence()
+    package internal(set) var tokens = TokenSequence()
     /// For the router.
-    package private(set) var chain = PromptChain(length: 0)
+    package internal(set) var chain = PromptChain(length: 0)
     private var hash: UInt64 = 0
 
     package init() {}
@@ -35,14 +35,14 @@ package struct PromptBuilder: Sendable {
             link(content, at: start + position)
             position += max(Self.leastDistance, position / Self.growth)
         }
-        link(content, at: start + length)
+        link(content, at: start + length, endsMessage: true)
         chain.length = start + length
         chain.lastMessageStart = start
     }
 
     /// The hash covers the contents before it and how far they go.
-    private mutating func link(_ content: UInt64, at end: Int) {
+    private mutating func link(_ content: UInt64, at end: Int, endsMessage: Bool = false) {
         hash = mixed(hash ^ mixed(content &+ UInt64(truncatingIfNeeded: end) &* 0x9E37_79B9_7F4A_7C15))
-        chain.links.append(.init(hash: hash, end: UInt32(clamping: end)))
+        chain.links.append(.init(hash: hash, end: UInt32(clamping: end), endsMessage: endsMessage))
     }
 }

@@ -4,6 +4,9 @@ import Routing
 ///
 /// The same workload with the same seed asks the same, whatever the rule; in a closed loop only the times differ.
 package protocol Workload: Sendable {
+    /// What is asked for. Every server has all of them.
+    var models: [String] { get }
+
     /// The requests that come by themselves, or begin the loops.
     mutating func start() -> [SimulatedRequest]
 
@@ -14,15 +17,22 @@ package protocol Workload: Sendable {
 }
 
 extension Workload {
+    /// Most workloads have only one.
+    package var models: [String] { [SimulatedRequest.onlyModel] }
+
     /// Open loops do not mind how a request ended.
     package mutating func ended(_ request: SimulatedRequest, at now: Double, wasAnswered: Bool) -> SimulatedRequest? { nil }
 }
 
 /// A request of a workload.
 package struct SimulatedRequest: Sendable {
+    /// The model of workloads that have only one.
+    package static let onlyModel = "m"
+
     package var arrivesAt: Double
     /// Its client, as the router knows it.
     package var client: String
+    package var model: String
     /// Requests of one conversation have the same number, which no other has.
     package var conversation: UInt64
     package var prompt: PromptBuilder
@@ -32,11 +42,12 @@ package struct SimulatedRequest: Sendable {
     package var loop = 0
 
     package init(
-        arrivesAt: Double, client: String, conversation: UInt64, prompt: PromptBuilder, answer: TokenSequence.Segment,
-        loop: Int = 0
+        arrivesAt: Double, client: String, model: String = onlyModel, conversation: UInt64, prompt: PromptBuilder,
+        answer: TokenSequence.Segment, loop: Int = 0
     ) {
         self.arrivesAt = arrivesAt
         self.client = client
+        self.model = model
         self.conversation = conversation
         self.prompt = prompt
         self.answer = answer
@@ -44,7 +55,7 @@ package struct SimulatedRequest: Sendable {
     }
 
     /// What the router is told.
-    func traits(model: String) -> RequestTraits {
+    var traits: RequestTraits {
         RequestTraits(destination: .model(model), client: client, address: client, prompt: prompt.chain, isStream: true)
     }
 }

@@ -159,4 +159,12 @@ struct CacheBeliefTests {
         }
         #expect(scene.match(TestPrompt((7, 100)).chain).tokens == 0)
     }
+
+    @Test("a prompt for which there is no seat leaves nothing behind")
+    func noSeat() {
+        var scene = BeliefScene(seats: 1)
+        scene.begin(TestPrompt((1, 2000)).chain)
+        for number in 2...9 { scene.begin(TestPrompt((number, 2000)).chain) }
+        #expect(scene.store.count == 1)
+    }
 }

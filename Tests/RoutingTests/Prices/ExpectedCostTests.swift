@@ -75,6 +75,25 @@ struct ExpectedCostTests {
         if server == "B" { #expect(scene.ask(nil, client: "new").server == "A", "where nothing runs now") }
     }
 
+    @Test("near ties are near the cheapest server, not near each other")
+    func noDrift() {
+        var scene = PricedScene([
+            Server(name: "A", slots: 4, speed: 2000), Server(name: "B", slots: 4, speed: 1860),
+            Server(name: "C", slots: 4, speed: 1730),
+        ])
+        // A has two sessions, B one, and C none.
+        _ = scene.scene.happens(.drain(Scene.id(3)))
+        for (client, server) in [("1", "A"), ("2", "B"), ("3", "A")] {
+            let asked = scene.ask(nil, client: client)
+            #expect(asked.server == server)
+            _ = scene.finish(asked.ticket)
+        }
+        _ = scene.scene.happens(.undrain(Scene.id(3)))
+        scene.pass(170)
+        for index in 0..<3 { scene.scene.router.backends[index].occupancy = Occupancy() }
+        #expect(scene.ask(TestPrompt((1, 20_000)), client: "new").server == "B", "C is more than a tenth dearer than A")
+    }
+
     @Test("a slower machine gets less", arguments: [(2000.0, 4), (500, 7)])
     func slower(speed: Double, most: Int) {
         var scene = PricedScene([Server(name: "A", slots: 10, speed: speed), Server(name: "B", slots: 10, speed: 2000)])

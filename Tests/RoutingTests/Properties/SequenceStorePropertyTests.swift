@@ -83,6 +83,9 @@ struct SequenceStorePropertyTests {
         for entry in plain.entries {
             let (found, expected) = (store.commonTokens(entry.id, length: length), plain.tokens(entry, prompt, length: length))
             if found != expected { return "\(found) common tokens instead of \(expected)" }
+            let beside = plain.entries.filter { $0.sequence.backend == entry.sequence.backend }
+            let most = beside.map { plain.tokens($0, prompt, length: length) }.max()
+            if store.mostCommonTokens(beside: entry.id, length: length) != most { return "the most common tokens of a server" }
             let equal = plain.entries.filter { $0.sequence.chain.links == entry.sequence.chain.links }.map(\.id)
             let around = plain.around(entry)
             if store.isContained(entry.id, inOneThat: { !equal.contains($0) }) != !around.isEmpty { return "isContained" }
