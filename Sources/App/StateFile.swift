@@ -34,7 +34,8 @@ struct StateFile: Sendable {
             guard let server = entry["server"]?.stringValue, let model = entry["model"]?.stringValue else { return nil }
             return SavedFigures(
                 server: server, model: model, prefillTokensPerSecond: entry["prefill_tokens_per_second"]?.doubleValue,
-                tokenSeconds: entry["token_seconds"]?.doubleValue, bytesPerToken: entry["bytes_per_token"]?.doubleValue)
+                tokenSeconds: entry["token_seconds"]?.doubleValue, bytesPerToken: entry["bytes_per_token"]?.doubleValue,
+                loadSeconds: entry["load_seconds"]?.doubleValue, cacheTokens: entry["cache_tokens"]?.doubleValue)
         }
     }
 
@@ -45,6 +46,7 @@ struct StateFile: Sendable {
                 "server": .string(figures.server), "model": .string(figures.model),
                 "prefill_tokens_per_second": number(figures.prefillTokensPerSecond),
                 "token_seconds": number(figures.tokenSeconds), "bytes_per_token": number(figures.bytesPerToken),
+                "load_seconds": number(figures.loadSeconds), "cache_tokens": number(figures.cacheTokens),
             ]
         }
         let text = (["version": 1, "figures": .array(list)] as JSON).text + "\n"

@@ -29,6 +29,8 @@ package struct RequestRecord: ~Copyable, Sendable {
     package var bytesSent = 0
     /// The tokens and times of the answer; nil when nothing is known of them.
     package var usage: AnswerUsage?
+    /// `usage.promptMilliseconds` is the time to the first byte, because the engine does not say.
+    var isPromptTimedHere = false
 
     package enum Ending: Sendable {
         case complete

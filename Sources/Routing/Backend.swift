@@ -27,24 +27,26 @@ struct Backend: Sendable {
     var prefillEnd = 0.0
     /// When it got its last request, in seconds.
     var grantedAt = 0.0
-    /// How long the engine takes to load a model, in seconds.
-    var loadSeconds = 10.0
+    /// When it listed its models last, in seconds.
+    private(set) var listedAt = -Double.infinity
+    private var foreign = ForeignSlots()
+    /// Of an engine that does not report its slots.
+    var parallelRequests = ParallelRequests()
+    /// When a request last left it, in seconds.
+    private(set) var endedAt = -Double.infinity
     /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
     private(set) var loadedModels = 0
     private(set) var mostLoadedModels = 1
-    /// In tokens per second. The half-lives are in tokens, so that long prompts have more weight than short ones.
-    var prefillSpeed = DecayingAverage(halfLife: 20_000)
-    var decodeSpeed = DecayingAverage(halfLife: 2_000)
 
     init(server: Fleet.Server) { self.server = server }
 
     var id: BackendID { server.id }
 
-    /// The most requests in flight: the configured number, but never more than the engine has slots, or than it takes before it
-    /// answers 429.
+    /// The most requests in flight: the configured number, but never more than the engine has slots, or was seen to compute at once, or
+    /// takes before it answers 429.
     var limit: Int? {
         var limit = throttle.limit ?? .max
-        if health.slots > 0 { limit = min(limit, health.slots) }
+        if health.slots > 0 { limit = min(limit, health.slots) } else { limit = min(limit, parallelRequests.limit ?? .max) }
         if let requestMax = server.requestMax { limit = min(limit, requestMax) }
         return limit == .max ? nil : limit
     }
@@ -91,34 +93,55 @@ struct Backend: Sendable {
         }
     }
 
-    mutating func learn(from timings: Timings) {
-        if timings.promptTokens > 0, timings.promptMilliseconds > 0 {
-            prefillSpeed.add(
-                Double(timings.promptTokens) * 1000 / timings.promptMilliseconds, weight: Double(timings.promptTokens))
-        }
-        if timings.predictedTokens > 1, timings.predictedMilliseconds > 0 {
-            decodeSpeed.add(
-                Double(timings.predictedTokens) * 1000 / timings.predictedMilliseconds,
-                weight: Double(timings.predictedTokens))
-        }
+    /// What is known of the model that answered last; nil while none has.
+    var shownFigures: EngineFigures? {
+        served.filter { $0.answeredAt > -.infinity }.max { $0.answeredAt < $1.answeredAt }?.figures
+    }
+
+    /// Slots that work for others than this balancer, as far as it is known.
+    ///
+    /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
+    func foreignSlots(at now: Double, conversationTime: Double) -> Int {
+        foreign.value(at: now, memory: conversationTime * PriceWeights.foreignMemory)
+    }
+
+    /// The engine was asked which of its slots are busy.
+    mutating func count(_ slots: BackendReport.Slots) {
+        guard let countedAt = slots.countedAt?.seconds else { return }
+        foreign.count(busy: slots.busy, own: jobs.count, at: countedAt)
+    }
+
+    /// A request leaves it. `lingers`: the engine may go on with it for a moment.
+    mutating func ends(_ number: Int, lingers: Bool, at now: Double) -> Job {
+        foreign.ownChanged(at: lingers ? now + ForeignSlots.lingering : now)
+        if !lingers { parallelRequests.answered() }
+        endedAt = now
+        return jobs.remove(at: number)
     }
 
     /// A request is sent there, beside those that run.
     mutating func begins(_ job: Job) {
+        foreign.ownChanged(at: job.sentAt)
         for other in jobs.indices {
             jobs[other].mostStreams = max(jobs[other].mostStreams, jobs.count + 1)
             jobs[other].isQuiet = false
-            if jobs[other].firstByteAt == nil { jobs[other].isAlone = false }
+            if jobs[other].firstByteAt == nil { (jobs[other].isAlone, jobs[other].isOnlyPrompt) = (false, false) }
         }
         jobs.append(job)
     }
 
     /// The engine listed its models.
-    mutating func list(_ models: [ListedModel]) {
-        self.models = ModelList(models)
+    mutating func list(_ models: [ListedModel], at now: Double) {
+        let list = ModelList(models)
+        self.models = list
+        for number in served.indices { served[number].wasListed(list.residency(of: served[number].name), at: now) }
         loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
         mostLoadedModels = max(mostLoadedModels, loadedModels)
+        listedAt = now
     }
+
+    /// The engine listed the same models as before.
+    mutating func listedTheSame(at now: Double) { listedAt = now }
 
     private static let mostServed = 256
 
@@ -133,8 +156,10 @@ struct Backend: Sendable {
     }
 
     private mutating func serve(_ name: String, _ conversationTime: Double) {
-        served.append(ServedModel(name: name, conversationTime: conversationTime))
-        if let figures = saved.removeValue(forKey: name) { served[served.count - 1].figures = EngineFigures(figures) }
+        var model = ServedModel(name: name, conversationTime: conversationTime)
+        model.residency = models?.residency(of: name)
+        if let figures = saved.removeValue(forKey: name) { model.restore(figures) }
+        served.append(model)
     }
 
     /// Figures of an earlier run count for a model of which nothing has been learned yet.
@@ -143,7 +168,7 @@ struct Backend: Sendable {
             if saved.count < Self.mostServed { saved[figures.model] = figures }
             return
         }
-        if served[index].figures == EngineFigures() { served[index].figures = EngineFigures(figures) }
+        served[index].restore(figures)
     }
 
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further

@@ -61,16 +61,22 @@ package struct Timings: Sendable, Equatable, Codable {
     package var promptMilliseconds: Double
     package var predictedTokens: Int
     package var predictedMilliseconds: Double
+    /// For loading the model, or waiting until it was loaded; nil when the engine does not say.
+    package var loadMilliseconds: Double?
+    /// The engine does not say how long the prompt took: it is the time from the request to the first byte.
+    package var isTimedHere: Bool
 
     package init(
         cachedTokens: Int? = nil, promptTokens: Int, promptMilliseconds: Double, predictedTokens: Int,
-        predictedMilliseconds: Double
+        predictedMilliseconds: Double, loadMilliseconds: Double? = nil, isTimedHere: Bool = false
     ) {
         self.cachedTokens = cachedTokens
         self.promptTokens = promptTokens
         self.promptMilliseconds = promptMilliseconds
         self.predictedTokens = predictedTokens
         self.predictedMilliseconds = predictedMilliseconds
+        self.loadMilliseconds = loadMilliseconds
+        self.isTimedHere = isTimedHere
     }
 }
 
@@ -158,10 +164,13 @@ package struct BackendReport: Sendable, Equatable, Codable {
     package struct Slots: Sendable, Equatable, Codable {
         package var total: Int
         package var busy: Int
+        /// When the engine was asked which ones are busy; nil when `busy` is only what this balancer knows to run there.
+        package var countedAt: Moment?
 
-        package init(total: Int, busy: Int) {
+        package init(total: Int, busy: Int, countedAt: Moment? = nil) {
             self.total = total
             self.busy = busy
+            self.countedAt = countedAt
         }
     }
 

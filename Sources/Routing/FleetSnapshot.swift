@@ -17,6 +17,7 @@ package struct FleetSnapshot: Sendable {
         package var models: [String]?
         package var isDraining: Bool
         package var isRemoved: Bool
+        /// Of the model that answered last: alone on the server, as far as it has been seen. Nil while unknown.
         package var prefillTokensPerSecond: Double?
         package var decodeTokensPerSecond: Double?
     }
@@ -66,8 +67,8 @@ extension Router {
                     inFlight: backend.inFlight, inFlightByInstance: backend.inFlightByInstance,
                     passing: backend.passing, requestMax: backend.server.requestMax, limit: backend.limit,
                     models: backend.models?.names, isDraining: backend.isDraining, isRemoved: backend.isRemoved,
-                    prefillTokensPerSecond: backend.prefillSpeed.value,
-                    decodeTokensPerSecond: backend.decodeSpeed.value)
+                    prefillTokensPerSecond: backend.shownFigures?.shownPrefillSpeed,
+                    decodeTokensPerSecond: backend.shownFigures?.shownDecodeSpeed)
             },
             waitingCount: line.count, runningCount: running.count, sessionCount: sessions.count,
             sessions: sessions.newestFirst(limit: sessionLimit).map {

@@ -100,6 +100,11 @@ package struct ModelList: Sendable, Equatable {
     /// Whether this is the name of a model here.
     func lists(_ name: String) -> Bool { indexOfName[ModelName.withoutLatest(name)] != nil }
 
+    /// Nil when the model is not listed, or the engine does not say.
+    func residency(of name: String) -> ListedModel.Residency? {
+        indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].residency }
+    }
+
     /// The model's own name, for any of its names; nil when the model is not listed. `name:latest` is the same as `name`
     /// (Ollama).
     func name(of requested: String) -> String? {

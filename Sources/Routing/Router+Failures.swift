@@ -72,7 +72,7 @@ extension Router {
     /// Removes the request from its server. Afterwards `index` may refer to another server.
     mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment) {
         running[request.request.ticket] = nil
-        endJob(request, index, nil, at: now.seconds)
+        endJob(request, index, .failed, at: now.seconds)
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }

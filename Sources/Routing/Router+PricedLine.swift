@@ -59,7 +59,9 @@ extension Router {
                     let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
                     let index = claim.list.candidates[offer.position].index
                     // The others have had their time with the loaded model.
-                    if offer.swaps, waited > PriceWeights.swapPatience * backends[index].loadSeconds {
+                    if offer.swaps,
+                        waited > PriceWeights.swapPatience * loadSeconds(index, claim.list.candidates[offer.position].served[0])
+                    {
                         reservations.willSwap(index)
                     }
                     let releases = releases(index, basis(of: entry.request, among: claim.list, at: now))

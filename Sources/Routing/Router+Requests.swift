@@ -115,9 +115,13 @@ extension Router {
         if let index = indexOfBackend[request.backend] {
             if !backends[index].isRemoved { endSession(of: request, at: now) }
             judge(ticket, request, outcome.ending, index, now, &effects)
-            if let timings = outcome.timings { backends[index].learn(from: timings) }
-            let isComplete = outcome.ending == .complete
-            endJob(request, index, isComplete ? outcome.timings : nil, at: now.seconds)
+            let end: JobEnd =
+                switch outcome.ending {
+                case .complete: .answered(outcome.timings)
+                case .abandoned where !request.hasFailed: .abandoned
+                case .abandoned, .broken: .failed
+                }
+            endJob(request, index, end, at: now.seconds)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

@@ -14,6 +14,7 @@ extension Router {
         }
         if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees { forgetCandidates() }
         backends[index].health.probed(report, at: now)
+        if let slots = report.slots { backends[index].count(slots) }
         tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {
             forgetCandidates()

@@ -3,8 +3,9 @@
 extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
+        request.outlook.model = list.model
         request.client = habits.client(request.traits.client, at: now.seconds)
-        if let known = habits.expectations(of: request.client) {
+        if let known = habits.expectations(of: request.client, model: request.outlook.model) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else { return }
@@ -31,22 +32,27 @@ extension Router {
         let (tokens, match) = (work.promptTokens, work.match)
         let matched = match.isFirstInSeat ? 0 : match.tokens
         let prefill = max(1, tokens - matched) / work.speed
+        let load = loadTime(choice.position, in: list, at: now)
         let isFirst = !backends[index].jobs.contains { $0.isPrefilling(at: now) }
         let start = isFirst ? now : max(now, backends[index].prefillEnd)
-        backends[index].prefillEnd = start + prefill
+        let end = start + load + prefill
+        backends[index].prefillEnd = end
 
         let previous = request.outlook.previous.flatMap { sequences[$0] }
         let isElsewhere = previous.map { $0.backend != backends[index].id || $0.served != served } ?? false
         if previous != nil, matched > tokens / 2 { habits.turned(tokens - matched) }
-        let loaded = match.loads.map { id in
+        let source = source(of: request, tokens: tokens, index, served)
+        // What is still being computed says nothing about what is kept.
+        let kept = source.flatMap { source in sequences.read(source.id) { $0.endedAt == nil } == false ? source.id : nil }
+        let loaded = (match.loads ?? kept).map { id in
             (
-                tokens: sequences.read(id) { $0.tokens } ?? 0,
+                tokens: sequences.read(id) { $0.heldTokens } ?? 0,
                 depth: backends[index].served[served].cache.depth(of: id, in: sequences),
                 isCopy: backends[index].served[served].cache.isCopy(id)
             )
         }
-        request.predict(start + prefill - now + loadTime(choice.position, in: list), at: moment)
-        let sequence = beginSequence(request, previous, tokens, index, served, match, at: now)
+        request.predict(end - now, at: moment)
+        let sequence = beginSequence(request, previous, tokens, index, served, match, source, at: now)
         let isAlone = backends[index].jobs.isEmpty
         backends[index].grantedAt = now
         backends[index].measureSent(at: now)
@@ -54,9 +60,11 @@ extension Router {
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
-                prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: start + prefill,
+                prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: end,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
-                movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded))
+                movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
+                waitsForLoad: load > 0, isOnlyPrompt: isFirst,
+                beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
         noteOccupancy(index, at: now)
         habits.began(request.client)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
@@ -72,10 +80,19 @@ extension Router {
         return work(index, served, basis(of: request, among: list, at: now))
     }
 
+    /// Of an engine without slots: what of a request's prompt is found, and where.
+    private mutating func source(
+        of request: PendingRequest, tokens: Double, _ index: Int, _ served: Int
+    ) -> (id: SequenceID, tokens: Double)? {
+        guard let prompt = request.traits.prompt, !backends[index].served[served].cache.hasSeats else { return nil }
+        sequences.look(at: prompt, of: request.ticket)
+        return backends[index].served[served].cache.source(length: tokens, in: sequences)
+    }
+
     /// What the server is believed to hold from now on.
     private mutating func beginSequence(
         _ request: PendingRequest, _ previous: PromptSequence?, _ tokens: Double, _ index: Int, _ served: Int,
-        _ match: CacheBelief.Match, at now: Double
+        _ match: CacheBelief.Match, _ source: (id: SequenceID, tokens: Double)?, at now: Double
     ) -> SequenceID? {
         guard let prompt = request.traits.prompt, !prompt.links.isEmpty else {
             // A prompt that is not known overwrites what is in the seat.
@@ -94,7 +111,7 @@ extension Router {
                 chain: prompt, backend: backends[index].id, served: served, promptTokens: tokens, tokens: tokens, usedAt: now,
                 endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)),
             of: request.ticket)
-        backends[index].served[served].cache.began(request.ticket, id, match, in: &sequences, at: now)
+        backends[index].served[served].cache.began(request.ticket, id, match, source: source, in: &sequences, at: now)
         return id
     }
 
@@ -122,6 +139,7 @@ extension Router {
         else { return }
         backends[index].jobs[number].firstByteAt = now
         backends[index].measureBegan(number, at: now)
+        backends[index].served[backends[index].jobs[number].served].answeredAt = now
         if backends[index].jobs[number].isStream, let prediction = running.values[place].request.prediction {
             predictions.add(predicted: prediction.seconds, actual: now - prediction.at)
             decisions.change(running.values[place].decision, of: ticket) {
@@ -129,34 +147,45 @@ extension Router {
                 $0.actualMilliseconds = (now - prediction.at) * 1000
             }
         }
+        noteParallelRequests(number, index, at: now)
         let isBesidePrompt = backends[index].jobs.contains { $0.ticket != ticket && $0.isPrefilling(at: now) }
         if isBesidePrompt { backends[index].jobs[number].isQuiet = false }
         if backends[index].prefillEnd == backends[index].jobs[number].prefillEnd { backends[index].prefillEnd = now }
     }
 
-    /// The request has left its server. `timings`: nil when its answer is not complete, or the engine does not report them.
-    mutating func endJob(_ running: RunningRequest, _ index: Int, _ timings: Timings?, at now: Double) {
+    /// The request has left its server.
+    mutating func endJob(_ running: RunningRequest, _ index: Int, _ end: JobEnd, at now: Double) {
         let ticket = running.request.ticket
         guard let number = backends[index].jobs.firstIndex(where: { $0.ticket == ticket }) else { return }
-        let job = backends[index].jobs.remove(at: number)
-        let sample = backends[index].measureEnded(job, tokens: timings.map { Double($0.promptTokens) }, at: now)
-        if let sample, !job.isAlone {
-            backends[index].served[job.served].figures.learnPrefill(
-                tokens: sample.tokens, seconds: sample.seconds, isAlone: true, expected: nil)
-        }
+        let job = backends[index].ends(number, lingers: end.lingers, at: now)
         noteOccupancy(index, at: now)
         habits.ended(running.request.client)
+        if case .failed = end {
+            // It has cost the client's share nothing, and its prompt is not there.
+            habits.served(running.request.client, tokens: -(job.newTokens + 2 * job.answerTokens), at: now)
+            if let sequence = job.sequence {
+                backends[index].served[job.served].cache.failed(sequence, of: ticket, in: &sequences, at: now)
+            }
+        }
         backends[index].served[job.served].cache.ended(ticket, at: now)
+        let timings: Timings? = if case .answered(let timings) = end { timings } else { nil }
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
-            let known = timings.flatMap { timings in
-                timings.cachedTokens.map { Double($0 + timings.promptTokens) } ?? nil
-            }
+            let known = timings.flatMap { wholePrompt($0, job) }
             backends[index].served[job.served].cache.change(sequence, in: &sequences, at: now) {
                 $0.promptTokens = known ?? $0.promptTokens
                 $0.tokens = $0.promptTokens + answer
                 ($0.usedAt, $0.endedAt) = (now, now)
             }
+        }
+        if case .answered = end {
+            backends[index].served[job.served].answeredAt = now
+            learnLoad(job, timings, index, at: now)
+        }
+        let sample = backends[index].measureEnded(job, tokens: timings.flatMap { computedTokens($0, job) }, at: now)
+        if let sample, !job.isAlone {
+            backends[index].served[job.served].figures.learnPrefill(
+                tokens: sample.tokens, seconds: sample.seconds, isAlone: true, expected: nil)
         }
         guard let timings else { return }
         learn(from: timings, job, running.request, index, at: now)
@@ -174,32 +203,79 @@ extension Router {
     private mutating func learn(
         from timings: Timings, _ job: Job, _ request: PendingRequest, _ index: Int, at now: Double
     ) {
-        let (prompt, answer) = (Double(timings.promptTokens), Double(timings.predictedTokens))
-        habits.answered(request.client, tokens: answer)
+        let answer = Double(timings.predictedTokens)
+        habits.answered(request.client, model: request.outlook.model, tokens: answer)
         habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
-        // For what it had to compute: the cache may have been another one than was believed.
-        let expected = job.expectedSeconds + job.prefillSeconds * (prompt / job.newTokens - 1)
-        backends[index].served[job.served].figures.learnPrefill(
-            tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : expected)
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,
             mostStreams: job.mostStreams)
-        guard let cached = timings.cachedTokens.map(Double.init) else { return }
+        let whole = wholePrompt(timings, job)
+        // Before the speed is learned from the same prompt.
+        let cached = timings.cachedTokens.map(Double.init) ?? whole.flatMap { guessedCache(timings, job, whole: $0, index) }
+        learnPrefill(from: timings, job, index)
+        guard let whole else { return }
         backends[index].served[job.served].figures.learnLength(
-            bytes: Double(request.traits.prompt?.length ?? 0), tokens: prompt + cached)
-        let length = prompt + cached
-        if let loaded = job.loaded, job.matchedTokens > 1000 {
+            bytes: Double(request.traits.prompt?.length ?? 0), tokens: whole)
+        guard let cached else { return }
+        let loaded = job.matchedTokens > 1000 ? job.loaded : nil
+        if let loaded {
             if cached < job.matchedTokens / 2 {
                 backends[index].served[job.served].cache.denied(
                     depth: loaded.depth, tokens: loaded.tokens, isCopy: loaded.isCopy, in: &sequences, at: now)
             } else {
                 backends[index].served[job.served].cache.confirmed(depth: loaded.depth)
             }
-        } else if cached > job.matchedTokens + max(1000, length / 10) {
+        }
+        if cached > job.matchedTokens + max(1000, whole / 10), loaded == nil || job.seat == nil {
             backends[index].served[job.served].cache.surpassed()
         }
+    }
+
+    /// Prompt tokens that the engine computed. Of an engine that does not say what it had in its cache, the whole prompt counts only if it
+    /// should have had next to nothing; nil otherwise.
+    private func computedTokens(_ timings: Timings, _ job: Job) -> Double? {
+        guard timings.cachedTokens != nil || job.matchedTokens <= Self.coldPart * job.promptTokens else { return nil }
+        return Double(timings.promptTokens)
+    }
+
+    private mutating func learnPrefill(from timings: Timings, _ job: Job, _ index: Int) {
+        guard let prompt = computedTokens(timings, job) else { return }
+        // By our own clock, the prompt seems to take as long as the load and the prompt.
+        guard !job.waitsForLoad || !timings.isTimedHere else { return }
+        // Beside answers alone, it should have taken hardly longer. For what it had to compute: the cache may have been another one than was
+        // believed.
+        let expected = job.isOnlyPrompt ? job.prefillSeconds * prompt / job.newTokens : nil
+        backends[index].served[job.served].figures.learnPrefill(
+            tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
+            expected: job.isAlone ? nil : expected)
+    }
+
+    /// A prompt of which at most this part should be cached is as good as one that is not cached.
+    private static let coldPart = 0.1
+    /// An engine that reports less than this part of the prompt leaves out what it had in its cache.
+    private static let wholePart = 0.7
+
+    /// The tokens of the prompt, those in the cache included; nil when the engine does not say.
+    private func wholePrompt(_ timings: Timings, _ job: Job) -> Double? {
+        let computed = Double(timings.promptTokens)
+        if let cached = timings.cachedTokens { return computed + Double(cached) }
+        let isWhole = job.matchedTokens <= Self.coldPart * job.promptTokens || computed >= Self.wholePart * job.promptTokens
+        return isWhole && computed > 0 ? computed : nil
+    }
+
+    /// Whether an engine that does not say so had what it was believed to have: the tokens, or 0. Nil when the time for the prompt does
+    /// not tell.
+    ///
+    /// Only a prompt that was computed alone tells, at a known speed, and only if the cache is worth seconds.
+    private func guessedCache(_ timings: Timings, _ job: Job, whole: Double, _ index: Int) -> Double? {
+        guard job.isAlone, !job.waitsForLoad, let speed = backends[index].served[job.served].figures.prefillSpeed,
+            timings.promptMilliseconds > 0, job.matchedTokens > 0.5 * whole, job.matchedTokens > 0.5 * speed
+        else { return nil }
+        let matched = min(job.matchedTokens, whole)
+        // 0: as long as without the cached part; 1: as long as the whole prompt.
+        let part = (timings.promptMilliseconds / 1000 - (whole - matched) / speed) * speed / matched
+        return part < 0.3 ? matched : (0.7..<2).contains(part) ? 0 : nil
     }
 
     /// A model that left the engine's memory has lost its caches.

@@ -3,6 +3,12 @@ struct ServedModel: Sendable {
     let name: String
     var figures = EngineFigures()
     var cache: CacheBelief
+    var load = LoadTime()
+    /// As the server listed it last, and when a list first showed that it was being loaded. This moment and the next are in seconds.
+    var residency: ListedModel.Residency?
+    var loadingSeenAt: Double?
+    /// When it last answered.
+    var answeredAt = -Double.infinity
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(name: String, conversationTime: Double) {
@@ -28,6 +34,32 @@ struct Occupancy: Sendable {
         average = value(at: now, conversationTime: conversationTime)
         current = share
         updatedAt = now
+    }
+}
+
+/// How many of a server's slots work for others than this balancer, when they were counted last.
+struct ForeignSlots: Sendable {
+    /// Seconds until an engine has noticed that a client left.
+    static let lingering = 2.0
+
+    private var slots = 0
+    // Moments in seconds.
+    private var countedAt = -Double.infinity
+    /// When the balancer's own requests there changed last.
+    private var ownChangedAt = -Double.infinity
+
+    /// What was counted longer ago than `memory` seconds says nothing any more.
+    func value(at now: Double, memory: Double) -> Int { now - countedAt <= memory ? slots : 0 }
+
+    mutating func ownChanged(at now: Double) { ownChangedAt = max(ownChangedAt, now) }
+
+    /// - Parameters:
+    ///   - own: the balancer's requests in flight there now. A count that is older than their last change may or may not have included
+    ///     those that came or went, so it is not used.
+    ///   - time: when the engine was asked.
+    mutating func count(busy: Int, own: Int, at time: Double) {
+        guard time > ownChangedAt else { return }
+        (slots, countedAt) = (max(0, busy - own), time)
     }
 }
 
@@ -65,6 +97,11 @@ struct Job: Sendable {
     let movedTokens: Double
     /// The engine should have loaded a kept prompt of that many tokens, at that depth of its list.
     var loaded: (tokens: Double, depth: Double, isCopy: Bool)?
+    /// The model was not in memory when the request was sent, and whether no other request had begun to load it.
+    var waitsForLoad = false
+    /// No other prompt was computed on the server from the start to the first token.
+    var isOnlyPrompt = false
+    var beginsLoad = false
 
     var newTokens: Double { max(1, promptTokens - matchedTokens) }
 
@@ -86,6 +123,19 @@ struct Job: Sendable {
         // An answer that is longer than expected goes on for a while, however long it has gone on.
         return max(answerTokens - passed / max(1e-6, tokenTime), PriceWeights.leastRest * answerTokens)
     }
+}
+
+/// How a job ended.
+enum JobEnd {
+    /// `Timings`: nil when the engine does not report them.
+    case answered(Timings?)
+    /// Its client left. What was computed until then is there.
+    case abandoned
+    /// The server did not take it, or broke off.
+    case failed
+
+    /// The engine may go on with it for a moment.
+    var lingers: Bool { if case .answered = self { false } else { true } }
 }
 
 extension Moment {

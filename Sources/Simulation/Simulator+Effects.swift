@@ -74,7 +74,7 @@ extension Simulator {
         guard servers[server].downUntil <= now else {
             return tell(.probeFailed(Self.backend(server), reason: "connection refused"))
         }
-        let slots = BackendReport.Slots(total: engine.slots.count, busy: engine.busySlots)
+        let slots = BackendReport.Slots(total: engine.slots.count, busy: engine.busySlots, countedAt: Self.moment(now))
         tell(.probed(Self.backend(server), BackendReport(isBusy: false, slots: slots)))
     }
 

@@ -44,13 +44,22 @@ package struct Simulator {
 
     /// Plays the workload to its end.
     package static func play(_ workload: any Workload, _ setup: SimulationSetup) -> SimulationReport {
-        var simulator = Simulator(setup, workload)
-        simulator.begin()
-        while simulator.open > 0, let (time, event) = simulator.queue.next() {
-            simulator.now = max(simulator.now, time)
-            simulator.happens(event)
-        }
+        var simulator = Simulator(begins: workload, setup)
+        simulator.play(until: .infinity)
         return simulator.tally.report
+    }
+
+    init(begins workload: any Workload, _ setup: SimulationSetup) {
+        self.init(setup, workload)
+        begin()
+    }
+
+    /// Plays on to that time, or a little beyond, or to the end of the workload.
+    mutating func play(until end: Double) {
+        while open > 0, now < end, let (time, event) = queue.next() {
+            now = max(now, time)
+            happens(event)
+        }
     }
 
     private mutating func begin() {

@@ -7,16 +7,19 @@ package struct AnswerUsage: Sendable, Equatable {
     package var promptMilliseconds: Double?
     package var predictedTokens: Int?
     package var predictedMilliseconds: Double?
+    /// For loading the model (Ollama).
+    package var loadMilliseconds: Double?
 
     package init(
         cachedTokens: Int? = nil, promptTokens: Int? = nil, promptMilliseconds: Double? = nil, predictedTokens: Int? = nil,
-        predictedMilliseconds: Double? = nil
+        predictedMilliseconds: Double? = nil, loadMilliseconds: Double? = nil
     ) {
         self.cachedTokens = cachedTokens
         self.promptTokens = promptTokens
         self.promptMilliseconds = promptMilliseconds
         self.predictedTokens = predictedTokens
         self.predictedMilliseconds = predictedMilliseconds
+        self.loadMilliseconds = loadMilliseconds
     }
 
     /// llama-server's `timings`; nil when they are incomplete.
@@ -73,7 +76,8 @@ package struct AnswerUsage: Sendable, Equatable {
         return AnswerUsage(
             promptTokens: lastNumber("\"prompt_eval_count\":", nearby).flatMap(tokens),
             promptMilliseconds: milliseconds("\"prompt_eval_duration\":"), predictedTokens: predicted,
-            predictedMilliseconds: milliseconds("\"eval_duration\":"))
+            predictedMilliseconds: milliseconds("\"eval_duration\":"),
+            loadMilliseconds: milliseconds("\"load_duration\":"))
     }
 
     /// What is missing in `one` is taken from `other`.

@@ -24,7 +24,9 @@ struct StateFileTests {
             #expect(file.path.hasSuffix("/server-list.state.json"))
             #expect(try file.read() == [])
             let figures = [
-                SavedFigures(server: "PC1", model: "m", prefillTokensPerSecond: 2000.5, tokenSeconds: 0.015, bytesPerToken: 3.9),
+                SavedFigures(
+                    server: "PC1", model: "m", prefillTokensPerSecond: 2000.5, tokenSeconds: 0.015, bytesPerToken: 3.9,
+                    loadSeconds: 21.5, cacheTokens: 40_000),
                 SavedFigures(server: "PC2", model: "", prefillTokensPerSecond: 800),
             ]
             try file.write(figures)

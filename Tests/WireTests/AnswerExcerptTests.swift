@@ -139,10 +139,11 @@ struct AnswerExcerptTests {
     @Test("Ollama's counts and durations")
     func ollama() {
         let last =
-            #"{"model":"m","done":true,"context":[1,2],"total_duration":9,"load_duration":1,"prompt_eval_count":26,"#
+            #"{"model":"m","done":true,"context":[1,2],"total_duration":9,"load_duration":2500000000,"prompt_eval_count":26,"#
             + #""prompt_eval_duration":130000000,"eval_count":298,"eval_duration":4700000000}"# + "\n"
         let expected = AnswerUsage(
-            promptTokens: 26, promptMilliseconds: 130, predictedTokens: 298, predictedMilliseconds: 4700)
+            promptTokens: 26, promptMilliseconds: 130, predictedTokens: 298, predictedMilliseconds: 4700,
+            loadMilliseconds: 2500)
         #expect(timings(last) == expected)
         #expect(timings(String(repeating: #"{"response":"x","done":false}"# + "\n", count: 300) + last, pieces: 7) == expected)
         let tools = #"{"message":{"tool_calls":[{"function":{"arguments":{"eval_count":7,"prompt_eval_count":1}}}]},"#

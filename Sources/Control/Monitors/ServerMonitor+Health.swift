@@ -151,7 +151,9 @@ extension ServerMonitor {
             return alive.flatMap { bound.value.askForSlots(timeout) }
         }
         var known = slots.last
-        if let total = known?.total, running > 0 || slots.quietSince > slots.askedAt { known?.busy = min(running, total) }
+        if let total = known?.total, running > 0 || slots.quietSince > slots.askedAt {
+            known = .init(total: total, busy: min(running, total))
+        }
         guard slots.areStale || findings.isSleeping && running > 0 else {
             let old = known
             return alive.map { bound.value.healthy(slots: old) }
@@ -184,8 +186,11 @@ extension ServerMonitor {
             monitor.note(props)
             let total = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
             if props.isSleeping { return monitor.loop.makeSucceededFuture(monitor.learned(slots: total)) }
+            let askedAt = Clock.now
             return monitor.client.get("/slots", from: monitor.server.engine, timeout: timeout, on: monitor.loop).map { response in
-                bound.value.learned(slots: (response.status == 200 ? EngineReports.slots(response.body) : nil) ?? total)
+                var slots = response.status == 200 ? EngineReports.slots(response.body) : nil
+                slots?.countedAt = askedAt
+                return bound.value.learned(slots: slots ?? total)
             }
         }
     }

@@ -59,7 +59,11 @@ extension ExchangeRunner {
         case .complete, .upstreamBroke, .refused:
             let verdict: Outcome.Ending = ending == .complete ? completeVerdict : fault.map { .broken($0) } ?? .abandoned
             loop.router.send(
-                .finished(ticket, Outcome(verdict, timings: record.usage.map(Timings.init), created: created)), from: loop)
+                .finished(
+                    ticket,
+                    Outcome(
+                        verdict, timings: record.usage.map { Timings($0, isTimedHere: record.isPromptTimedHere) },
+                        created: created)), from: loop)
         }
         if ending != .refused { finishRecord() }
     }
@@ -88,12 +92,14 @@ extension ExchangeRunner {
         guard var usage = excerpt.usage() ?? countedWork(streamKind) else { return }
         usage.predictedTokens = usage.predictedTokens ?? countedWork(streamKind)?.predictedTokens
         // An answer that is not a stream comes when everything is done, so its first byte shows nothing.
+        let isTimedHere = streamKind != .none && pulse.sentAt != .zero && usage.promptMilliseconds == nil
         if streamKind != .none, pulse.sentAt != .zero {
             usage.promptMilliseconds = usage.promptMilliseconds ?? pulse.answerBeganAt.milliseconds(since: pulse.sentAt)
             usage.predictedMilliseconds =
                 usage.predictedMilliseconds ?? pulse.lastUpstreamByteAt.milliseconds(since: pulse.answerBeganAt)
         }
         record.usage = usage
+        record.isPromptTimedHere = isTimedHere
     }
 
     private func countedWork(_ streamKind: StreamKind) -> AnswerUsage? {
@@ -117,10 +123,11 @@ extension ExchangeRunner {
 
 extension Timings {
     /// What is not known counts as nothing.
-    fileprivate init(_ usage: AnswerUsage) {
+    fileprivate init(_ usage: AnswerUsage, isTimedHere: Bool) {
         self.init(
             cachedTokens: usage.cachedTokens, promptTokens: usage.promptTokens ?? 0,
             promptMilliseconds: usage.promptMilliseconds ?? 0,
-            predictedTokens: usage.predictedTokens ?? 0, predictedMilliseconds: usage.predictedMilliseconds ?? 0)
+            predictedTokens: usage.predictedTokens ?? 0, predictedMilliseconds: usage.predictedMilliseconds ?? 0,
+            loadMilliseconds: usage.loadMilliseconds, isTimedHere: isTimedHere)
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// Of a llama-server it is a mirror: a seat for each slot, and the list of prompts that the engine keeps in the machine's memory. The
 /// mirror chooses as `get_available_slot` and `prompt_load` of llama.cpp do. Of other engines there are no seats, and the list is what was
-/// used last.
+/// used last, as in a cache of blocks: a beginning that several prompts share is there once, and as young as the youngest of them.
 struct CacheBelief: Sendable {
     struct Seat: Sendable {
         var sequence: SequenceID?
@@ -162,22 +162,39 @@ struct CacheBelief: Sendable {
     }
 
     private func keptTokens(in store: SequenceStore) -> Double {
-        kept.reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+        kept.reduce(0) { $0 + (store.read($1) { $0.heldTokens } ?? 0) }
     }
 
     /// Tokens of a kept sequence and of all that were kept after it: the list is at least that large.
     func depth(of id: SequenceID, in store: SequenceStore) -> Double {
         guard let index = kept.firstIndex(of: id) else { return 0 }
-        return kept[index...].reduce(0) { $0 + (store.read($1) { $0.tokens } ?? 0) }
+        return kept[index...].reduce(0) { $0 + (store.read($1) { $0.heldTokens } ?? 0) }
+    }
+
+    /// Without seats: the kept sequence that has most of the prompt that was looked at last, the youngest of equals.
+    func source(length: Double, in store: SequenceStore) -> (id: SequenceID, tokens: Double)? {
+        guard !hasSeats else { return nil }
+        var best: (id: SequenceID, tokens: Double)?
+        for id in kept {
+            let tokens = store.commonTokens(id, length: length)
+            if tokens > 0, tokens >= best?.tokens ?? 0 { best = (id, tokens) }
+        }
+        return best
     }
 
     // MARK: What happens
 
     /// A request begins: the engine does what `match` says.
-    mutating func began(_ ticket: Ticket, _ sequence: SequenceID, _ match: Match, in store: inout SequenceStore, at now: Double) {
+    ///
+    /// - Parameter source: without seats, what `source` told.
+    mutating func began(
+        _ ticket: Ticket, _ sequence: SequenceID, _ match: Match, source: (id: SequenceID, tokens: Double)? = nil,
+        in store: inout SequenceStore, at now: Double
+    ) {
         guard let seat = match.seat, seats.indices.contains(seat) else {
             // All seats are taken: which of them the prompt comes to is not known.
             guard !hasSeats else { return store.drop(sequence) }
+            if let source { store.change(source.id) { $0.sharedTokens = max($0.sharedTokens, source.tokens) } }
             // The earlier turns of a conversation are the same memory.
             while let inside = store.containedInside(sequence, where: { kept.contains($0) }) { drop(inside, &store, now) }
             kept.append(sequence)
@@ -230,6 +247,12 @@ struct CacheBelief: Sendable {
         }
     }
 
+    /// The request was not computed: what it would have left is not there.
+    mutating func failed(_ sequence: SequenceID, of ticket: Ticket, in store: inout SequenceStore, at now: Double) {
+        for index in seats.indices where seats[index].ticket == ticket { seats[index].sequence = nil }
+        drop(sequence, &store, now)
+    }
+
     /// The number of the engine's slots for this model; 0 when it has none, or does not tell them.
     mutating func setSeats(_ count: Int, in store: inout SequenceStore, at now: Double) {
         let count = min(max(0, count), Self.mostSeats)
@@ -268,15 +291,21 @@ struct CacheBelief: Sendable {
         trim(&store, now)
     }
 
+    /// What was known of an earlier run.
+    mutating func restore(capacity tokens: Double) {
+        if capacity == .infinity { capacity = max(Self.leastCapacity, tokens) }
+    }
+
     /// A kept sequence was there, at that depth.
     mutating func confirmed(depth: Double) {
         provenCapacity = max(provenCapacity, depth)
         capacity = max(capacity, provenCapacity)
     }
 
-    /// More was found than was believed to be there: the engine keeps copies of idle seats, or more than was believed.
+    /// More was found than was believed to be there. While the list was believed to hold everything, only copies of idle seats explain
+    /// that; otherwise the list may hold more than was believed.
     mutating func surpassed() {
-        idleEvidence = min(Self.mostEvidence, idleEvidence + 1)
+        if capacity == .infinity || savesIdleSeats { idleEvidence = min(Self.mostEvidence, idleEvidence + 1) }
         capacity *= 1.5
         provenCapacity *= 0.9
     }
@@ -336,7 +365,7 @@ struct CacheBelief: Sendable {
         guard capacity < .infinity else { return }
         var tokens = keptTokens(in: store)
         while tokens > capacity, let oldest = kept.first {
-            tokens -= store.read(oldest) { $0.tokens } ?? 0
+            tokens -= store.read(oldest) { $0.heldTokens } ?? 0
             drop(oldest, &store, now)
         }
     }

@@ -7,6 +7,8 @@ struct PromptSequence: Sendable {
     /// Tokens of the prompt, and of the prompt with its answer. Estimates, until the engine has reported them.
     var promptTokens: Double
     var tokens: Double
+    /// Tokens that it has in common with a sequence that was used later, in a cache of blocks: they are that one's.
+    var sharedTokens = 0.0
     /// In seconds: when its request was sent or ended, whichever was last.
     var usedAt: Double
     /// In seconds; nil while its request runs.
@@ -37,6 +39,9 @@ struct PromptSequence: Sendable {
     func isContinued(links: Int) -> Bool {
         Int(chain.links[links - 1].end) > chain.lastMessageStart + (chain.length - chain.lastMessageStart) / 2
     }
+
+    /// What becomes free when it is dropped.
+    var heldTokens: Double { max(0, tokens - sharedTokens) }
 
     mutating func forgetChain() { chain = PromptChain(length: 0) }
 }

@@ -117,7 +117,15 @@ struct SequenceStore: Sendable {
 
     /// A sequence whose whole prompt is the beginning of another one's; nil when none is near. They stand before it.
     func containedInside(_ id: SequenceID, where isWanted: (SequenceID) -> Bool) -> SequenceID? {
-        guard let place = place(of: id), place > 0 else { return nil }
+        guard let place = place(of: id) else { return nil }
+        // Equal prompts stand side by side, on both sides.
+        let whole = slots[Int(id.index)].links
+        var behind = Walk(from: place + 1, sharing: shared[place], .up)
+        for _ in 0..<Self.searchedNeighbours {
+            guard let (slot, links) = behind.next(order, shared), links == Int(whole), slots[slot].links == whole else { break }
+            if isWanted(self.id(slot)) { return self.id(slot) }
+        }
+        guard place > 0 else { return nil }
         var walk = Walk(from: place - 1, sharing: shared[place - 1], .down)
         for _ in 0..<Self.searchedNeighbours {
             guard let (slot, links) = walk.next(order, shared) else { return nil }

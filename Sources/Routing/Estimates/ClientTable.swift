@@ -7,6 +7,8 @@ struct ClientTable: Sendable {
         fileprivate var isRecent = false
         /// Tokens of answers.
         var answer = Mean(0, weight: 0, kept: 0.95)
+        /// The same for a few models, those that it uses most in front.
+        fileprivate var answers: [(model: String, mean: Mean)] = []
         /// How often a request goes on with a conversation.
         var goesOn = Mean(0, weight: 0, kept: 0.97)
         /// What the servers did for it, in tokens: prompt tokens that were computed, and twice the tokens of answers. What was found
@@ -25,6 +27,9 @@ struct ClientTable: Sendable {
     }
 
     private static let most = 8_192
+    private static let mostModels = 4
+    /// Longer names are not remembered: clients may choose them.
+    private static let longestName = 256
 
     private var serviceMemory: Double
     private var indexOfName: [String: Int32] = [:]
@@ -68,6 +73,27 @@ struct ClientTable: Sendable {
 
     func read<Result>(_ id: ID, _ body: (borrowing Entry) -> Result) -> Result? {
         isKnown(id) ? body(entries[Int(id.index)]) : nil
+    }
+
+    /// The client's answers of that model; nil when there were none lately.
+    func answer(of id: ID, model: String) -> Mean? {
+        guard isKnown(id) else { return nil }
+        return entries[Int(id.index)].answers.first { $0.model == model }?.mean
+    }
+
+    /// An answer of that many tokens.
+    mutating func answered(_ id: ID, model: String?, tokens: Double) {
+        guard isKnown(id) else { return }
+        let index = Int(id.index)
+        entries[index].answer.add(tokens)
+        guard let model, model.utf8.count <= Self.longestName else { return }
+        if let place = entries[index].answers.firstIndex(where: { $0.model == model }) {
+            entries[index].answers[place].mean.add(tokens)
+            if place > 0 { entries[index].answers.swapAt(place, place - 1) }
+            return
+        }
+        if entries[index].answers.count == Self.mostModels { entries[index].answers.removeLast() }
+        entries[index].answers.append((model, Mean(tokens, weight: 1, kept: 0.95)))
     }
 
     mutating func change(_ id: ID, _ body: (inout Entry) -> Void) {

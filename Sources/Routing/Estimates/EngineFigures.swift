@@ -9,25 +9,46 @@ struct EngineFigures: Sendable, Equatable {
     /// How much each further stream of a batch slows down all of them.
     static let slowdownPerStream = 0.1
     private static let kept = 0.9
-    /// A longer prompt counts no more than one of this length: it would outweigh all samples before it.
-    private static let heaviestPrompt = 8192.0
-    /// Samples from a busy server that must agree before they change a figure that was measured alone.
-    private static let busySamples = 6.0
+    /// So many prompts in a row that were all slower than known, on a busy server, show that the machine has become slower. Each time the
+    /// figure falls by a third at most: what slowed them all down may have been the others' prompts.
+    private static let slowPromptsUntilLowered = 6
+    private static let leastLowered = 0.85
+    /// A sample is taken for at most so many times as slow as known: it may be an odd one.
+    private static let mostSlowness = 3.0
+    /// Longer prompts count as so many tokens, so that a few long ones are not remembered for dozens of short ones.
+    private static let mostWeight = 1024.0
+    /// So many answers in a row that were all slower than known show that the machine has become slower. Each time the figure rises by
+    /// half at most: what slowed them all down may have been the others' prompts.
+    private static let slowAnswersUntilRaised = 8
+    private static let mostRaise = 1.5
+    private static let leastRaise = 1.1
 
     private var promptTokens = 0.0
     private var promptSeconds = 0.0
     private var provenPrefillSpeed = 0.0
-    /// The recent ratio of expected to actual time of prompts on a busy server, and the number of samples since the last good one.
-    private var busyRatio = 1.0
-    private var busyCount = 0.0
+    /// Prompts in a row on a busy server that were not faster than known, and the best of their ratios of expected to actual time.
+    private var slowPrompts = 0
+    private var bestRatio = 0.0
+    /// So many prompts were computed beside others that their best speed counts as known, while none was alone.
+    private var isBoundKnown = false
+    /// The speed is that of an earlier run: the first prompt alone replaces it.
+    var isPrefillRestored = false
+    private var prefillPace = ChangeOfPace()
+    private var decodePace = ChangeOfPace()
     /// Seconds for each token of a single stream; nil until it was measured in peace.
     private var measuredTokenTime: Double?
     private var provenTokenTime = Double.infinity
+    /// Answers in a row, none of them in peace, that took longer for each token than is known, and the least of their times.
+    private var slowAnswers = 0
+    private var slowLeast = Double.infinity
+    /// The time for a token was raised without an answer in peace.
+    private var isTokenTimeRaised = false
     private var bytes = 0.0
     private var tokens = 0.0
 
     /// Tokens per second of prompts; nil while unknown.
-    var prefillSpeed: Double? { promptSeconds > 0 ? max(promptTokens / promptSeconds, 1e-3) : nil }
+    var prefillSpeed: Double? { measuredPrefillSpeed ?? (isBoundKnown ? provenPrefillSpeed : nil) }
+    private var measuredPrefillSpeed: Double? { promptSeconds > 0 ? max(promptTokens / promptSeconds, 1e-3) : nil }
     /// The speed is at least this.
     var leastPrefillSpeed: Double { provenPrefillSpeed }
     /// Seconds for each token of a single stream; nil while unknown.
@@ -37,36 +58,56 @@ struct EngineFigures: Sendable, Equatable {
     /// Nil while unknown.
     var bytesPerToken: Double? { tokens > 0 ? bytes / tokens : nil }
 
+    // For display, in tokens per second: what is known, else the bound.
+    var shownPrefillSpeed: Double? { prefillSpeed ?? (provenPrefillSpeed > 0 ? provenPrefillSpeed : nil) }
+    var shownDecodeSpeed: Double? {
+        let time = min(measuredTokenTime ?? .infinity, provenTokenTime)
+        return time < .infinity ? 1 / max(time, 1e-9) : nil
+    }
+
     /// A prompt was computed.
     ///
     /// - Parameters:
     ///   - isAlone: nothing else ran on the server from the start of the request to its first token.
-    ///   - expected: the seconds that it should have taken beside the other work, when it was not alone.
+    ///   - expected: the seconds that it should have taken beside answers; nil when it was alone, or other prompts were computed, too.
     mutating func learnPrefill(tokens: Double, seconds: Double, isAlone: Bool, expected: Double?) {
         guard tokens >= Self.shortestPrompt, seconds > 1e-6 else { return }
         let speed = tokens / seconds
-        if isAlone || prefillSpeed.map({ speed > $0 }) == true {
-            add(tokens, seconds)
-            return
-        }
+        if isAlone || measuredPrefillSpeed.map({ speed > $0 }) == true { return add(tokens, seconds) }
+        let isFaster = speed > provenPrefillSpeed
         provenPrefillSpeed = max(provenPrefillSpeed, speed)
-        guard let expected, expected > 0 else { return }
-        let ratio = expected / seconds
-        busyRatio = busyCount == 0 ? ratio : busyRatio + 0.3 * (ratio - busyRatio)
-        busyCount += 1
-        // Never alone, and always slower than expected: the machine has become slower.
-        if busyCount >= Self.busySamples, busyRatio < 0.7, promptSeconds > 0 {
-            promptTokens *= busyRatio
-            provenPrefillSpeed = 0
-            (busyCount, busyRatio) = (0, 1)
+        if measuredPrefillSpeed == nil {
+            noteBusyPrompt(isFaster ? 1 : speed / provenPrefillSpeed)
+        } else if let expected, expected > 0 {
+            noteBusyPrompt(expected / seconds)
         }
     }
 
+    /// Never alone, and always slower than expected: the machine has become slower.
+    private mutating func noteBusyPrompt(_ ratio: Double) {
+        slowPrompts += 1
+        bestRatio = max(bestRatio, ratio)
+        guard slowPrompts >= Self.slowPromptsUntilLowered else { return }
+        if bestRatio < Self.leastLowered {
+            let part = max(bestRatio, 1 / Self.mostRaise)
+            promptTokens *= part
+            provenPrefillSpeed *= part
+        }
+        isBoundKnown = true
+        (slowPrompts, bestRatio) = (0, 0)
+    }
+
     private mutating func add(_ tokens: Double, _ seconds: Double) {
-        let weight = min(1, Self.heaviestPrompt / tokens)
-        promptTokens = promptTokens * Self.kept + tokens * weight
-        promptSeconds = promptSeconds * Self.kept + seconds * weight
-        (busyCount, busyRatio) = (0, 1)
+        (slowPrompts, bestRatio) = (0, 0)
+        var seconds = seconds
+        if isPrefillRestored { (promptTokens, promptSeconds, isPrefillRestored) = (0, 0, false) }
+        if let speed = measuredPrefillSpeed {
+            if let slowness = prefillPace.add(seconds * speed / tokens) { promptSeconds *= slowness }
+            seconds = min(seconds, Self.mostSlowness * promptSeconds / promptTokens * tokens)
+        }
+        let part = min(1, Self.mostWeight / tokens)
+        promptTokens = promptTokens * Self.kept + tokens * part
+        promptSeconds = promptSeconds * Self.kept + seconds * part
     }
 
     /// An answer was generated.
@@ -79,11 +120,36 @@ struct EngineFigures: Sendable, Equatable {
         // The others ran for a part of the time: half of their effect.
         let sample = seconds / (tokens - 1) / (1 + Self.slowdownPerStream * Double(max(0, mostStreams - 1)) / 2)
         if isQuiet {
-            measuredTokenTime = measuredTokenTime.map { $0 + 0.2 * (sample - $0) } ?? sample
-        } else if let known = measuredTokenTime {
-            measuredTokenTime = min(known, sample)
+            learnQuiet(sample)
+        } else if sample > measuredTokenTime ?? provenTokenTime {
+            return noteSlowAnswer(sample)
+        } else if measuredTokenTime != nil {
+            measuredTokenTime = sample
         } else {
-            provenTokenTime = min(provenTokenTime, sample)
+            provenTokenTime = sample
+        }
+        (slowAnswers, slowLeast) = (0, .infinity)
+    }
+
+    private mutating func learnQuiet(_ sample: Double) {
+        defer { isTokenTimeRaised = false }
+        guard let known = measuredTokenTime, !isTokenTimeRaised else { return measuredTokenTime = sample }
+        if let slowness = decodePace.add(sample / known) { return measuredTokenTime = known * slowness }
+        measuredTokenTime = known + 0.2 * (min(sample, Self.mostSlowness * known) - known)
+    }
+
+    /// A server that is never quiet can become slower, too.
+    private mutating func noteSlowAnswer(_ tokenTime: Double) {
+        slowAnswers += 1
+        slowLeast = min(slowLeast, tokenTime)
+        guard slowAnswers >= Self.slowAnswersUntilRaised else { return }
+        let known = measuredTokenTime ?? provenTokenTime
+        let raised = slowLeast > Self.leastRaise * known ? min(slowLeast, Self.mostRaise * known) : known
+        (slowAnswers, slowLeast) = (0, .infinity)
+        if measuredTokenTime == nil {
+            provenTokenTime = raised
+        } else if raised > known {
+            (measuredTokenTime, isTokenTimeRaised) = (raised, true)
         }
     }
 

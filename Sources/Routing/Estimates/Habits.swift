@@ -18,7 +18,7 @@ struct Mean: Sendable, Equatable {
     }
 
     /// Drawn towards the mean of all with the weight of three samples.
-    func drawn(towards all: Mean) -> Double { (sum + 3 * all.value) / (weight + 3) }
+    func drawn(towards all: Double) -> Double { (sum + 3 * all) / (weight + 3) }
 }
 
 /// What is usual of conversations: how long answers are, how much a turn adds, how long users think, whether they go on. A client's own
@@ -74,12 +74,15 @@ struct Habits: Sendable {
 
     var answerTokens: Double { answer.value }
 
-    /// What to expect of a client's request: the tokens of its answer, and the number of later turns.
-    func expectations(of client: ClientTable.ID) -> (answerTokens: Double, laterTurns: Double)? {
-        clients.read(client) { client in
-            let probability = min(0.999, client.goesOn.drawn(towards: goesOn))
-            return (client.answer.drawn(towards: answer), min(Self.mostLaterTurns, probability / (1 - probability)))
+    /// What to expect of a client's request: the tokens of its answer, and the number of later turns. `model`: nil when it is not known
+    /// which one runs.
+    func expectations(of client: ClientTable.ID, model: String?) -> (answerTokens: Double, laterTurns: Double)? {
+        let known = clients.read(client) { client in
+            let probability = min(0.999, client.goesOn.drawn(towards: goesOn.value))
+            return (client.answer.drawn(towards: answer.value), min(Self.mostLaterTurns, probability / (1 - probability)))
         }
+        guard let (tokens, turns) = known, let model, let own = clients.answer(of: client, model: model) else { return known }
+        return (own.drawn(towards: tokens), turns)
     }
 
     /// What the servers did for a client lately, in tokens.
@@ -99,9 +102,9 @@ struct Habits: Sendable {
         if let seconds { pause.add(min(longestPause, seconds)) }
     }
 
-    mutating func answered(_ client: ClientTable.ID, tokens: Double) {
+    mutating func answered(_ client: ClientTable.ID, model: String?, tokens: Double) {
         answer.add(tokens)
-        clients.change(client) { $0.answer.add(tokens) }
+        clients.answered(client, model: model, tokens: tokens)
     }
 
     /// A further turn of a conversation added that many tokens.

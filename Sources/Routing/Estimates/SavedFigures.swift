@@ -8,16 +8,22 @@ package struct SavedFigures: Sendable, Equatable, Codable {
     /// Seconds for each token of a single stream.
     package var tokenSeconds: Double?
     package var bytesPerToken: Double?
+    /// How long the server takes to load the model.
+    package var loadSeconds: Double?
+    /// What its prompt cache holds, beside the slots of a llama-server.
+    package var cacheTokens: Double?
 
     package init(
         server: String, model: String, prefillTokensPerSecond: Double? = nil, tokenSeconds: Double? = nil,
-        bytesPerToken: Double? = nil
+        bytesPerToken: Double? = nil, loadSeconds: Double? = nil, cacheTokens: Double? = nil
     ) {
         self.server = server
         self.model = model
         self.prefillTokensPerSecond = prefillTokensPerSecond
         self.tokenSeconds = tokenSeconds
         self.bytesPerToken = bytesPerToken
+        self.loadSeconds = loadSeconds
+        self.cacheTokens = cacheTokens
     }
 
     /// Without what cannot be a figure, whatever a file says.
@@ -25,25 +31,36 @@ package struct SavedFigures: Sendable, Equatable, Codable {
         func plausible(_ value: Double?) -> Double? { value.flatMap { (1e-6...1e9).contains($0) ? $0 : nil } }
         return SavedFigures(
             server: server, model: model, prefillTokensPerSecond: plausible(prefillTokensPerSecond),
-            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken))
+            tokenSeconds: plausible(tokenSeconds), bytesPerToken: plausible(bytesPerToken),
+            loadSeconds: plausible(loadSeconds), cacheTokens: plausible(cacheTokens))
     }
 
-    fileprivate var isEmpty: Bool { prefillTokensPerSecond == nil && tokenSeconds == nil && bytesPerToken == nil }
+    fileprivate var isEmpty: Bool { self == SavedFigures(server: server, model: model) }
 }
 
 extension EngineFigures {
-    /// Begins with what was known before: worth one second of work, so that a machine that has changed is soon known again.
+    /// Begins with what was known before, until something is measured: the machine may have changed.
     init(_ saved: SavedFigures) {
         self.init()
         if let speed = saved.prefillTokensPerSecond {
             learnPrefill(
                 tokens: max(speed, Self.shortestPrompt), seconds: max(1, Self.shortestPrompt / speed), isAlone: true,
                 expected: nil)
+            isPrefillRestored = true
         }
         if let time = saved.tokenSeconds {
             learnDecode(tokens: 101, seconds: 100 * time, isQuiet: true, mostStreams: 1)
         }
         if let bytes = saved.bytesPerToken { learnLength(bytes: 1000 * bytes, tokens: 1000) }
+    }
+}
+
+extension ServedModel {
+    /// Figures of an earlier run count where nothing has been learned yet.
+    mutating func restore(_ saved: SavedFigures) {
+        if figures == EngineFigures() { figures = EngineFigures(saved) }
+        if let seconds = saved.loadSeconds, load.seconds == nil { load.learn(seconds) }
+        if let tokens = saved.cacheTokens { cache.restore(capacity: tokens) }
     }
 }
 
@@ -54,7 +71,9 @@ extension Router {
             let learned = backend.served.map { served in
                 SavedFigures(
                     server: backend.server.name, model: served.name, prefillTokensPerSecond: served.figures.prefillSpeed,
-                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken)
+                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken,
+                    loadSeconds: served.load.seconds,
+                    cacheTokens: served.cache.capacity < .infinity ? served.cache.capacity : nil)
             }
             // Models that nobody has asked for since the restart.
             return (learned + backend.saved.values).filter { !$0.isEmpty }.sorted { $0.model < $1.model }

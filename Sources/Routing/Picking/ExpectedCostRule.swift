@@ -216,7 +216,7 @@ extension Router {
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, work) = price(index, served, basis, wait: wait, limit: limit)
-            price.load = loadTime(position, in: list)
+            price.load = loadTime(position, in: list, at: basis.now)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, work.match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
@@ -250,18 +250,10 @@ extension Router {
         return (inFlight < capacity ? 0 : 1, held, inFlight)
     }
 
-    /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
-    func loadTime(_ position: Int, in list: CandidateList) -> Double {
-        if list.candidates[position].residency == .loaded { return 0 }
-        let isLoading = list.candidates[position].residency == .loading || isRequested(position, in: list)
-        let seconds = backends[list.candidates[position].index].loadSeconds
-        return isLoading ? seconds / 2 : seconds
-    }
-
     /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
     /// now would push that one out, or wait for it inside the engine.
     private func mustSwap(_ position: Int, in list: CandidateList) -> Bool {
-        guard list.candidates[position].residency == .unloaded else { return false }
+        guard residency(position, in: list) == .unloaded else { return false }
         let index = list.candidates[position].index
         guard backends[index].loadedModels >= backends[index].mostLoadedModels else { return false }
         return !backends[index].jobs.isEmpty && !isRequested(position, in: list)

@@ -63,6 +63,8 @@ struct Work: Sendable {
 struct Outlook: Sendable {
     /// The conversation that it goes on with.
     var previous: SequenceID?
+    /// The model that runs, by one name for all servers; nil when it is not known.
+    var model: String?
     /// Tokens of its answer.
     var answerTokens = 150.0
     /// Later turns of its conversation.
@@ -174,7 +176,14 @@ extension Router {
             }
         }
         let slowdown = EngineFigures.slowdownPerStream
-        price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * (min(slots, inFlight + 1) - 1))
+        let foreign = Double(backends[index].foreignSlots(at: basis.now, conversationTime: fleet.policy.conversationTime))
+        let batch = min(slots, inFlight + foreign + 1) - 1
+        price.decode = PriceWeights.decode * answer * tokenTime * (1 + slowdown * batch)
+        // The engine lets it wait until so many of the requests there have ended, others' or ours.
+        let ends = inFlight + foreign + 1 - Double(backends[index].health.slots)
+        if wait == nil, foreign > 0, ends > 0 {
+            price.wait = habits.answerTokens * tokenTime * (1 + slowdown * batch) * ends / (inFlight + foreign)
+        }
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
         guard price.total <= limit else { return (price, work) }
         addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)

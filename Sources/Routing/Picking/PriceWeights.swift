@@ -42,6 +42,8 @@ enum PriceWeights {
     static let holdMargin = 1.0 / 257
     /// 0.1 s: nobody notices such a difference between two prices, and measured speeds are no more exact.
     static let nearTie = 1.0 / 1800
+    /// 20 s: how long it counts that others used a server's slots. They cannot be counted while requests of this balancer run there.
+    static let foreignMemory = 1.0 / 9
     /// 90 s: how long a client's service counts against it in the line.
     static let serviceMemory = 1.0 / 2
 }

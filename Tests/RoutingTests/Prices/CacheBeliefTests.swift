@@ -24,12 +24,13 @@ struct BeliefScene {
         now += 1
         let match = match(chain)
         let tokens = Double(chain.length) / 4
+        let source = belief.source(length: tokens, in: store)
         let id = store.add(
             PromptSequence(
                 chain: chain, backend: Scene.id(1), served: 0, promptTokens: tokens, tokens: tokens, usedAt: now, endedAt: nil,
                 turns: turns))
         let ticket = Ticket(owner: 0, sequence: lastTicket)
-        belief.began(ticket, id, match, in: &store, at: now)
+        belief.began(ticket, id, match, source: source, in: &store, at: now)
         return (ticket, match, id)
     }
 

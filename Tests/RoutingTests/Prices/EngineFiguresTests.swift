@@ -75,6 +75,44 @@ struct EngineFiguresTests {
         #expect(figures.leastPrefillSpeed <= 1000)
     }
 
+    @Test("prompts that are never alone tell the speed by the best of them, and that it has halved")
+    func neverAlone() {
+        var figures = EngineFigures()
+        func prompts(_ count: Int, fastest: Double) {
+            for number in 0..<count {
+                let speed = fastest * [0.4, 0.7, 1, 0.5][number % 4]
+                figures.learnPrefill(tokens: 1000, seconds: 1000 / speed, isAlone: false, expected: nil)
+            }
+        }
+        prompts(5, fastest: 2000)
+        #expect(figures.prefillSpeed == nil)
+        prompts(1, fastest: 2000)
+        #expect(isNear(figures.prefillSpeed, 2000))
+        prompts(40, fastest: 1000)
+        #expect(isNear(figures.prefillSpeed, 1000, within: 0.2))
+        figures.learnPrefill(tokens: 1000, seconds: 1.25, isAlone: true, expected: nil)
+        #expect(isNear(figures.prefillSpeed, 800), "what was measured alone counts")
+    }
+
+    @Test("three prompts or answers in a row that are far off show at once that the machine has changed", arguments: [0.5, 2, 5])
+    func changedAtOnce(slowness: Double) {
+        var figures = alone(2000, times: 50)
+        for _ in 0..<50 { figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1) }
+        for _ in 0..<3 {
+            figures.learnPrefill(tokens: 1000, seconds: 0.5 * slowness, isAlone: true, expected: nil)
+            figures.learnDecode(tokens: 101, seconds: slowness, isQuiet: true, mostStreams: 1)
+        }
+        #expect(isNear(figures.prefillSpeed, 2000 / slowness, within: 0.1))
+        #expect(isNear(figures.tokenTime, 0.01 * slowness, within: 0.1))
+    }
+
+    @Test("one answer in peace that took a hundred times too long hardly counts")
+    func oddAnswer() {
+        var figures = EngineFigures()
+        for seconds in [1.0, 100, 1] { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: true, mostStreams: 1) }
+        #expect(figures.tokenTime.map { $0 < 0.014 } ?? false)
+    }
+
     @Test("a prompt alone ends the suspicion that the machine has become slower")
     func suspicionEnds() {
         var figures = alone(2000)
@@ -122,10 +160,41 @@ struct EngineFiguresTests {
         for seconds in [3.0, 2, 9] { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1) }
         #expect(figures.tokenTime == nil && isNear(figures.mostTokenTime, 0.02))
         figures.learnDecode(tokens: 101, seconds: 2.5, isQuiet: true, mostStreams: 1)
-        for _ in 0..<50 { figures.learnDecode(tokens: 101, seconds: 30, isQuiet: false, mostStreams: 1) }
+        for _ in 0..<7 { figures.learnDecode(tokens: 101, seconds: 30, isQuiet: false, mostStreams: 1) }
         #expect(isNear(figures.tokenTime, 0.025))
         figures.learnDecode(tokens: 101, seconds: 2, isQuiet: false, mostStreams: 1)
         #expect(isNear(figures.tokenTime, 0.02), "faster than known")
+    }
+
+    @Test("a server that is never quiet and always slower than known has become slower, by half for each eight answers at most")
+    func slowerTokens() {
+        var figures = EngineFigures()
+        figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1)
+        func answer(_ times: Int, seconds: Double) {
+            for _ in 0..<times { figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1) }
+        }
+        answer(8, seconds: 2)
+        #expect(isNear(figures.tokenTime, 0.015))
+        answer(8, seconds: 2)
+        #expect(isNear(figures.tokenTime, 0.02))
+        figures.learnDecode(tokens: 101, seconds: 1, isQuiet: true, mostStreams: 1)
+        #expect(isNear(figures.tokenTime, 0.01), "an answer in peace shows at once that it was the others' prompts")
+        for _ in 0..<20 {
+            answer(7, seconds: 5)
+            answer(1, seconds: 1)
+        }
+        #expect(isNear(figures.tokenTime, 0.01), "one answer of eight was fast")
+        answer(80, seconds: 1.08)
+        #expect(isNear(figures.tokenTime, 0.01), "a little slower, as beside others")
+    }
+
+    @Test("a bound of the time for a token is forgotten when no answer keeps it any more")
+    func forgottenBound() {
+        var figures = EngineFigures()
+        for seconds in [1.0] + Array(repeating: 4, count: 32) {
+            figures.learnDecode(tokens: 101, seconds: seconds, isQuiet: false, mostStreams: 1)
+        }
+        #expect(figures.tokenTime == nil && isNear(figures.mostTokenTime, 0.04, within: 0.25))
     }
 
     @Test("short answers tell nothing", arguments: [(7.0, 1.0), (0, 1), (-5, 1), (100, 0), (100, -1)])

@@ -19,38 +19,67 @@ struct HabitsTests {
 
     @Test("a client's own mean is drawn towards that of all, with the weight of three samples")
     func drawn() {
-        let all = Mean(150, weight: 2, kept: 0.95)
         var own = Mean(0, weight: 0, kept: 0.95)
-        #expect(own.drawn(towards: all) == 150)
+        #expect(own.drawn(towards: 150) == 150)
         own.add(30)
-        #expect(isNear(own.drawn(towards: all), (30 + 450) / 4))
+        #expect(isNear(own.drawn(towards: 150), (30 + 450) / 4))
     }
 
     @Test("a client's answers are expected as its own were, and a new client's as those of all")
     func answers() {
         var habits = Habits(conversationTime: 180)
         let (brief, new) = (habits.client("brief", at: 0), habits.client("new", at: 0))
-        #expect(habits.expectations(of: new)?.answerTokens == 150)
+        #expect(habits.expectations(of: new, model: "m")?.answerTokens == 150)
         for _ in 0..<100 {
-            habits.answered(brief, tokens: 20)
-            habits.answered(habits.client("long", at: 0), tokens: 1000)
+            habits.answered(brief, model: "m", tokens: 20)
+            habits.answered(habits.client("long", at: 0), model: "m", tokens: 1000)
         }
-        #expect(habits.expectations(of: brief).map { $0.answerTokens < 120 } ?? false)
-        #expect(habits.expectations(of: habits.client("long", at: 0)).map { $0.answerTokens > 850 } ?? false)
-        #expect(isNear(habits.expectations(of: new)?.answerTokens, habits.answerTokens))
+        #expect(habits.expectations(of: brief, model: "m").map { $0.answerTokens < 120 } ?? false)
+        #expect(habits.expectations(of: habits.client("long", at: 0), model: "m").map { $0.answerTokens > 850 } ?? false)
+        #expect(isNear(habits.expectations(of: new, model: "m")?.answerTokens, habits.answerTokens))
+    }
+
+    @Test("a client's answers are expected as that model's were, and of a model that it never used as its others")
+    func answersOfModels() {
+        var habits = Habits(conversationTime: 180)
+        let client = habits.client("c", at: 0)
+        for _ in 0..<100 {
+            habits.answered(client, model: "thinks", tokens: 2000)
+            habits.answered(client, model: "titles", tokens: 10)
+        }
+        func expected(_ model: String?) -> Double { habits.expectations(of: client, model: model)?.answerTokens ?? 0 }
+        #expect(expected("thinks") > 1800 && expected("titles") < 200)
+        #expect(isNear(expected("other"), expected(nil)) && expected(nil) > 800 && expected(nil) < 1200)
+    }
+
+    @Test("of each client a few models are remembered, those that it uses most; names that are too long are not")
+    func fewModels() {
+        var habits = Habits(conversationTime: 180)
+        let client = habits.client("c", at: 0)
+        let long = String(repeating: "x", count: 257)
+        for _ in 0..<20 { habits.answered(client, model: "usual", tokens: 2000) }
+        for number in 0..<20 {
+            habits.answered(client, model: "\(number)", tokens: 10)
+            habits.answered(client, model: "usual", tokens: 2000)
+            habits.answered(client, model: long, tokens: 10)
+        }
+        #expect((0..<20).count { habits.clients.answer(of: client, model: "\($0)") != nil } == 3)
+        #expect(habits.clients.answer(of: client, model: "usual").map { isNear($0.value, 2000) } ?? false)
+        #expect(habits.clients.answer(of: client, model: long) == nil)
+        #expect(habits.clients.answer(of: .none, model: "usual") == nil)
     }
 
     @Test("later turns are expected of those who go on, five at most, and hardly any of those who do not")
     func laterTurns() {
         var habits = Habits(conversationTime: 180)
         let (agent, single) = (habits.client("agent", at: 0), habits.client("single", at: 0))
-        #expect(isNear(habits.expectations(of: agent)?.laterTurns, 1))
+        #expect(isNear(habits.expectations(of: agent, model: "m")?.laterTurns, 1))
         for _ in 0..<200 {
             habits.arrived(agent, continues: true, pause: 2)
             habits.arrived(single, continues: false, pause: nil)
         }
-        #expect(habits.expectations(of: agent)?.laterTurns == 5)
-        #expect(habits.expectations(of: single).map { $0.laterTurns < 0.1 } ?? false)
+        #expect(habits.expectations(of: agent, model: "m")?.laterTurns == 5)
+        #expect(habits.expectations(of: single, model: "m").map { $0.laterTurns < 0.1 } ?? false)
     }
 
     @Test("pauses and turns that are too long for their kind count as long ones", arguments: [180, 18.0])
@@ -72,7 +101,7 @@ struct HabitsTests {
         #expect(isNear(habits.service(of: client, at: 100), 1000 * Exponential.decay(1)))
         habits.served(client, tokens: -5000, at: 100)
         #expect(habits.service(of: client, at: 100) == 0)
-        #expect(habits.service(of: .none, at: 100) == 0 && habits.expectations(of: .none) == nil)
+        #expect(habits.service(of: .none, at: 100) == 0 && habits.expectations(of: .none, model: "m") == nil)
     }
 }
 

@@ -80,11 +80,12 @@ struct LearningTests {
         }
     }
 
-    @Test("a busy machine that has become slower is found out through its requests")
+    @Test("a machine that always generates answers and has become slower is found out through its prompts")
     func slowerMachine() {
         var scene = PricedScene("A", slots: 2)
         for round in 0..<20 {
             let other = scene.ask(TestPrompt((100 + round, 100)), client: "other").ticket
+            _ = scene.begin(other)
             let asked = scene.ask(TestPrompt((round, 20_000)), client: "c").ticket
             let slow = Timings(
                 cachedTokens: 0, promptTokens: 20_000, promptMilliseconds: 40_000, predictedTokens: 10, predictedMilliseconds: 100
@@ -93,6 +94,29 @@ struct LearningTests {
             _ = scene.finish(other)
         }
         #expect(figures(scene).prefillSpeed.map { abs($0 - 500) < 100 } ?? false)
+    }
+
+    @Test(
+        "the prompt of an attempt that failed is not believed to be there, and its client is not charged; a client that left leaves it",
+        arguments: [1, 0])
+    func failedAttempt(slots: Int) {
+        let prompt = TestPrompt((1, 8000))
+        func found(_ end: (inout PricedScene, Ticket) -> Void) -> (tokens: Double, service: Double) {
+            var scene = PricedScene("A", "B", slots: slots)
+            _ = scene.scene.happens(.drain(Scene.id(2)))
+            let asked = scene.ask(prompt)
+            end(&scene, asked.ticket)
+            let habits = scene.scene.router.habits
+            var copy = habits
+            return (
+                scene.price(prompt, on: 0).matchedTokens, habits.service(of: copy.client("c", at: 1), at: 1)
+            )
+        }
+        let failed = found { scene, ticket in _ = scene.scene.happens(.attemptFailed(ticket, .connect("refused"))) }
+        #expect(failed.tokens == 0 && failed.service < 1)
+        #expect(found { scene, ticket in _ = scene.scene.happens(.finished(ticket, Outcome(.broken("reset")))) }.tokens == 0)
+        let left = found { scene, ticket in _ = scene.scene.happens(.requestCancelled(ticket)) }
+        #expect(left.tokens > 7000 && left.service > 7000)
     }
 
     @Test("the forecast says whether the conversation was there, elsewhere, or nowhere")
