@@ -3,7 +3,7 @@
 extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
-        request.client = habits.client(request.traits.client, at: now.seconds)
+        request.client = habits.client(request.traits.client, isBulk: request.priority == .bulk, at: now.seconds)
         if let known = habits.expectations(of: request.client) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
@@ -53,12 +53,13 @@ extension Router {
         backends[index].begins(
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
+                yields: yields(request, at: now),
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
                 prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: start + prefill,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded))
         noteOccupancy(index, at: now)
-        habits.began(request.client)
+        habits.began(request.client, at: now)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
         return CacheForecast(

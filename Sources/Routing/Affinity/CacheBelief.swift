@@ -135,6 +135,16 @@ struct CacheBelief: Sendable {
         }
     }
 
+    /// The seat that a prompt takes of which no seat has anything. As in llama.cpp, of two seats that were unused equally long it is the
+    /// last one.
+    func idlestSeat(except taken: Int?) -> Int? {
+        var found: Int?
+        for index in seats.indices where seats[index].ticket == nil && index != taken {
+            if found.map({ seats[index].usedAt <= seats[$0].usedAt }) ?? true { found = index }
+        }
+        return found
+    }
+
     /// - Parameter most: `mostTokens`.
     private func bestKept(_ most: Double, _ store: SequenceStore, _ length: Double) -> Double {
         guard most > 0 else { return 0 }
