@@ -24,7 +24,8 @@ package struct SimulationReport: Sendable, Equatable {
     package var jobMeanSeconds = 0.0
     /// When the last job ended.
     package var jobsMakespanSeconds = 0.0
-    /// All prompts and answers, jobs' too, for each second until the last answer ended, counted from `countedFrom` on.
+    /// The new prompt tokens of each conversation, and the answers, jobs' too, for each second from `countedFrom` until the last job ended
+    /// (without jobs: the last answer). What was computed again does not count.
     package var tokensPerSecond = 0.0
     package var promptTokens = 0
     package var cachedTokens = 0
@@ -63,9 +64,9 @@ struct Tally: Sendable {
         let arrived = played.request.arrivesAt
         let before = serverOfConversation.updateValue(played.server ?? -1, forKey: played.request.conversation)
         sums.makespanSeconds = max(sums.makespanSeconds, now)
-        guard counts(played) else { return }
         let length = timings.cachedTokens + timings.promptTokens
         let known = lengths.updateValue(length + timings.predictedTokens, forKey: played.request.conversation) ?? 0
+        guard counts(played) else { return }
         work.append((now, max(0, length - known) + timings.predictedTokens))
         guard !played.request.isJob else {
             jobs.append(now - arrived)

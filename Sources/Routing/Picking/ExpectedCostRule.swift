@@ -80,7 +80,7 @@ extension Router {
         let room = roomForOthers(request, among: list, at: basis.now)
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
-        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, reservations)
+        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, room, reservations)
         var ties = NearTies(outstanding)
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
@@ -127,7 +127,7 @@ extension Router {
     /// Among hundreds of servers, only the one with the conversation needs to be priced; nil when it is not so simple.
     private func outstandingOffer(
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, _ session: SessionTable.Handle?,
-        _ basis: PriceBasis, _ reservations: Reservations
+        _ basis: PriceBasis, _ room: RoomForOthers?, _ reservations: Reservations
     ) -> Offer? {
         guard list.candidates.count > Explanation.explainedServers else { return nil }
         var (first, least, next) = (group.lowerBound, Double.infinity, Double.infinity)
@@ -139,7 +139,7 @@ extension Router {
         let reason = ineligibility(of: list.candidates[first].index, for: request, at: basis.moment)
         guard isUsable(reason, for: request),
             let offer = offer(
-                first, list, request, session, basis, isBusy: reason != nil, limit: .infinity, reservations),
+                first, list, request, session, basis, room, isBusy: reason != nil, limit: .infinity, reservations),
             offer.price.total + tieMargin(offer.price.total) < next
         else { return nil }
         return offer
