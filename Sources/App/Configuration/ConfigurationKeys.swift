@@ -57,6 +57,7 @@ struct ConfigurationKeys: Sendable {
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
     static let all = [
-        file, listen, server, tls, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits, modelRule, modelRuleMatch,
+        file, listen, server, tls, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits, modelRule,
+        modelRuleMatch,
     ]
 }

@@ -69,7 +69,8 @@ struct LoadOptions: ParsableArguments {
             throw ValidationError(
                 given == 0
                     ? "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE, --bulk-jobs COUNT)."
-                    : "Give only one of --trace, --agents, --documents, --chats, --unique and --bulk-jobs; play others one after the other.")
+                    : "Give only one of --trace, --agents, --documents, --chats, --unique and --bulk-jobs; play others one after the other."
+            )
         }
         if trace == nil {
             if let timeScale { throw ValidationError("--time-scale \(timeScale): only a trace has times; leave it out.") }

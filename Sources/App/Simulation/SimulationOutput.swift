@@ -94,7 +94,8 @@ enum SimulationDocument {
             "moved_share": rounded(report.movedShare), "requests_per_hour": rounded(report.requestsPerHour),
             "recomputed_tokens": JSON(report.recomputedTokens), "tokens_per_second": rounded(report.tokensPerSecond),
             "jobs": JSON(report.jobs), "job_mean_s": rounded(report.jobMeanSeconds),
-            "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "refused": JSON(report.refused), "failed": JSON(report.failed),
+            "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "refused": JSON(report.refused),
+            "failed": JSON(report.failed),
             "seed": .number(String(run.seed)),
         ]
     }

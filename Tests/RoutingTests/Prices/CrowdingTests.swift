@@ -82,7 +82,9 @@ struct CrowdingTests {
         #expect(asked.server == nil)
         for second in 1...59 {
             scene.pass(1)
-            if second % 20 == 0 { _ = scene.ask(nil, client: "light", counts: true) }
+            guard second % 20 == 0 else { continue }
+            let light = scene.ask(TestPrompt((900, 500)), client: "light")
+            #expect(light.server != nil && scene.finish(light.ticket).granted.isEmpty)
         }
         let (server, seconds) = scene.wait(for: asked.ticket, atMost: 60)
         #expect(server != nil && seconds < 60)
@@ -92,7 +94,7 @@ struct CrowdingTests {
     func delayWeighsLittle() {
         var scene = PricedScene(names(2))
         somebodyElse(&scene)
-        _ = jobs(8, &scene)
+        _ = jobs(8, &scene, priority: .bulk)
         let yielding = scene.scene.router.backends.flatMap(\.jobs).filter(\.yields).count
         #expect(yielding > 0)
         let prompt = TestPrompt((800, 4000))

@@ -122,7 +122,6 @@ struct PriorityClassTests {
         var policy = RoutingPolicy()
         policy.longestPrediction = LongestPredictions(interactive: .seconds(60), normal: .seconds(60))
         var scene = scene(policy: policy)
-        scene.play(TestPrompt((100, 500)))
         _ = scene.ask(TestPrompt((1, 500)), client: "0", model: "bulk")
         for number in 0..<100 { _ = scene.ask(TestPrompt((2 + number, 500)), client: "1", model: "bulk") }
         let first = scene.ask(TestPrompt((200, 500)), client: "2", model: "normal")
@@ -132,7 +131,8 @@ struct PriorityClassTests {
             let asked = scene.ask(TestPrompt((300 + number, 500)), client: "3", model: "normal")
             if asked.effects.refusal(of: asked.ticket)?.kind == "waitTooLong" { refused += 1 }
         }
-        #expect((50..<100).contains(refused))
+        // Before one has ended, a request counts a second.
+        #expect((40..<50).contains(refused))
     }
 
     @Test("without a limit nobody is refused for a prediction")
