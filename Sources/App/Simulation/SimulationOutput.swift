@@ -92,11 +92,9 @@ enum SimulationDocument {
             "cache_hit_ratio": rounded(report.cacheHitRatio), "makespan_s": rounded(report.makespanSeconds),
             "total_mean_s": rounded(report.totalMeanSeconds), "total_p90_s": rounded(report.totalP90Seconds),
             "moved_share": rounded(report.movedShare), "requests_per_hour": rounded(report.requestsPerHour),
-            "recomputed_tokens": JSON(report.recomputedTokens), "tokens_per_second": rounded(report.tokensPerSecond),
-            "jobs": JSON(report.jobs), "job_mean_s": rounded(report.jobMeanSeconds),
-            "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "refused": JSON(report.refused),
-            "failed": JSON(report.failed),
-            "seed": .number(String(run.seed)),
+            "recomputed_tokens": JSON(report.recomputedTokens), "refused": JSON(report.refused), "failed": JSON(report.failed),
+            "seed": .number(String(run.seed)), "jobs": JSON(report.jobs), "job_mean_s": rounded(report.jobMeanSeconds),
+            "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "tokens_per_second": rounded(report.tokensPerSecond),
         ]
     }
 
