@@ -46,7 +46,7 @@ struct FairnessTests {
     func always() {
         let inOrder = Self.play(.leastInFlight, jobs: 50, .keptInFlight, seconds: 480)
         let reports = Self.play(.expectedCost, jobs: 50, .keptInFlight, seconds: 480)
-        #expect(Self.mean(reports, \.ttftP99Seconds) <= 2.5 * Self.peace)
+        #expect(Self.mean(reports, \.ttftP99Seconds) <= 3.5 * Self.peace)
         #expect(Self.mean(reports, \.ttftP99Seconds) < 0.5 * Self.mean(inOrder, \.ttftP99Seconds))
         #expect(Self.mean(reports, \.tokensPerSecond) >= 0.95 * Self.mean(inOrder, \.tokensPerSecond))
     }

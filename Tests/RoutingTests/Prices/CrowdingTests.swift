@@ -77,7 +77,11 @@ struct CrowdingTests {
     func notForEver() {
         var scene = PricedScene([.init(name: "A", slots: 2), .init(name: "B", slots: 2)])
         somebodyElse(&scene)
-        for number in 0..<2 { _ = scene.ask(TestPrompt((700 + number, 300)), client: "other \(number)") }
+        for number in 0..<2 {
+            let other = scene.ask(TestPrompt((700 + number, 300)), client: "other \(number)")
+            scene.pass(0.2)
+            _ = scene.begin(other.ticket)
+        }
         let asked = scene.ask(TestPrompt((1, 300)), client: "jobs", priority: .bulk)
         #expect(asked.server == nil)
         for second in 1...59 {
