@@ -23,6 +23,10 @@ struct Assembly {
         policy.stickyTTL = Interval(configuration.sticky.ttl)
         policy.maxWaiting = configuration.queue.maxWaiting
         policy.maxWait = Interval(configuration.queue.maxWait)
+        let predicted = configuration.queue.maxPredictedWait
+        policy.longestPrediction = LongestPredictions(
+            interactive: predicted.interactive.map { Interval($0) }, normal: predicted.normal.map { Interval($0) },
+            bulk: predicted.bulk.map { Interval($0) })
         policy.busyWindow = configuration.health.window
         let fallback: BackendID? =
             switch configuration.fallback {
@@ -39,7 +43,7 @@ struct Assembly {
                 patterns.map {
                     .init(
                         pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { idByName[$0] },
-                        rule: $0.rule ?? configuration.routing.rule)
+                        rule: $0.rule ?? configuration.routing.rule, priority: $0.priority)
                 }
             },
             fallback: fallback, policy: policy)

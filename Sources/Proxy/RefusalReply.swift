@@ -20,6 +20,12 @@ extension ErrorReply {
                 status: 429, code: "queue_full",
                 message: "All servers for this model are at their limit and \(waiting) requests wait already "
                     + "(queue.max-waiting). Try again in \(seconds) s.", retryAfterSeconds: seconds)
+        case .waitTooLong(let seconds, let limit):
+            self.init(
+                status: 429, code: "queue_wait_too_long",
+                message: "All servers for this model are at work: the request would wait about \(seconds) s, and at most "
+                    + "\(limit.nanoseconds / 1_000_000_000) s are allowed (queue.max-predicted-wait). Try again in \(seconds) s.",
+                retryAfterSeconds: seconds)
         case .queueTimeout(let waited, let seconds):
             self.init(
                 status: 503, code: "queue_timeout",

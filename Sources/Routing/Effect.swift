@@ -77,6 +77,8 @@ package enum Refusal: Sendable, Equatable {
     case modelNotFound(String)
     case noSuchServer(String)
     case queueFull(waiting: Int, retryAfterSeconds: Int)
+    /// It would wait longer than its class may (`RoutingPolicy.longestPrediction`).
+    case waitTooLong(predictedSeconds: Int, limit: Interval)
     case queueTimeout(waitedSeconds: Int, retryAfterSeconds: Int)
     /// No server is up, and the server that was tried as a last resort failed too.
     case noServerAvailable(detail: String, retryAfterSeconds: Int)

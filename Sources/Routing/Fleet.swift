@@ -31,11 +31,16 @@ package struct Fleet: Sendable, Equatable, Codable {
         package var pattern: ModelPattern
         package var servers: [BackendID]
         package var rule: PickingRule
+        /// How urgent their requests are, unless the client says that they are less urgent.
+        package var priority: PriorityClass
 
-        package init(pattern: ModelPattern, servers: [BackendID], rule: PickingRule = .sticky) {
+        package init(
+            pattern: ModelPattern, servers: [BackendID], rule: PickingRule = .sticky, priority: PriorityClass = .normal
+        ) {
             self.pattern = pattern
             self.servers = servers
             self.rule = rule
+            self.priority = priority
         }
     }
 

@@ -5,6 +5,8 @@ struct PendingRequest: Sendable {
     let arrivedAt: Moment
     var history = AttemptHistory()
     var client = ClientTable.ID.none
+    /// Its route's class, or the lower one that its client asked for.
+    var priority = PriorityClass.normal
     /// What is expected of it.
     var outlook = Outlook()
     /// When its first token was first predicted, and how much later it should come, in seconds.

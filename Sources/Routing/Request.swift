@@ -55,13 +55,15 @@ package final class RequestTraits: Sendable, Codable {
     package let prompt: PromptChain?
     /// The answer comes in pieces: `Event.answerBegan` tells when its first one came.
     package let isStream: Bool
+    /// The class that the client asks for (`X-Priority`); nil when it does not say.
+    package let priority: PriorityClass?
     /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
 
     package init(
         destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
         requestID: String = "", path: String = "", conversation: String? = nil, follows: Followed? = nil,
-        prompt: PromptChain? = nil, isStream: Bool = false, match: RouteMatch? = nil
+        prompt: PromptChain? = nil, isStream: Bool = false, priority: PriorityClass? = nil, match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
@@ -74,6 +76,7 @@ package final class RequestTraits: Sendable, Codable {
         self.follows = follows
         self.prompt = prompt
         self.isStream = isStream
+        self.priority = priority
         self.match = match
     }
 

@@ -21,6 +21,10 @@ extension Router {
         line.add(request, deadline: deadline)
         serveWaiting(now, &effects)
         guard let entry = line[ticket] else { return }
+        if let refusal = refusal(of: entry.request, among: candidates(for: entry.request.traits), at: now) {
+            _ = line.remove(ticket)
+            return refuse(entry.request, refusal, nil, now, &effects)
+        }
         if entry.request.waitingSince == nil {
             let explanation = candidates(for: entry.request.traits).map {
                 Explanation(list: $0, choice: nil, findings: findings($0, entry.request, now))
@@ -82,7 +86,7 @@ extension Router {
     }
 
     /// The first requests of the lanes, the most urgent first: a short prompt before a long one, and a client that has had little
-    /// before one that has had much. Who waits becomes more urgent.
+    /// before one that has had much, a higher class before a lower one. Who waits becomes more urgent.
     private mutating func claims(of lanes: [WaitingLine.Lane], at now: Moment) -> [Claim] {
         var claims: [Claim] = []
         var served: [Double] = []
@@ -93,17 +97,19 @@ extension Router {
                 else { continue }
                 let seconds = leastPrefill(of: entry.request, among: list, at: now)
                 let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
+                let distance = Double(entry.request.priority.rank) * PriceWeights.classDistance * fleet.policy.conversationTime
                 claims.append(
                     Claim(
-                        ticket: ticket, list: list, urgency: seconds - PriceWeights.ageing * waited,
+                        ticket: ticket, list: list, urgency: seconds + distance - PriceWeights.ageing * waited,
                         sequence: entry.turn.sequence))
                 served.append(habits.service(of: entry.request.client, at: now.seconds))
             }
         }
         guard let least = served.min() else { return [] }
         let speed = fastestPrefill
+        let most = PriceWeights.mostDebt * fleet.policy.conversationTime
         return zip(claims, served).map { claim, served in
-            let debt = PriceWeights.fairness * (served - least) / speed
+            let debt = min(most, PriceWeights.fairness * (served - least) / speed)
             return Claim(
                 ticket: claim.ticket, list: claim.list, urgency: claim.urgency + debt, sequence: claim.sequence)
         }.sorted { ($0.urgency, $0.sequence) < ($1.urgency, $1.sequence) }

@@ -5,6 +5,7 @@ extension Router {
         var request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
         guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
         retryBudget.requestArrived(at: now)
+        request.priority = list.priority.lowered(to: traits.priority)
         if traits.counts { meet(&request, among: list, at: now) }
         place(request, among: list, now, &effects)
     }
@@ -20,12 +21,18 @@ extension Router {
         if case .hold(let offer, _, _) = placement { request.predict(offer.price.firstToken, at: now) }
         switch placement {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)
-        case .hold(_, let until, let explanation):
+        case .hold(let offer, let until, let explanation):
+            if let refusal = refusal(of: request, waiting: offer.price.wait) {
+                return refuse(request, refusal, explanation, now, &effects)
+            }
             wait(request, explanation, now, &effects)
             wakeForHold(until, now, &effects)
         case .wait(let explanation):
             guard line.count < fleet.policy.maxWaiting || request.history.attempts > 0 else {
                 let refusal = Refusal.queueFull(waiting: line.count, retryAfterSeconds: retryAfterSeconds)
+                return refuse(request, refusal, explanation, now, &effects)
+            }
+            if let refusal = refusal(of: request, among: list, at: now) {
                 return refuse(request, refusal, explanation, now, &effects)
             }
             wait(request, explanation, now, &effects)

@@ -4,7 +4,7 @@ extension Router {
     /// What to expect of a request that counts, when it arrives.
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
         request.outlook.model = list.model
-        request.client = habits.client(request.traits.client, at: now.seconds)
+        request.client = habits.client(request.traits.client, isBulk: request.priority == .bulk, at: now.seconds)
         if let known = habits.expectations(of: request.client, model: request.outlook.model) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
@@ -59,6 +59,7 @@ extension Router {
         backends[index].begins(
             Job(
                 ticket: request.ticket, served: served, seat: match.seat, sequence: sequence, isStream: traits.isStream,
+                yields: yields(request, at: now),
                 answerTokens: request.outlook.answerTokens, promptTokens: tokens, matchedTokens: matched,
                 prefillSeconds: prefill, expectedSeconds: start + prefill - now, sentAt: now, prefillEnd: end,
                 firstByteAt: nil, isAlone: isAlone, isQuiet: traits.isStream, mostStreams: backends[index].jobs.count + 1,
@@ -66,7 +67,7 @@ extension Router {
                 waitsForLoad: load > 0, isOnlyPrompt: isFirst,
                 beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
         noteOccupancy(index, at: now)
-        habits.began(request.client)
+        habits.began(request.client, at: now)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
         guard sequence != nil else { return nil }
         return CacheForecast(

@@ -8,6 +8,8 @@ package struct RoutingPolicy: Sendable, Equatable, Codable {
     package var maxWaiting = 256
     /// A request that waits longer is refused with 503.
     package var maxWait = Interval.seconds(600)
+    /// A request that is predicted to wait longer for a server is refused with 429 when it comes. Nil: it waits.
+    package var longestPrediction = LongestPredictions()
     /// The first attempt and all retries together.
     package var maxAttempts = 3
     /// The most retries in ten seconds, as a share of the requests in that time. More retries would turn a fault into an
@@ -36,4 +38,23 @@ package struct RoutingPolicy: Sendable, Equatable, Codable {
     var conversationTime: Double { stickyTTL > .seconds(0) ? stickyTTL.seconds : 180 }
 
     package init() {}
+}
+
+/// The longest predicted wait of each class; nil: no limit.
+package struct LongestPredictions: Sendable, Equatable, Codable {
+    package var interactive: Interval?
+    package var normal: Interval?
+    package var bulk: Interval?
+
+    package init(interactive: Interval? = nil, normal: Interval? = nil, bulk: Interval? = nil) {
+        (self.interactive, self.normal, self.bulk) = (interactive, normal, bulk)
+    }
+
+    package subscript(priority: PriorityClass) -> Interval? {
+        switch priority {
+        case .interactive: interactive
+        case .normal: normal
+        case .bulk: bulk
+        }
+    }
 }

@@ -72,6 +72,8 @@ struct Job: Sendable {
     let seat: Int?
     let sequence: SequenceID?
     let isStream: Bool
+    /// Its client has much work, or says that nobody waits for it: its delay counts little.
+    var yields = false
     /// Expected tokens of the answer.
     let answerTokens: Double
     /// Tokens of the prompt, and those of them that are believed to be cached.

@@ -18,6 +18,15 @@ package struct SimulationReport: Sendable, Equatable {
     /// To the end of the answer.
     package var totalMeanSeconds = 0.0
     package var totalP90Seconds = 0.0
+    /// Of requests that nobody waits for (`SimulatedRequest.isJob`); they are not among those above.
+    package var jobs = 0
+    /// From a job's arrival to its end.
+    package var jobMeanSeconds = 0.0
+    /// When the last job ended.
+    package var jobsMakespanSeconds = 0.0
+    /// The new prompt tokens of each conversation, and the answers, jobs' too, for each second from `countedFrom` until the last job ended
+    /// (without jobs: the last answer). What was computed again does not count.
+    package var tokensPerSecond = 0.0
     package var promptTokens = 0
     package var cachedTokens = 0
     /// When the last answer ended, of all requests.
@@ -38,6 +47,9 @@ struct Tally: Sendable {
     private let setup: SimulationSetup
     private var firsts: [Double] = []
     private var totals: [Double] = []
+    private var jobs: [Double] = []
+    private var lengths: [UInt64: Int] = [:]
+    private var work: [(end: Double, tokens: Int)] = []
     private var serverOfConversation: [UInt64: Int] = [:]
     private var turns = 0
     private var moved = 0
@@ -52,7 +64,14 @@ struct Tally: Sendable {
         let arrived = played.request.arrivesAt
         let before = serverOfConversation.updateValue(played.server ?? -1, forKey: played.request.conversation)
         sums.makespanSeconds = max(sums.makespanSeconds, now)
+        let length = timings.cachedTokens + timings.promptTokens
+        let known = lengths.updateValue(length + timings.predictedTokens, forKey: played.request.conversation) ?? 0
         guard counts(played) else { return }
+        work.append((now, max(0, length - known) + timings.predictedTokens))
+        guard !played.request.isJob else {
+            jobs.append(now - arrived)
+            return sums.jobsMakespanSeconds = now
+        }
         if let before {
             turns += 1
             if before != played.server { moved += 1 }
@@ -80,6 +99,11 @@ struct Tally: Sendable {
         report.totalP90Seconds = totals.percentile(0.9)
         let seconds = (setup.countedUntil ?? sums.makespanSeconds) - setup.countedFrom
         report.requestsPerHour = seconds > 0 ? Double(firsts.count) * 3600 / seconds : 0
+        report.jobs = jobs.count
+        report.jobMeanSeconds = jobs.mean
+        let end = jobs.isEmpty ? sums.makespanSeconds : sums.jobsMakespanSeconds
+        let tokens = work.reduce(0) { $0 + ($1.end <= end ? $1.tokens : 0) }
+        report.tokensPerSecond = end > setup.countedFrom ? Double(tokens) / (end - setup.countedFrom) : 0
         report.movedShare = turns > 0 ? Double(moved) / Double(turns) : 0
         return report
     }

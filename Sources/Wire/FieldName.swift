@@ -15,6 +15,8 @@ package enum FieldName: UInt8, Sendable {
     // Preflight requests of browsers
     case requestedMethod, requestedHeaders, acceptEncoding
     case retryAfter
+    /// How urgent the client says that its request is.
+    case priority
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
@@ -47,6 +49,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "thread-id") { return .codexThreadID }
             if isName(bytes, "thread_id") { return .codexThreadID }
         case 10:
+            if isName(bytes, "x-priority") { return .priority }
             if isName(bytes, "connection") { return .connection }
             if isName(bytes, "keep-alive") { return .keepAlive }
             if isName(bytes, "session_id") { return .codexSessionID }

@@ -73,6 +73,16 @@ import Wire
         #expect(try assembly(Self.two).fleet.policy == RoutingPolicy(), "without keys everything is the router's default")
     }
 
+    @Test("classes come from the file, and the longest predicted wait of each")
+    func classes() throws {
+        let fleet = try assembly(
+            Self.two + "models: { a: { servers: [PC1], priority: bulk }, b: [PC2] }\n"
+                + "queue: { max-predicted-wait: { interactive: 5s, bulk: 1h } }"
+        ).fleet
+        #expect(fleet.routes?.map(\.priority) == [.bulk, .normal])
+        #expect(fleet.policy.longestPrediction == LongestPredictions(interactive: .seconds(5), bulk: .seconds(3600)))
+    }
+
     @Test("each backend can be reached as the file says, with its key and headers")
     func endpoints() throws {
         let assembly = try assembly(Self.two)

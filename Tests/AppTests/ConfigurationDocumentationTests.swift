@@ -87,7 +87,9 @@ import Wire
         arguments: [
             "servers: {}", "servers: { a: {} }", withServer("limitz: 1"), withServer("listen: { port: 70000 }"),
             withServer("queue: { max-wait: 5x }"), withServer("limits: { body: 5 KB }"), withServer("model-rules: [{}]"),
-            withServer("privacy: hide"), withServer("routing: { rule: best }"), withServer("models: { m: { rule: sticky } }"),
+            withServer("privacy: hide"), withServer("routing: { rule: best }"),
+            withServer("models: { m: { servers: [a], priority: high } }"),
+            withServer("queue: { max-predicted-wait: { high: 5s } }"), withServer("models: { m: { rule: sticky } }"),
             withServer("model-rules: [{ set: { model: x } }]"), withServer("models: { a: [] }"), withServer("fallback_server: 1"),
             "servers: { a: { url: 'http://h', kind: x } }", "servers: { a: { url: 'http://h', headers: { 'a b': c } } }",
         ])
@@ -103,6 +105,8 @@ import Wire
             withServer("access-log: false"), withServer("privacy: off"), withServer("privacy: hide-clients"),
             withServer("fallback_server: null"), withServer("keep-alive-comments: off"), withServer("listen: { port: \"${P}\" }"),
             withServer("models: { m: { servers: [a], rule: sticky }, n: { servers: [a] } }"),
+            withServer("models: { m: { servers: [a], priority: bulk } }"),
+            withServer("queue: { max-predicted-wait: { interactive: 5s, normal: 60, bulk: 1h } }"),
             withServer("routing: { rule: sticky }"),
             withServer("timeouts: { first-byte: false }"), "servers: { a: { addr: 'http://h', model-port: 1 } }",
         ])

@@ -55,6 +55,18 @@ import Testing
         #expect((load.countedFrom, load.countedUntil) == (0, 600))
     }
 
+    @Test("jobs come together after the warm-up, or are always in flight")
+    func bulkJobs() throws {
+        let together = try parsed("--bulk-jobs", "50", "--servers", "800").load.load()
+        #expect(
+            together.summary
+                == "four people who chat for 30 minutes, and 50 jobs of 30000 tokens that come together, counted after 120 s")
+        let kept = try parsed("--bulk-jobs", "5", "--keep-jobs", "--job-priority", "bulk", "--servers", "800").load.load()
+        #expect(kept.summary.contains("5 jobs of 30000 tokens in flight all the time with X-Priority: bulk"))
+        #expect(throws: (any Error).self) { try parsed("--agents", "5", "--keep-jobs", "--servers", "800") }
+        #expect(throws: (any Error).self) { try parsed("--bulk-jobs", "5", "--job-priority", "low", "--servers", "800") }
+    }
+
     @Test(
         "servers have a short form: how many there are, and their slots",
         arguments: [

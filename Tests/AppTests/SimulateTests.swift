@@ -52,7 +52,7 @@ import Wire
                 row.objectValue?.map(\.name) == [
                     "rule", "requests", "ttft_mean_s", "ttft_p50_s", "ttft_p90_s", "ttft_p99_s", "cache_hit_ratio", "makespan_s",
                     "total_mean_s", "total_p90_s", "moved_share", "requests_per_hour", "recomputed_tokens", "refused", "failed",
-                    "seed",
+                    "seed", "jobs", "job_mean_s", "jobs_makespan_s", "tokens_per_second",
                 ])
             #expect(row["requests"]?.intValue == 60)
             #expect(row["seed"]?.intValue == 5)

@@ -120,6 +120,7 @@ extension Refusal {
         case .modelNotFound: "modelNotFound"
         case .noSuchServer: "noSuchServer"
         case .queueFull: "queueFull"
+        case .waitTooLong: "waitTooLong"
         case .queueTimeout: "queueTimeout"
         case .noServerAvailable: "noServerAvailable"
         case .upstreamFailed: "upstreamFailed"

@@ -105,10 +105,14 @@ extension Configuration {
         /// How one of them is chosen. Nil: as `routing.rule` says.
         package var rule: PickingRule?
 
-        package init(pattern: String, servers: [String], rule: PickingRule? = nil) {
+        /// How urgent requests for these models are, unless their clients ask for a lower class.
+        package var priority: PriorityClass
+
+        package init(pattern: String, servers: [String], rule: PickingRule? = nil, priority: PriorityClass = .normal) {
             self.pattern = pattern
             self.servers = servers
             self.rule = rule
+            self.priority = priority
         }
     }
 
@@ -159,6 +163,17 @@ extension Configuration {
 
         /// Longest wait before 503.
         package var maxWait = Duration(RoutingPolicy().maxWait)
+
+        /// A request of such a class that is predicted to wait longer is refused with 429 when it comes. Nil: it waits.
+        package var maxPredictedWait = PredictedWait()
+
+        package struct PredictedWait: Equatable, Sendable {
+            package var interactive: Duration?
+            package var normal: Duration?
+            package var bulk: Duration?
+
+            package init() {}
+        }
 
         package init() {}
     }

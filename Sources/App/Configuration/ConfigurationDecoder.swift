@@ -108,11 +108,22 @@ extension ConfigurationDecoder {
         return nil
     }
 
+    mutating func priority(_ field: Field?) -> PriorityClass? {
+        guard let field, let text = text(field) else { return nil }
+        if let priority = PriorityClass(rawValue: text) { return priority }
+        report(field, "unknown class", hint: Suggestion.hint(for: text, among: PriorityClass.allCases.map(\.rawValue)))
+        return nil
+    }
+
     private mutating func queue(_ field: Field?) -> Configuration.Queue {
         let fields = object(field, .queue)
         var result = Configuration.Queue()
         result.maxWaiting = integer(fields["max-waiting"], in: 0...1_000_000) ?? result.maxWaiting
         result.maxWait = duration(fields["max-wait"]) ?? result.maxWait
+        let predicted = object(fields["max-predicted-wait"], .maxPredictedWait)
+        result.maxPredictedWait.interactive = duration(predicted["interactive"])
+        result.maxPredictedWait.normal = duration(predicted["normal"])
+        result.maxPredictedWait.bulk = duration(predicted["bulk"])
         return result
     }
 

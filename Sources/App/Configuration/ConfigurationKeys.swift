@@ -1,3 +1,5 @@
+import Routing
+
 /// The names of all keys, object by object: the decoder accepts them, hints list them, and the tests compare the JSON Schema
 /// and the documentation with them.
 struct ConfigurationKeys: Sendable {
@@ -42,9 +44,11 @@ struct ConfigurationKeys: Sendable {
     static let routing = ConfigurationKeys(
         place: "routing", names: ["rule"],
         synonyms: ["policy": "rule", "strategy": "rule", "algorithm": "rule", "balance": "rule"])
-    static let modelPattern = ConfigurationKeys(place: "models.PATTERN", names: ["servers", "rule"])
+    static let modelPattern = ConfigurationKeys(place: "models.PATTERN", names: ["servers", "rule", "priority"])
     static let sticky = ConfigurationKeys(place: "sticky", names: ["ttl", "username-pattern"])
-    static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait"])
+    static let queue = ConfigurationKeys(place: "queue", names: ["max-waiting", "max-wait", "max-predicted-wait"])
+    static let maxPredictedWait = ConfigurationKeys(
+        place: "queue.max-predicted-wait", names: PriorityClass.allCases.map(\.rawValue))
     static let timeouts = ConfigurationKeys(place: "timeouts", names: ["connect", "first-byte", "between-bytes"])
     static let health = ConfigurationKeys(place: "health", names: ["interval", "timeout", "window", "busy-timeout"])
     static let limits = ConfigurationKeys(place: "limits", names: ["body", "header", "connections", "retry-body"])
@@ -53,6 +57,7 @@ struct ConfigurationKeys: Sendable {
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
     static let all = [
-        file, listen, server, tls, modelPattern, routing, sticky, queue, timeouts, health, limits, modelRule, modelRuleMatch,
+        file, listen, server, tls, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits, modelRule,
+        modelRuleMatch,
     ]
 }

@@ -10,7 +10,10 @@ extension Configuration {
         var blocks = [Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row))]
         if let models {
             let rows = models.map {
-                [$0.pattern, "-> " + $0.servers.joined(separator: ", "), $0.rule.map { "rule \($0.rawValue)" } ?? ""]
+                [
+                    $0.pattern, "-> " + $0.servers.joined(separator: ", "), $0.rule.map { "rule \($0.rawValue)" } ?? "",
+                    $0.priority == .normal ? "" : "priority \($0.priority.rawValue)",
+                ]
             }
             blocks.append(Self.block(models.isEmpty ? "no model patterns" : "models, first match wins", rows))
         } else {
@@ -86,6 +89,9 @@ extension Configuration {
             ("sticky.username-pattern", sticky.usernamePattern),
             ("queue.max-waiting", "\(queue.maxWaiting)"),
             ("queue.max-wait", Quantities.text(queue.maxWait)),
+            ("queue.max-predicted-wait.interactive", Self.textOrOff(queue.maxPredictedWait.interactive)),
+            ("queue.max-predicted-wait.normal", Self.textOrOff(queue.maxPredictedWait.normal)),
+            ("queue.max-predicted-wait.bulk", Self.textOrOff(queue.maxPredictedWait.bulk)),
             ("timeouts.connect", Quantities.text(timeouts.connect)),
             ("timeouts.first-byte", Self.textOrOff(timeouts.firstByte)),
             ("timeouts.between-bytes", Self.textOrOff(timeouts.betweenBytes)),

@@ -218,10 +218,11 @@ extension ConfigurationDecoder {
         return members(field).map { member in
             _ = checkRegex(member.name, at: member.keyPosition, path: member.path)
             var names: [String] = []
-            var (list, rule) = (member, PickingRule?.none)
+            var (list, rule, priority) = (member, PickingRule?.none, PriorityClass.normal)
             if case .object = member.node.content {
                 let fields = object(member, .modelPattern)
                 rule = self.rule(fields["rule"])
+                priority = self.priority(fields["priority"]) ?? priority
                 guard let servers = fields["servers"] else {
                     report(member, "names no server", hint: "add servers: [\(servers.joined(separator: ", "))]")
                     return Configuration.ModelPattern(pattern: member.name, servers: [], rule: rule)
@@ -235,7 +236,7 @@ extension ConfigurationDecoder {
             if case .list([]) = list.node.content {
                 report(list, "names no server", hint: "valid: \(servers.joined(separator: ", "))")
             }
-            return Configuration.ModelPattern(pattern: member.name, servers: names, rule: rule)
+            return Configuration.ModelPattern(pattern: member.name, servers: names, rule: rule, priority: priority)
         }
     }
 

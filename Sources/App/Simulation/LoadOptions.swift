@@ -1,4 +1,5 @@
 import ArgumentParser
+import Routing
 import Simulation
 
 /// Which requests `simulate` plays.
@@ -30,6 +31,18 @@ struct LoadOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Long prompts a second, with nothing in common.", valueName: "rate"))
     var unique: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Four people who chat, beside one client with so many jobs of 30000 tokens, which come together; 0: only the people.",
+            valueName: "count"))
+    var bulkJobs: Int?
+
+    @Flag(help: "Each of the --bulk-jobs that ends is followed by another one.")
+    var keepJobs = false
+
+    @Option(help: ArgumentHelp("What the client of the --bulk-jobs says of them (X-Priority).", valueName: "class"))
+    var jobPriority: String?
+
     @Option(help: "How long they ask; a trace is played to its end. 30 when left out.")
     var minutes: Double?
 
@@ -51,12 +64,13 @@ struct LoadOptions: ParsableArguments {
     init() {}
 
     func validate() throws {
-        let given = [trace != nil, agents != nil, documents != nil, chats != nil, unique != nil].count { $0 }
+        let given = [trace != nil, agents != nil, documents != nil, chats != nil, unique != nil, bulkJobs != nil].count { $0 }
         guard given == 1 else {
             throw ValidationError(
                 given == 0
-                    ? "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE)."
-                    : "Give only one of --trace, --agents, --documents, --chats and --unique; play others one after the other.")
+                    ? "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE, --bulk-jobs COUNT)."
+                    : "Give only one of --trace, --agents, --documents, --chats, --unique and --bulk-jobs; play others one after the other."
+            )
         }
         if trace == nil {
             if let timeScale { throw ValidationError("--time-scale \(timeScale): only a trace has times; leave it out.") }
@@ -66,6 +80,14 @@ struct LoadOptions: ParsableArguments {
         }
         if oneAddress, agents == nil { throw ValidationError("--one-address: give it with --agents, or leave it out.") }
         if let agents { try check("--agents", agents, in: 1...10_000) }
+        if let bulkJobs { try check("--bulk-jobs", bulkJobs, in: 0...10_000) }
+        if bulkJobs == nil, keepJobs || jobPriority != nil {
+            throw ValidationError("--keep-jobs, --job-priority: give them with --bulk-jobs, or leave them out.")
+        }
+        if let jobPriority, PriorityClass(rawValue: jobPriority) == nil {
+            throw ValidationError(
+                "--job-priority \(jobPriority): give \(PriorityClass.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
         if let minutes { try check("--minutes", minutes, in: 0.01...Self.mostMinutes) }
         if let timeScale { try check("--time-scale", timeScale, in: 0.000_001...1_000_000) }
         if let warmUp { try check("--warm-up", warmUp, in: 0...Self.mostMinutes * 60) }
@@ -109,6 +131,10 @@ struct LoadOptions: ParsableArguments {
         let kind: SimulatedLoad.Kind =
             if let agents {
                 .agents(agents, seconds: seconds, haveAddresses: !oneAddress)
+            } else if let bulkJobs {
+                .bulk(
+                    keepJobs ? .keptInFlight : .together(at: warmUpSeconds), jobs: bulkJobs, seconds: seconds,
+                    jobPriority.flatMap(PriorityClass.init(rawValue:)))
             } else if let documents {
                 .steady(.documents, name: "questions with one long system prompt", perSecond: documents, seconds: seconds)
             } else if let chats {

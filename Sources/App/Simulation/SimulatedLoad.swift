@@ -7,6 +7,7 @@ struct SimulatedLoad: Sendable {
         case trace([TraceWorkload.Entry], timeScale: Double, TraceWorkload.Clients)
         case recorded(RecordedWorkload, RecordedRequests, timeScale: Double)
         case agents(Int, seconds: Double, haveAddresses: Bool)
+        case bulk(BulkWorkload.Arrivals, jobs: Int, seconds: Double, PriorityClass?)
         case steady(SteadyWorkload.Shape, name: String, perSecond: Double, seconds: Double)
     }
 
@@ -28,6 +29,8 @@ struct SimulatedLoad: Sendable {
         case .recorded(let workload, _, _): workload
         case .agents(let count, let seconds, let haveAddresses):
             AgentsWorkload(count, seconds: seconds, seed: seed, haveAddresses: haveAddresses)
+        case .bulk(let arrivals, let jobs, let seconds, let priority):
+            BulkWorkload(jobs: jobs, arrivals, seconds: seconds, seed: seed, priority: priority)
         case .steady(let shape, _, let perSecond, let seconds):
             SteadyWorkload(shape, perSecond: perSecond, seconds: seconds, seed: seed)
         }
@@ -38,7 +41,7 @@ struct SimulatedLoad: Sendable {
         switch kind {
         case .trace(let entries, let timeScale, _): (entries.last?.milliseconds ?? 0) / 1000 * timeScale
         case .recorded(_, let recorded, let timeScale): recorded.milliseconds / 1000 * timeScale
-        case .agents: nil
+        case .agents, .bulk: nil
         case .steady(_, _, _, let seconds): seconds
         }
     }
@@ -63,6 +66,11 @@ struct SimulatedLoad: Sendable {
             case .agents(let count, let seconds, let haveAddresses):
                 "\(count) coding \(count == 1 ? "agent" : "agents")\(haveAddresses ? "" : " with one address") for "
                     + "\(Figures.plain(seconds / 60)) minutes"
+            case .bulk(let arrivals, let jobs, let seconds, let priority):
+                "four people who chat for \(Figures.plain(seconds / 60)) minutes, and "
+                    + (jobs == 0 ? "no jobs" : "\(jobs) jobs of 30000 tokens")
+                    + (arrivals == .keptInFlight ? " in flight all the time" : " that come together")
+                    + (priority.map { " with X-Priority: \($0.rawValue)" } ?? "")
             case .steady(_, let name, let perSecond, let seconds):
                 "\(Figures.plain(perSecond)) \(name) a second for \(Figures.plain(seconds / 60)) minutes"
             }

@@ -12,12 +12,14 @@ enum SimulationTable {
     private static let spare = 1.25
 
     static func text(_ runs: [SimulationRun], _ load: SimulatedLoad, _ setup: SimulationSetup, hasSeeds: Bool) -> String {
+        let hasJobs = runs.contains { $0.report.jobs > 0 }
         let hasLosses = runs.contains { $0.report.refused + $0.report.failed > 0 }
         var heading = ["RULE"]
         if hasSeeds { heading.append("SEED") }
         heading += [
             "REQUESTS", "FIRST TOKEN", "MEDIAN", "90 %", "99 %", "WHOLE ANSWER", "CACHED", "MOVED", "PER HOUR", "ALL DONE",
         ]
+        if hasJobs { heading += ["JOBS", "JOB", "JOBS DONE", "TOKENS/S"] }
         if hasLosses { heading += ["REFUSED", "FAILED"] }
         let rows = runs.map { run in
             let report = run.report
@@ -30,6 +32,10 @@ enum SimulationTable {
             ].map(Figures.seconds)
             row += [Figures.percent(report.cacheHitRatio), Figures.percent(report.movedShare)]
             row += [String(format: "%.0f", report.requestsPerHour), Figures.seconds(report.makespanSeconds)]
+            if hasJobs {
+                row += [String(report.jobs), Figures.seconds(report.jobMeanSeconds), Figures.seconds(report.jobsMakespanSeconds)]
+                row.append(String(format: "%.0f", report.tokensPerSecond))
+            }
             if hasLosses { row += [String(report.refused), String(report.failed)] }
             return row
         }
@@ -87,7 +93,8 @@ enum SimulationDocument {
             "total_mean_s": rounded(report.totalMeanSeconds), "total_p90_s": rounded(report.totalP90Seconds),
             "moved_share": rounded(report.movedShare), "requests_per_hour": rounded(report.requestsPerHour),
             "recomputed_tokens": JSON(report.recomputedTokens), "refused": JSON(report.refused), "failed": JSON(report.failed),
-            "seed": .number(String(run.seed)),
+            "seed": .number(String(run.seed)), "jobs": JSON(report.jobs), "job_mean_s": rounded(report.jobMeanSeconds),
+            "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "tokens_per_second": rounded(report.tokensPerSecond),
         ]
     }
 

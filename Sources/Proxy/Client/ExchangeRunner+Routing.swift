@@ -22,7 +22,8 @@ extension ExchangeRunner {
             requestID: record.requestID, path: request.line.path.cut(toBytes: Self.longestPath),
             conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) },
             follows: request.line.followed ?? request.facts.follows.map { .made($0.cut(toBytes: ClientIdentity.longestName)) },
-            prompt: counts && !early ? prompt() : nil, isStream: asksForStream, match: match)
+            prompt: counts && !early ? prompt() : nil, isStream: asksForStream,
+            priority: value(of: .priority).flatMap { PriorityClass(rawValue: $0.lowercased()) }, match: match)
         record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)

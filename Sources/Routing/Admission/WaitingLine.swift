@@ -30,11 +30,14 @@ struct WaitingLine: Sendable {
         let counts: Bool
         let follows: RequestTraits.Followed?
         let failed: Set<BackendID>
+        /// Of each class, the first ones are looked at.
+        let priority: PriorityClass
 
         init(_ request: PendingRequest) {
             destination = request.traits.destination
             counts = request.traits.counts
             follows = request.traits.follows
+            priority = request.priority
             failed = request.history.excluded
         }
     }
@@ -93,6 +96,15 @@ struct WaitingLine: Sendable {
     /// The number of requests in front of the given request; nil when it does not wait.
     func ahead(of ticket: Ticket) -> Int? {
         entries[ticket].map { entry in entries.values.count { $0.turn < entry.turn } }
+    }
+
+    /// The waiting requests for the same servers whose class is not below that of the given one, without itself.
+    func count(before request: PendingRequest) -> Int {
+        let waits = entries[request.ticket] == nil ? 0 : 1
+        let lanes = lanes.filter {
+            $0.key.destination == request.traits.destination && $0.key.priority.rank <= request.priority.rank
+        }
+        return max(0, lanes.values.reduce(0) { $0 + $1.count } - waits)
     }
 
     // MARK: Coming and going

@@ -16,6 +16,8 @@ struct ClientTable: Sendable {
         var service: DecayingSum
         /// Requests in flight.
         var running = 0
+        /// When the last one began, in seconds.
+        var grantedAt = -Double.infinity
     }
 
     /// Refers to a client, which may have been forgotten in the meantime.

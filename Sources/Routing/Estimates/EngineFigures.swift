@@ -16,7 +16,7 @@ struct EngineFigures: Sendable, Equatable {
     /// A sample is taken for at most so many times as slow as known: it may be an odd one.
     private static let mostSlowness = 3.0
     /// Longer prompts count as so many tokens, so that a few long ones are not remembered for dozens of short ones.
-    private static let mostWeight = 1024.0
+    private static let mostWeight = 8192.0
     /// So many answers in a row that were all slower than known show that the machine has become slower. Each time the figure rises by
     /// half at most: what slowed them all down may have been the others' prompts.
     private static let slowAnswersUntilRaised = 8

@@ -51,25 +51,37 @@ struct Habits: Sendable {
         clients.setServiceMemory(seconds * PriceWeights.serviceMemory, at: now)
     }
 
-    /// The client whose request came last, and the last one other than this; with the moments, in seconds.
+    /// The client with little work whose request came last, and the last one other than this; with the moments, in seconds.
     private var lastClient = (id: ClientTable.ID.none, at: -Double.infinity)
     private var otherClient = (id: ClientTable.ID.none, at: -Double.infinity)
 
-    /// A client's request came.
-    mutating func client(_ name: String, at now: Double) -> ClientTable.ID {
+    /// A client's request came. `isBulk`: the client says that nobody waits for it.
+    mutating func client(_ name: String, isBulk: Bool = false, at now: Double) -> ClientTable.ID {
         let id = clients.find(name)
+        if isBulk || clients.read(id, { $0.running > 1 }) == true { return id }
         if id != lastClient.id { otherClient = lastClient }
         lastClient = (id, now)
         return id
     }
 
-    mutating func began(_ client: ClientTable.ID) { clients.change(client) { $0.running += 1 } }
+    mutating func began(_ client: ClientTable.ID, at now: Double) {
+        clients.change(client) {
+            $0.running += 1
+            $0.grantedAt = now
+        }
+    }
     mutating func ended(_ client: ClientTable.ID) { clients.change(client) { $0.running = max(0, $0.running - 1) } }
 
-    /// Whether the client has several requests running while others ask, too.
-    func isCrowdingOut(_ client: ClientTable.ID, at now: Double, within seconds: Double) -> Bool {
+    /// Whether the client has several requests running, or a bulk request, while others ask that have little work. When it has got nothing
+    /// for long, it no longer makes room for them.
+    ///
+    /// - Parameter arrival: of its request, in seconds.
+    func isCrowdingOut(
+        _ client: ClientTable.ID, isBulk: Bool, arrival: Double, at now: Double, within seconds: Double
+    ) -> Bool {
         let other = lastClient.id == client ? otherClient.at : lastClient.at
-        return now - other < seconds && clients.read(client) { $0.running > 1 } == true
+        guard now - other < seconds else { return false }
+        return clients.read(client) { (isBulk || $0.running > 1) && now - max($0.grantedAt, arrival) < seconds } == true
     }
 
     var answerTokens: Double { answer.value }

@@ -98,7 +98,9 @@ extension Backend {
     mutating func measureBegan(_ number: Int, at now: Double) {
         let served = jobs[number].served
         // Without a stream, nobody sees when the prompt is done. Other models have batches of their own, and a load takes time, too.
-        guard jobs.allSatisfy({ $0.isStream && $0.served == served && !$0.waitsForLoad }) else { return meter.restart(open: openTokens, at: now) }
+        guard jobs.allSatisfy({ $0.isStream && $0.served == served && !$0.waitsForLoad }) else {
+            return meter.restart(open: openTokens, at: now)
+        }
         jobs[number].span = meter.answerBegan(tokens: jobs[number].newTokens, open: openTokens, at: now)
     }
 

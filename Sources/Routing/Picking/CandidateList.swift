@@ -27,6 +27,8 @@ struct CandidateList: Sendable {
     var model: String?
     /// The rule that chooses one of the candidates of a group.
     var rule: PickingRule
+    /// The requests' class, unless their clients ask for a lower one.
+    var priority = PriorityClass.normal
     var unfit: [Unfit] = []
     /// The shortest known context of the candidates, and whether one of them takes no images. Most requests fit everywhere, and need not
     /// look at each candidate.
@@ -144,7 +146,9 @@ extension Router {
         }
         let list = candidates(for: traits.destination, traits.match)
         guard let list, let known = list.candidates.first(where: { $0.index == index }) else { return list }
-        return CandidateList([known], model: list.model, rule: list.rule)
+        var only = CandidateList([known], model: list.model, rule: list.rule)
+        only.priority = list.priority
+        return only
     }
 
     /// All servers, one after the other, the fallback first.
@@ -205,7 +209,9 @@ extension Router {
         }
         // No server lists the model. Some engines serve one model under any name, so the route's servers are used anyway.
         let candidates = listing.isEmpty ? indices.map { candidate($0, .init(names: [model])) } : listing
-        return CandidateList(candidates, model: ownName(of: model, on: indices), rule: route.rule)
+        var list = CandidateList(candidates, model: ownName(of: model, on: indices), rule: route.rule)
+        list.priority = route.priority
+        return list
     }
 
     /// Without routes: the servers that list the model. If no server lists it, the servers that are not down and have not

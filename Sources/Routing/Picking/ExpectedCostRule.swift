@@ -77,9 +77,10 @@ extension Router {
             return .run(choice, Explanation(list: list, choice: choice))
         }
         let basis = basis(of: request, among: list, at: now)
+        let room = roomForOthers(request, among: list, at: basis.now)
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
-        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, reservations)
+        let outstanding = outstandingOffer(among: list, group, for: request, session, basis, room, reservations)
         var ties = NearTies(outstanding)
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
@@ -92,7 +93,7 @@ extension Router {
             let reason = ineligibility(of: index, for: request, at: now)
             guard group.contains(position), isUsable(reason, for: request),
                 let offer = offer(
-                    position, list, request, session, basis, isBusy: reason != nil,
+                    position, list, request, session, basis, room, isBusy: reason != nil,
                     limit: isExplained ? .infinity : ties.least + tieMargin(ties.least), reservations)
             else {
                 if isExplained { explanation.findings.append(finding(reason.map { .ineligible($0) } ?? .laterInOrder, index)) }
@@ -126,7 +127,7 @@ extension Router {
     /// Among hundreds of servers, only the one with the conversation needs to be priced; nil when it is not so simple.
     private func outstandingOffer(
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, _ session: SessionTable.Handle?,
-        _ basis: PriceBasis, _ reservations: Reservations
+        _ basis: PriceBasis, _ room: RoomForOthers?, _ reservations: Reservations
     ) -> Offer? {
         guard list.candidates.count > Explanation.explainedServers else { return nil }
         var (first, least, next) = (group.lowerBound, Double.infinity, Double.infinity)
@@ -138,7 +139,7 @@ extension Router {
         let reason = ineligibility(of: list.candidates[first].index, for: request, at: basis.moment)
         guard isUsable(reason, for: request),
             let offer = offer(
-                first, list, request, session, basis, isBusy: reason != nil, limit: .infinity, reservations),
+                first, list, request, session, basis, room, isBusy: reason != nil, limit: .infinity, reservations),
             offer.price.total + tieMargin(offer.price.total) < next
         else { return nil }
         return offer
@@ -192,30 +193,35 @@ extension Router {
     /// The best instance of a candidate.
     private func offer(
         _ position: Int, _ list: CandidateList, _ request: PendingRequest, _ session: SessionTable.Handle?, _ basis: PriceBasis,
-        isBusy: Bool, limit: Double, _ reservations: Reservations
+        _ room: RoomForOthers?, isBusy: Bool, limit: Double, _ reservations: Reservations
     ) -> Offer? {
         let index = list.candidates[position].index
         var wait: Double?
         var isBusy = isBusy
         var swaps = false
+        // A request that has waited for long no longer trusts the prediction.
+        let distrust = PriceWeights.ageing * (request.waitingSince.map { basis.now - $0.seconds } ?? 0)
         if !isBusy, request.history.attempts == 0 {
             swaps = mustSwap(position, in: list)
-            let isClosed = swaps || reservations.swapping.contains(index) || leavesLastSlot(request, index, at: basis.now)
+            let isClosed = swaps || reservations.swapping.contains(index)
             isBusy = isClosed && !backends[index].jobs.isEmpty
         }
         if isBusy {
             let pause = backends[index].throttle.until.seconds - basis.now
             let end = reservations.nextEnd(index) ?? releases(index, basis).min()
             guard let next = pause > 0 ? max(pause, end ?? 0) : end else { return nil }
-            // A request that has waited for long no longer trusts the prediction.
-            let waited = request.waitingSince.map { basis.now - $0.seconds } ?? 0
-            wait = next + PriceWeights.ageing * waited
+            wait = next + distrust
         }
         var best: Offer?
         var bestRank = (Int.max, 0, 0)
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, work) = price(index, served, basis, wait: wait, limit: limit)
+            var isBusy = isBusy
+            if !isBusy, let room, let end = closure(of: index, served, to: room, own: price.own, seat: work.match.seat, basis) {
+                (price, work) = self.price(index, served, basis, wait: end + distrust, limit: limit)
+                isBusy = true
+            }
             price.load = loadTime(position, in: list, at: basis.now)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
@@ -261,12 +267,6 @@ extension Router {
 
     private func isRequested(_ position: Int, in list: CandidateList) -> Bool {
         backends[list.candidates[position].index].jobs.contains { list.candidates[position].served.contains($0.served) }
-    }
-
-    /// A client that has several requests running leaves a server's last slot to others, if there are any.
-    private func leavesLastSlot(_ request: PendingRequest, _ index: Int, at now: Double) -> Bool {
-        guard let limit = backends[index].limit, limit > 1, backends[index].jobs.count == limit - 1 else { return false }
-        return habits.isCrowdingOut(request.client, at: now, within: fleet.policy.conversationTime * PriceWeights.lifetime)
     }
 
     /// For each request that runs there, the seconds until its end.

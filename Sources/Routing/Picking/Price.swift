@@ -165,14 +165,16 @@ extension Router {
             others = PriceWeights.decode * streams
         } else {
             for job in backends[index].jobs {
+                // Somebody with much work hardly notices.
+                let weight = job.yields ? PriceWeights.yielding : 1
                 guard job.isPrefilling(at: basis.now) else {
-                    others += PriceWeights.decode
+                    others += PriceWeights.decode * weight
                     continue
                 }
                 // A batch is filled in the order of the slots. Another instance has batches of its own, beside these.
                 let isBefore = job.served == served ? work.match.seat.flatMap { mine in job.seat.map { $0 < mine } } : nil
                 if isBefore ?? true { price.ahead += job.prefillLeft(at: basis.now) }
-                others += isBefore.map { $0 ? 0 : 1 } ?? 0.5
+                others += weight * (isBefore.map { $0 ? 0 : 1 } ?? 0.5)
             }
         }
         let slowdown = EngineFigures.slowdownPerStream

@@ -17,6 +17,12 @@ enum PriceWeights {
     static let ageing = 0.3
     /// A client that has had more than another one waits longer, as if its prompt took this part of the difference.
     static let fairness = 0.5
+    /// Of a long line, a request is never behind because of its client's service by more than this share of `sticky.ttl`: 60 s.
+    static let mostDebt = 1.0 / 3
+    /// 45 s: how much more urgent a class is than the next one. So a request of a lower class is overtaken for 150 s (`ageing`).
+    static let classDistance = 1.0 / 4
+    /// The delay of a request of somebody with much work counts this part.
+    static let yielding = 0.1
     /// A request whose model is not loaded waits for this many loading times while the loaded model is used; then it comes first.
     static let swapPatience = 3.0
     /// Utilisation is never taken to be higher.
@@ -44,6 +50,10 @@ enum PriceWeights {
     static let nearTie = 1.0 / 1800
     /// 20 s: how long it counts that others used a server's slots. They cannot be counted while requests of this balancer run there.
     static let foreignMemory = 1.0 / 9
+    /// 2 s: a prompt is long for the others.
+    static let longPrompt = 1.0 / 90
+    /// 0.5 s: a prompt is as good as done.
+    static let shortWait = 1.0 / 360
     /// 90 s: how long a client's service counts against it in the line.
     static let serviceMemory = 1.0 / 2
 }

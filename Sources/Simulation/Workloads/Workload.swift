@@ -1,4 +1,4 @@
-import Routing
+package import Routing
 
 /// Requests for the simulator. Times are virtual seconds from its start.
 ///
@@ -40,10 +40,15 @@ package struct SimulatedRequest: Sendable {
     package var answer: TokenSequence.Segment
     /// Which of the workload's loops it belongs to.
     package var loop = 0
+    /// Nobody waits for it: it is not part of the times to the first token.
+    package var isJob = false
+    /// What its client says of it (`X-Priority`).
+    package var priority: PriorityClass?
 
     package init(
         arrivesAt: Double, client: String, model: String = onlyModel, conversation: UInt64, prompt: PromptBuilder,
-        answer: TokenSequence.Segment, loop: Int = 0
+        answer: TokenSequence.Segment, loop: Int = 0, isJob: Bool = false,
+        priority: PriorityClass? = nil
     ) {
         self.arrivesAt = arrivesAt
         self.client = client
@@ -52,10 +57,14 @@ package struct SimulatedRequest: Sendable {
         self.prompt = prompt
         self.answer = answer
         self.loop = loop
+        self.isJob = isJob
+        self.priority = priority
     }
 
     /// What the router is told.
     var traits: RequestTraits {
-        RequestTraits(destination: .model(model), client: client, address: client, prompt: prompt.chain, isStream: true)
+        RequestTraits(
+            destination: .model(model), client: client, address: client, prompt: prompt.chain, isStream: true,
+            priority: priority)
     }
 }

@@ -124,6 +124,23 @@ struct ErrorTests {
         }
     }
 
+    @Test("429 queue_wait_too_long at once, when its class may not wait as long as predicted", arguments: API.allCases)
+    func waitTooLong(api: API) async throws {
+        let setup = Setup {
+            $0.servers = [.init("A", requestMax: 1)]
+            $0.policy.longestPrediction.bulk = .milliseconds(1)
+        }
+        try await withBalancer(setup) { balancer in
+            let first = try await balancer.connect()
+            try await first.send(chat(fault: "stall-before-answer"))
+            try await balancer.engine("A").observations { $0.concurrency == 1 }
+            let answer = try await balancer.ask(api.request(fields: ["X-Priority: Bulk"]))
+            #expect(answer.status == 429)
+            #expect((answer["Retry-After"].flatMap { Int($0) } ?? 0) >= 1)
+            #expect(try api.message(of: answer, code: "queue_wait_too_long").contains("queue.max-predicted-wait"))
+        }
+    }
+
     @Test("503 queue_timeout once the longest wait is over", arguments: API.allCases)
     func queueTimeout(api: API) async throws {
         let setup = Setup {

@@ -101,6 +101,7 @@ extension World {
         case .modelNotFound, .noSuchServer: expect(candidates.isEmpty, "\(ticket) is told that there is no server")
         case .queueFull(let waiting, _):
             expect(waiting >= fleet.policy.maxWaiting && request.attempts == 0, "\(ticket) is refused by a line of \(waiting)")
+        case .waitTooLong: expect(request.attempts == 0, "\(ticket) is refused after an attempt")
         case .queueTimeout: expect(request.deadline <= now, "\(ticket) is refused before its time")
         case .noServerAvailable:
             expect(
@@ -116,7 +117,9 @@ extension World {
 extension Refusal {
     fileprivate var retryAfter: Int? {
         switch self {
-        case .queueFull(_, let seconds), .queueTimeout(_, let seconds), .noServerAvailable(_, let seconds): seconds
+        case .queueFull(_, let seconds), .queueTimeout(_, let seconds), .noServerAvailable(_, let seconds),
+            .waitTooLong(let seconds, _):
+            seconds
         case .modelNotFound, .noSuchServer, .upstreamFailed: nil
         }
     }

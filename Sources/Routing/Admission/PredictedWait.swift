@@ -1,0 +1,41 @@
+// How long a request will wait for a server, so that it can be refused at once rather than after the wait.
+
+extension Router {
+    /// The refusal of a new request whose class may not wait that long; nil when it may.
+    ///
+    /// - Parameter seconds: the predicted wait.
+    func refusal(of request: PendingRequest, waiting seconds: @autoclosure () -> Double) -> Refusal? {
+        // What was sent before has been promised a server.
+        guard request.history.attempts == 0, let limit = fleet.policy.longestPrediction[request.priority] else { return nil }
+        let seconds = seconds()
+        guard seconds > limit.seconds else { return nil }
+        return .waitTooLong(predictedSeconds: max(1, Int(min(seconds, 1e6).rounded(.up))), limit: limit)
+    }
+
+    func refusal(of request: PendingRequest, among list: CandidateList?, at now: Moment) -> Refusal? {
+        guard let list else { return nil }
+        return refusal(of: request, waiting: predictedWait(of: request, among: list, at: now))
+    }
+
+    /// Seconds until a server has a place for the request: the requests that wait before it take the next places, each for as long as
+    /// requests usually take.
+    func predictedWait(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
+        let basis = basis(of: request, among: list, at: now)
+        var ends: [Double] = []
+        for candidate in list.candidates {
+            let index = candidate.index
+            switch ineligibility(of: index, for: request, at: now) {
+            case nil, .full: break
+            case .failedThisRequest, .down, .draining, .failing: continue
+            }
+            let pause = max(0, backends[index].throttle.until.seconds - basis.now)
+            let running = releases(index, basis).map { max(pause, $0) }
+            let free = max(0, (backends[index].limit ?? running.count + 1) - running.count)
+            ends += running + Array(repeating: pause, count: min(free, PriceWeights.assumedSlots))
+        }
+        guard !ends.isEmpty else { return 0 }
+        ends.sort()
+        let ahead = line.count(before: request)
+        return ends[ahead % ends.count] + Double(ahead / ends.count) * (serviceTime.value ?? 1)
+    }
+}
