@@ -50,7 +50,7 @@ struct SimulatedLoad: Sendable {
     var timeScale: Double? {
         switch kind {
         case .trace(_, let timeScale, _), .recorded(_, _, let timeScale): timeScale
-        case .agents, .steady: nil
+        case .agents, .bulk, .steady: nil
         }
     }
 
