@@ -72,17 +72,26 @@ struct Habits: Sendable {
     }
     mutating func ended(_ client: ClientTable.ID) { clients.change(client) { $0.running = max(0, $0.running - 1) } }
 
-    /// Whether the client has several requests running, or a bulk request, while others ask that have little work. When it has got nothing
-    /// for long, it no longer makes room for them.
+    /// Whether the client has several requests running and was served much more than others who ask, or has a bulk request. When it has
+    /// got nothing for long, it no longer makes room for them.
     ///
     /// - Parameter arrival: of its request, in seconds.
     func isCrowdingOut(
         _ client: ClientTable.ID, isBulk: Bool, arrival: Double, at now: Double, within seconds: Double
     ) -> Bool {
-        let other = lastClient.id == client ? otherClient.at : lastClient.at
-        guard now - other < seconds else { return false }
-        return clients.read(client) { (isBulk || $0.running > 1) && now - max($0.grantedAt, arrival) < seconds } == true
+        let other = lastClient.id == client ? otherClient : lastClient
+        guard now - other.at < seconds else { return false }
+        let little = Self.muchMore * max(Self.littleService, service(of: other.id, at: now))
+        return clients.read(client) {
+            let hasMuch = isBulk || $0.running > 1 && $0.service.value(at: now) > little
+            return hasMuch && now - max($0.grantedAt, arrival) < seconds
+        } == true
     }
+
+    /// A client that has two short requests running has not much work.
+    private static let muchMore = 4.0
+    /// Tokens.
+    private static let littleService = 1000.0
 
     var answerTokens: Double { answer.value }
 
