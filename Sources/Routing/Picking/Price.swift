@@ -208,9 +208,12 @@ extension Router {
                 live.all * service / (service + pause) / slots))
         // The wait of a queue with that many servers (Sakasegawa's approximation).
         let queue = service * Exponential.power(load, (2 * (slots + 1)).squareRoot() - 1) / (slots * (1 - load))
+        // Prompts are computed one after the other: how long those of other conversations delay a turn, and it them, on average
+        // (Pollaczek and Khinchine: arrivals each second times the mean square of a prompt's time, one half for each side).
+        let meeting = live.all / (service + pause) * PriceWeights.spreadOfTurns * turn * turn
         price.future =
-            PriceWeights.future * basis.outlook.laterTurns
-            * (queue + turn + PriceWeights.decode * habits.answerTokens * tokenTime)
+            basis.outlook.laterTurns
+            * (PriceWeights.future * (queue + turn + PriceWeights.decode * habits.answerTokens * tokenTime) + meeting)
         let new = price.promptTokens - price.matchedTokens
         guard let oldest = backends[index].served[served].cache.nextToDrop(for: new, in: sequences) else { return }
         let lost = sequences.read(oldest) { backends[index].served[served].cache.life(of: $0, at: basis.now) * $0.tokens } ?? 0

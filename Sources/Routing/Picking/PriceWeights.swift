@@ -2,10 +2,12 @@
 enum PriceWeights {
     /// A second of decoding against a second before the first token: an answer can be read while it is generated.
     static let decode = 0.25
-    /// A conversation that is silent now will come back with this probability while the prompt is computed.
-    static let returning = 0.5
+    /// What a conversation loses that comes back while the prompt is computed: half of that time, and as much for those behind it.
+    static let returning = 1.0
     /// What later turns will cost where this one goes.
     static let future = 0.25
+    /// The mean square of what turns add, divided by the square of its mean: many are short, and some read whole files.
+    static let spreadOfTurns = 8.0
     /// Computing again what falls out of the cache.
     static let eviction = 0.5
     /// A running answer has at least this part of its expected length before it.

@@ -69,10 +69,24 @@ struct PriceTests {
         let live = scene.scene.router.backends[0].served[1].cache.live.value(at: scene.scene.now.seconds)
         #expect(live > 0.8)
         let pause = scene.scene.router.habits.pause.value
-        #expect(isNear(long.returning, 0.5 * 15 * live * 15 / (15 + 2 * pause)))
+        #expect(isNear(long.returning, 15 * live * 15 / (15 + 2 * pause)))
         #expect(short.returning < 0.01)
         let own = scene.price(TestPrompt((9, 1000), (1, 30_000)), on: 0)
         #expect(own.returning == 0 || isNear(own.returning, 0), "its own conversation does not come back meanwhile")
+    }
+
+    @Test("later turns are cheaper where fewer conversations live, although slots are free")
+    func meeting() {
+        var scene = PricedScene("A", "B", slots: 4)
+        _ = scene.play(TestPrompt((1, 4000)), client: "1")
+        _ = scene.play(TestPrompt((1, 4000), (2, 1000)), client: "1")
+        let (lived, empty) = (scene.price(TestPrompt((7, 3000)), on: 0), scene.price(TestPrompt((7, 3000)), on: 1))
+        let live = scene.scene.router.backends[0].served[1].cache.live.value(at: scene.scene.now.seconds)
+        let habits = scene.scene.router.habits
+        let turn = habits.turn.value / 2000
+        let each = live / (turn + habits.answerTokens * 0.015 + habits.pause.value) * 8 * turn * turn
+        let turns = scene.basis(TestPrompt((7, 3000))).outlook.laterTurns
+        #expect(live > 0.5 && lived.future - empty.future >= 0.99 * turns * each)
     }
 
     @Test("count more on a server whose slots have been in use, for the turns to come")
