@@ -121,4 +121,7 @@ extension CacheBelief {
         }
         return best
     }
+
+    /// What is in the seat that the prompt takes.
+    func displaced(by match: Match) -> SequenceID? { match.seat.flatMap { seats[$0].sequence } }
 }

@@ -188,13 +188,14 @@ extension Router {
         }
         price.harm = price.own * others + PriceWeights.decode * slowdown * tokenTime * answer * streams
         guard price.total <= limit else { return (price, work) }
-        addConsequences(to: &price, index, served, basis, speed: speed, tokenTime: tokenTime, slots: slots)
+        addConsequences(to: &price, index, served, work.match, basis, speed: speed, tokenTime: tokenTime, slots: slots)
         return (price, work)
     }
 
     /// What the placement means for other conversations, and for this one later.
     private func addConsequences(
-        to price: inout Price, _ index: Int, _ served: Int, _ basis: PriceBasis, speed: Double, tokenTime: Double, slots: Double
+        to price: inout Price, _ index: Int, _ served: Int, _ match: CacheBelief.Match, _ basis: PriceBasis, speed: Double,
+        tokenTime: Double, slots: Double
     ) {
         let live = living(index, served, basis)
         let pause = habits.pause.value
@@ -214,10 +215,23 @@ extension Router {
         price.future =
             basis.outlook.laterTurns
             * (PriceWeights.future * (queue + turn + PriceWeights.decode * habits.answerTokens * tokenTime) + meeting)
-        let new = price.promptTokens - price.matchedTokens
-        guard let oldest = backends[index].served[served].cache.nextToDrop(for: new, in: sequences) else { return }
-        let lost = sequences.read(oldest) { backends[index].served[served].cache.life(of: $0, at: basis.now) * $0.tokens } ?? 0
-        price.eviction = PriceWeights.eviction * lost / speed
+        price.eviction = evicted(index, served, match, basis, new: price.promptTokens - price.matchedTokens) / speed
+    }
+
+    /// Tokens of other conversations that will probably be computed again because of this prompt: of the one whose seat it takes, and of
+    /// the one that falls out of the list.
+    private func evicted(_ index: Int, _ served: Int, _ match: CacheBelief.Match, _ basis: PriceBasis, new: Double) -> Double {
+        let cache = backends[index].served[served].cache
+        var tokens = 0.0
+        if let displaced = cache.displaced(by: match), displaced != basis.outlook.previous {
+            let weight = match.saves ? PriceWeights.displacement : PriceWeights.eviction
+            tokens +=
+                sequences.read(displaced) { weight * cache.life(of: $0, at: basis.now) * max(0, $0.tokens - match.tokens) } ?? 0
+        }
+        if let oldest = cache.nextToDrop(for: new, in: sequences) {
+            tokens += sequences.read(oldest) { PriceWeights.eviction * cache.life(of: $0, at: basis.now) * $0.tokens } ?? 0
+        }
+        return tokens
     }
 
     /// Somebody else computes on the machine. Shortly after a request of this balancer, its own work may be what keeps it busy.

@@ -10,6 +10,9 @@ enum PriceWeights {
     static let spreadOfTurns = 8.0
     /// Computing again what falls out of the cache.
     static let eviction = 0.5
+    /// The same of a prompt that leaves its slot for the engine's list: it is not always loaded again, because a slot that has half of it,
+    /// such as the same system prompt, is taken instead.
+    static let displacement = 0.25
     /// A running answer has at least this part of its expected length before it.
     static let leastRest = 0.8
     /// A machine that is kept busy by somebody else, or in which a model computes that this balancer knows nothing of, has this part

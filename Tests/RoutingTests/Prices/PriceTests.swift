@@ -75,6 +75,23 @@ struct PriceTests {
         #expect(own.returning == 0 || isNear(own.returning, 0), "its own conversation does not come back meanwhile")
     }
 
+    @Test("count a live conversation that has to leave its slot, and none that goes on in it")
+    func displaced() {
+        var scene = PricedScene([.init(name: "A", slots: 1), .init(name: "B", slots: 1, speed: 20)])
+        for tokens in [1000, 1100] { _ = scene.play(TestPrompt((1, 9000), (2, tokens)), client: "1") }
+        let cache = scene.scene.router.backends[0].served[1].cache
+        let now = scene.scene.now.seconds
+        let life = cache.seats[0].sequence.flatMap { scene.scene.router.sequences.read($0) { cache.life(of: $0, at: now) } } ?? 0
+        #expect(life > 0.5)
+        let held = cache.seats[0].sequence.flatMap { scene.scene.router.sequences.read($0) { $0.tokens } } ?? 0
+        // The other one is kept in the list, or overwritten where more than half of it would remain.
+        let stranger = scene.price(TestPrompt((7, 3000)), on: 0).eviction
+        #expect(isNear(stranger, 0.25 * life * held / 2000))
+        let sibling = scene.price(TestPrompt((1, 9000), (3, 3000)), on: 0).eviction
+        #expect(isNear(sibling, 0.5 * life * (held - 9000) / 2000))
+        #expect(scene.price(TestPrompt((1, 9000), (2, 1100), (4, 50)), on: 0).eviction == 0)
+    }
+
     @Test("later turns are cheaper where fewer conversations live, although slots are free")
     func meeting() {
         var scene = PricedScene("A", "B", slots: 4)
@@ -104,14 +121,18 @@ struct PriceTests {
     func eviction() {
         var scene = PricedScene([.init(name: "A", slots: 1), .init(name: "B", slots: 1, speed: 20)])
         for number in 0..<3 { scene.play(TestPrompt((number, 10_000)), client: "\(number)") }
-        #expect(scene.price(TestPrompt((7, 3000)), on: 0).eviction == 0)
+        // The one that leaves its slot.
+        let (displaced, shorter) = (
+            scene.price(TestPrompt((7, 3000)), on: 0).eviction, scene.price(TestPrompt((7, 1000)), on: 0).eviction
+        )
         scene.scene.router.backends[0].served[1].cache.denied(
             depth: 30_000, tokens: 8000, in: &scene.scene.router.sequences, at: scene.scene.now.seconds)
         let oldest = scene.scene.router.backends[0].served[1].cache.kept[0]
         let life = scene.scene.router.sequences[oldest].map {
             scene.scene.router.backends[0].served[1].cache.life(of: $0, at: scene.scene.now.seconds)
         }
-        #expect(isNear(scene.price(TestPrompt((7, 3000)), on: 0).eviction, 0.5 * (life ?? 0) * 10_000 / 2000))
-        #expect(scene.price(TestPrompt((7, 1000)), on: 0).eviction == 0, "there is room")
+        let further = scene.price(TestPrompt((7, 3000)), on: 0).eviction - displaced
+        #expect(isNear(further, 0.5 * (life ?? 0) * 10_000 / 2000))
+        #expect(scene.price(TestPrompt((7, 1000)), on: 0).eviction == shorter, "there is room")
     }
 }
