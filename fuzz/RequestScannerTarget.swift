@@ -26,7 +26,7 @@ private func scan(_ bytes: [UInt8], pieces: [Int]) -> Result<Found, RequestScanP
         guard let prompt = scanner.prompt else { return .success(found) }
         found.length = prompt.length
         found.images = prompt.images
-        prompt.forEachLink { hash, end in
+        prompt.forEachLink { hash, end, _ in
             found.hashes.append(hash)
             found.ends.append(end)
         }
