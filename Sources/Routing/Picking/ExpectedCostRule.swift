@@ -86,7 +86,9 @@ extension Router {
             let isExplained = position < Explanation.explainedServers
             if !isExplained {
                 if outstanding != nil { break }
-                let isHopeless = leastPrefill(position, list, basis) > ties.least + tieMargin(ties.least)
+                let isHopeless =
+                    leastPrefill(position, list, basis) > ties.least + tieMargin(ties.least)
+                    && !isAtHome(request, list.candidates[position].index, session)
                 guard group.contains(position), !isHopeless else { continue }
             }
             let index = list.candidates[position].index
@@ -170,6 +172,12 @@ extension Router {
         return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)
     }
 
+    /// Nothing is known of the prompt's content, and the client's session is on this server.
+    private func isAtHome(_ request: PendingRequest, _ index: Int, _ session: SessionTable.Handle?) -> Bool {
+        guard let session, request.traits.prompt?.links.isEmpty ?? true else { return false }
+        return sessions.place(in: session).backend == backends[index].id
+    }
+
     private func session(of request: PendingRequest, in list: CandidateList, at now: Moment) -> SessionTable.Handle? {
         list.model.flatMap {
             sessions.handle(of: .init(client: request.traits.client, model: $0), ttl: fleet.policy.stickyTTL, at: now)
@@ -217,6 +225,8 @@ extension Router {
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
             var (price, work) = price(index, served, basis, wait: wait, limit: limit)
+            // Of a short prompt, which is not hashed, only its client is known.
+            if isAtHome(request, index, session) { price.own *= PriceWeights.unhashed }
             var isBusy = isBusy
             if !isBusy, let room, let end = closure(of: index, served, to: room, own: price.own, seat: work.match.seat, basis) {
                 (price, work) = self.price(index, served, basis, wait: end + distrust, limit: limit)

@@ -4,6 +4,8 @@ enum PriceWeights {
     static let decode = 0.25
     /// What a conversation loses that comes back while the prompt is computed: half of that time, and as much for those behind it.
     static let returning = 1.0
+    /// Of a prompt that is not hashed, so much is to be computed where its client's session is: most clients go on with a conversation.
+    static let unhashed = 0.2
     /// What later turns will cost where this one goes.
     static let future = 0.25
     /// The mean square of what turns add, divided by the square of its mean: many are short, and some read whole files.

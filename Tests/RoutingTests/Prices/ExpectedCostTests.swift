@@ -75,6 +75,26 @@ struct ExpectedCostTests {
         if server == "B" { #expect(scene.ask(nil, client: "new").server == "A", "where nothing runs now") }
     }
 
+    @Test("a short prompt, which is not hashed, stays where its client's session is, although another server is faster")
+    func unhashed() {
+        var scene = PricedScene([Server(name: "A", slots: 4, speed: nil), Server(name: "B", slots: 4, speed: nil)])
+        for (index, speed) in [300.0, 220].enumerated() { scene.learn(index, prefill: speed, token: 0.005) }
+        func ask(_ client: String, _ number: UInt64, in scene: inout PricedScene) -> String? {
+            let ticket = Ticket(owner: 0, sequence: 70_000 + number)
+            let traits = RequestTraits(
+                destination: .model("m"), client: client, counts: true, prompt: PromptChain(length: 1800), isStream: true)
+            let server = scene.scene.happens(.requestArrived(ticket, traits)).grant(of: ticket)?.serverName
+            scene.pass(3)
+            _ = scene.finish(ticket)
+            return server
+        }
+        _ = scene.scene.happens(.drain(Scene.id(1)))
+        #expect(ask("1", 1, in: &scene) == "B")
+        _ = scene.scene.happens(.undrain(Scene.id(1)))
+        #expect(ask("1", 2, in: &scene) == "B")
+        #expect(ask("new", 3, in: &scene) == "A")
+    }
+
     @Test("near ties are near the cheapest server, not near each other")
     func noDrift() {
         var scene = PricedScene([
