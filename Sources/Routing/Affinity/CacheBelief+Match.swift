@@ -19,22 +19,19 @@ extension CacheBelief {
     ///   - length: the tokens of the prompt that was looked at last (`SequenceStore.look`); nil when nothing is known of its content.
     ///   - store: has what each sequence shares with that prompt.
     func match(length: Double?, in store: SequenceStore) -> Match {
-        var (idlest, similar, shared) = (Int?.none, Int?.none, 0.0)
-        var idlestAt = Double.infinity
+        guard let length else { return Match(seat: idlestSeat(except: nil)) }
+        var (similar, shared) = (Int?.none, 0.0)
         for index in seats.indices where seats[index].ticket == nil {
-            // As in llama.cpp, of two seats that were unused equally long the last one is taken.
-            if seats[index].usedAt <= idlestAt { (idlest, idlestAt) = (index, seats[index].usedAt) }
-            guard let length, let sequence = seats[index].sequence else { continue }
+            guard let sequence = seats[index].sequence else { continue }
             let tokens = store.commonTokens(sequence, length: length)
             if tokens > shared, tokens > Self.leastSimilarity * length { (similar, shared) = (index, tokens) }
         }
-        guard let length else { return Match(seat: idlest) }
         let most = mostTokens(length: length, in: store)
         guard hasSeats else {
             guard most > 0 else { return Match() }
             return Match(tokens: kept.reduce(0) { max($0, store.commonTokens($1, length: length)) })
         }
-        guard let seat = similar ?? idlest else { return Match(tokens: best(most, store, length)) }
+        guard let seat = similar ?? idlestSeat(except: nil) else { return Match(tokens: best(most, store, length)) }
         let held = seats[seat].sequence.flatMap { store.read($0) { $0.tokens } }
         var match = Match(tokens: shared, seat: seat)
         if similar == nil {

@@ -168,14 +168,17 @@ extension Router {
     /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
     /// sessions, then the least busy one, then the one that has been without a new request for longest; after that, the configured order.
     private func tieRank(_ index: Int, _ session: SessionTable.Handle?) -> (Int, Int, Double) {
-        if let session, sessions.place(in: session).backend == backends[index].id { return (-1, 0, 0) }
+        if isSession(session, on: index) { return (-1, 0, 0) }
         return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)
     }
 
     /// Nothing is known of the prompt's content, and the client's session is on this server.
     private func isAtHome(_ request: PendingRequest, _ index: Int, _ session: SessionTable.Handle?) -> Bool {
-        guard let session, request.traits.prompt?.links.isEmpty ?? true else { return false }
-        return sessions.place(in: session).backend == backends[index].id
+        (request.traits.prompt?.links.isEmpty ?? true) && isSession(session, on: index)
+    }
+
+    private func isSession(_ session: SessionTable.Handle?, on index: Int) -> Bool {
+        session.map { sessions.place(in: $0).backend == backends[index].id } ?? false
     }
 
     private func session(of request: PendingRequest, in list: CandidateList, at now: Moment) -> SessionTable.Handle? {
