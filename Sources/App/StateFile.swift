@@ -39,7 +39,8 @@ struct StateFile: Sendable {
         }
     }
 
-    /// Replaces the file at once: a reader sees the old one or the new one.
+    /// Replaces the file at once: a reader sees the old one or the new one. The new one is written under a name of its own, always the
+    /// same, so that a program that is killed meanwhile leaves no more than that one behind.
     func write(_ figures: [SavedFigures]) throws(Problem) {
         let list = figures.prefix(Self.mostFigures).map { figures -> JSON in
             [
@@ -50,8 +51,12 @@ struct StateFile: Sendable {
             ]
         }
         let text = (["version": 1, "figures": .array(list)] as JSON).text + "\n"
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw Problem(description: "\(path) cannot be written: \(error.localizedDescription)")
+        let new = path + ".new"
+        do { try Data(text.utf8).write(to: URL(fileURLWithPath: new)) } catch {
+            throw Problem(description: "\(new) cannot be written: \(error.localizedDescription)")
+        }
+        guard rename(new, path) == 0 else {
+            throw Problem(description: "\(path) cannot be replaced: \(String(cString: strerror(errno)))")
         }
     }
 

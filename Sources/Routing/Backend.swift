@@ -171,6 +171,15 @@ struct Backend: Sendable {
         served[index].restore(figures)
     }
 
+    /// Forgets the speeds of an earlier run that nothing has confirmed.
+    mutating func forgetEarlierRun() {
+        for number in served.indices { served[number].figures.forgetEarlierRun() }
+        for model in saved.keys {
+            saved[model]?.prefillTokensPerSecond = nil
+            saved[model]?.tokenSeconds = nil
+        }
+    }
+
     /// How the server serves a model; nil when it does not list the model. With `instances: off`, a model has no further
     /// instances.
     func instances(of model: String) -> ModelList.Instances? {

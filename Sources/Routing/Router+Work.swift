@@ -15,7 +15,18 @@ extension Router {
             return places.contains { $0.index == index && $0.served.contains(sequence.served) }
         }
         let ended = request.outlook.previous.flatMap { sequences.read($0) { $0.endedAt } } ?? nil
-        habits.arrived(request.client, continues: request.outlook.previous != nil, pause: ended.map { now.seconds - $0 })
+        habits.arrived(request.client, continues: request.outlook.previous, pause: ended.map { now.seconds - $0 })
+        if request.outlook.previous == nil { leaveConversation(of: request.client, at: now.seconds) }
+    }
+
+    /// A client begins a conversation. If it has one at a time, the last one is over, and its place is free for this one.
+    private mutating func leaveConversation(of client: ClientTable.ID, at now: Double) {
+        guard let (left, comesBack) = habits.left(by: client), let sequence = sequences[left], sequence.endedAt != nil,
+            let owner = indexOfBackend[sequence.backend], backends[owner].served.indices.contains(sequence.served)
+        else { return }
+        backends[owner].served[sequence.served].cache.change(left, in: &sequences, at: now) {
+            $0.turns = min(1, $0.turns) * comesBack
+        }
     }
 
     /// A request begins on a server. Returns how much of its prompt should be found there; nil when nothing is known of it.
@@ -113,6 +124,7 @@ extension Router {
                 endedAt: nil, turns: previous.map { $0.turns + 1 } ?? later / (1 + later)),
             of: request.ticket)
         backends[index].served[served].cache.began(request.ticket, id, match, source: source, in: &sequences, at: now)
+        habits.turnBegan(request.client, id)
         return id
     }
 
@@ -185,8 +197,7 @@ extension Router {
         }
         let sample = backends[index].measureEnded(job, tokens: timings.flatMap { computedTokens($0, job) }, at: now)
         if let sample, !job.isAlone {
-            backends[index].served[job.served].figures.learnPrefill(
-                tokens: sample.tokens, seconds: sample.seconds, isAlone: true, expected: nil)
+            learnPrefill(tokens: sample.tokens, seconds: sample.seconds, isAlone: true, expected: nil, index, job.served)
         }
         guard let timings else { return }
         learn(from: timings, job, running.request, index, at: now)
@@ -247,9 +258,18 @@ extension Router {
         // Beside answers alone, it should have taken hardly longer. For what it had to compute: the cache may have been another one than was
         // believed.
         let expected = job.isOnlyPrompt ? job.prefillSeconds * prompt / job.newTokens : nil
-        backends[index].served[job.served].figures.learnPrefill(
+        learnPrefill(
             tokens: prompt, seconds: timings.promptMilliseconds / 1000, isAlone: job.isAlone,
-            expected: job.isAlone ? nil : expected)
+            expected: job.isAlone ? nil : expected, index, job.served)
+    }
+
+    private mutating func learnPrefill(
+        tokens: Double, seconds: Double, isAlone: Bool, expected: Double?, _ index: Int, _ served: Int
+    ) {
+        let earlier = backends[index].served[served].figures
+        backends[index].served[served].figures.learnPrefill(
+            tokens: tokens, seconds: seconds, isAlone: isAlone, expected: expected)
+        if backends[index].served[served].figures.refutes(earlier) { forgetEarlierRun() }
     }
 
     /// A prompt of which at most this part should be cached is as good as one that is not cached.

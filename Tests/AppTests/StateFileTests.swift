@@ -34,6 +34,28 @@ struct StateFileTests {
         }
     }
 
+    @Test("a program that was killed while it wrote leaves one file behind, which the next one replaces")
+    func killed() throws {
+        try inFolder {
+            let file = StateFile(path: folder.appendingPathComponent("state.json").path)
+            try Data("{".utf8).write(to: URL(fileURLWithPath: file.path + ".new"))
+            try file.write([SavedFigures(server: "PC1", model: "m", tokenSeconds: 0.01)])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["state.json"])
+            #expect(try file.read().map(\.server) == ["PC1"])
+        }
+    }
+
+    @Test("one that cannot be written, or replaced, is a problem that names it")
+    func unwritable() throws {
+        let nowhere = StateFile(path: folder.appendingPathComponent("state.json").path)
+        #expect(#expect(throws: StateFile.Problem.self) { try nowhere.write([]) }?.description.contains("state.json") == true)
+        try inFolder {
+            try FileManager.default.createDirectory(at: URL(fileURLWithPath: nowhere.path), withIntermediateDirectories: true)
+            let problem = #expect(throws: StateFile.Problem.self) { try nowhere.write([]) }
+            #expect(problem?.description.contains("state.json cannot be replaced") == true)
+        }
+    }
+
     @Test(
         "a broken file is a problem that names the file, and no figures",
         arguments: ["", "{", "[]", #"{"version":2,"figures":[]}"#, #"{"version":1}"#, "\u{0}"])

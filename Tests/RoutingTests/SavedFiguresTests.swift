@@ -20,6 +20,30 @@ struct SavedFiguresTests {
         #expect(learned > 4000)
     }
 
+    @Test("when one of them proves wrong, the machines have changed: the others are not believed either")
+    func refuted() {
+        var scene = Scene([("A", 2), ("B", 2)])
+        _ = scene.happens(.figuresRestored([saved("A", 4000), saved("B", 300), saved("B", 200, model: "another")]))
+        scene.learn("A", tokensPerSecond: 1000)
+        let figures = scene.router.savedFigures()
+        #expect(figures.map(\.server) == ["A", "B", "B"])
+        #expect(figures.map { $0.prefillTokensPerSecond.map { Int($0.rounded()) } } == [1000, nil, nil])
+        // How many bytes a token has does not depend on the machine.
+        #expect(figures.map(\.bytesPerToken) == [4, 4, 4])
+    }
+
+    @Test("when one of them proves right, or nearly so, the others stay")
+    func confirmed() {
+        var scene = Scene([("A", 2), ("B", 2)])
+        _ = scene.happens(.figuresRestored([saved("A", 1200), saved("B", 300)]))
+        scene.learn("A", tokensPerSecond: 1000)
+        #expect(scene.router.savedFigures().map { $0.prefillTokensPerSecond.map { Int($0.rounded()) } } == [1000, 300])
+    }
+
+    private func saved(_ server: String, _ speed: Double, model: String = "m") -> SavedFigures {
+        SavedFigures(server: server, model: model, prefillTokensPerSecond: speed, tokenSeconds: 10 / speed, bytesPerToken: 4)
+    }
+
     @Test("figures of unknown servers, and impossible ones, are ignored")
     func implausible() {
         var scene = Scene([("A", 2)])

@@ -11,6 +11,9 @@ struct ClientTable: Sendable {
         fileprivate var answers: [(model: String, mean: Mean)] = []
         /// How often a request goes on with a conversation.
         var goesOn = Mean(0, weight: 0, kept: 0.97)
+        /// The conversation of its last request, and how often it goes on with another one: never, when it has one at a time.
+        var lastConversation: SequenceID?
+        var alternates = Mean(0, weight: 1, kept: 0.95)
         /// What the servers did for it, in tokens: prompt tokens that were computed, and twice the tokens of answers. What was found
         /// in a cache is free. Who has had least comes first in the line.
         var service: DecayingSum

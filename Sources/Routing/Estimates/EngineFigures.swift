@@ -22,6 +22,8 @@ struct EngineFigures: Sendable, Equatable {
     private static let slowAnswersUntilRaised = 8
     private static let mostRaise = 1.5
     private static let leastRaise = 1.1
+    /// From one run of the program to the next, a machine's speed differs by less.
+    private static let mostChange = 1.5
 
     private var promptTokens = 0.0
     private var promptSeconds = 0.0
@@ -31,8 +33,8 @@ struct EngineFigures: Sendable, Equatable {
     private var bestRatio = 0.0
     /// So many prompts were computed beside others that their best speed counts as known, while none was alone.
     private var isBoundKnown = false
-    /// The speed is that of an earlier run: the first prompt alone replaces it.
-    var isPrefillRestored = false
+    /// Whether the speeds are those of an earlier run: the first prompt that is computed alone replaces that of prompts.
+    private(set) var isRestored = false
     private var prefillPace = ChangeOfPace()
     private var decodePace = ChangeOfPace()
     /// Seconds for each token of a single stream; nil until it was measured in peace.
@@ -100,7 +102,7 @@ struct EngineFigures: Sendable, Equatable {
     private mutating func add(_ tokens: Double, _ seconds: Double) {
         (slowPrompts, bestRatio) = (0, 0)
         var seconds = seconds
-        if isPrefillRestored { (promptTokens, promptSeconds, isPrefillRestored) = (0, 0, false) }
+        if isRestored { (promptTokens, promptSeconds, isRestored) = (0, 0, false) }
         if let speed = measuredPrefillSpeed {
             if let slowness = prefillPace.add(seconds * speed / tokens) { promptSeconds *= slowness }
             seconds = min(seconds, Self.mostSlowness * promptSeconds / promptTokens * tokens)
@@ -151,6 +153,30 @@ struct EngineFigures: Sendable, Equatable {
         } else if raised > known {
             (measuredTokenTime, isTokenTimeRaised) = (raised, true)
         }
+    }
+
+    /// Begins with what an earlier run has learned, until something is measured.
+    mutating func restore(prefillSpeed: Double?, tokenTime: Double?, bytesPerToken: Double?) {
+        if let prefillSpeed {
+            add(max(prefillSpeed, Self.shortestPrompt), max(1, Self.shortestPrompt / prefillSpeed))
+            isRestored = true
+        }
+        measuredTokenTime = tokenTime
+        if let bytesPerToken { learnLength(bytes: 1000 * bytesPerToken, tokens: 1000) }
+    }
+
+    /// Whether a speed of an earlier run was so far from this one that the machine must be another one.
+    func refutes(_ earlier: EngineFigures) -> Bool {
+        guard earlier.isRestored, !isRestored, let restored = earlier.prefillSpeed, let prefillSpeed else { return false }
+        return !(1 / Self.mostChange...Self.mostChange).contains(prefillSpeed / restored)
+    }
+
+    /// Forgets the speeds of an earlier run that nothing has confirmed.
+    mutating func forgetEarlierRun() {
+        guard isRestored else { return }
+        let lengths = (bytes, tokens)
+        self = EngineFigures()
+        (bytes, tokens) = lengths
     }
 
     mutating func learnLength(bytes newBytes: Double, tokens newTokens: Double) {

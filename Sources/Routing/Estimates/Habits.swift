@@ -115,12 +115,29 @@ struct Habits: Sendable {
         clients.change(client) { $0.service.add(tokens, at: now) }
     }
 
-    /// A request came. `pause`: the seconds since the end of the turn before; nil when that is not known.
-    mutating func arrived(_ client: ClientTable.ID, continues: Bool, pause seconds: Double?) {
-        let sample = continues ? 1.0 : 0.0
+    /// A request came.
+    ///
+    /// - Parameters:
+    ///   - conversation: the one that it goes on with.
+    ///   - pause: the seconds since the end of the turn before; nil when that is not known.
+    mutating func arrived(_ client: ClientTable.ID, continues conversation: SequenceID?, pause seconds: Double?) {
+        let sample = conversation == nil ? 0.0 : 1.0
         goesOn.add(sample)
-        clients.change(client) { $0.goesOn.add(sample) }
+        clients.change(client) {
+            $0.goesOn.add(sample)
+            if let conversation { $0.alternates.add(conversation == $0.lastConversation ? 0 : 1) }
+        }
         if let seconds { pause.add(min(longestPause, seconds)) }
+    }
+
+    /// A turn of a conversation begins.
+    mutating func turnBegan(_ client: ClientTable.ID, _ conversation: SequenceID) {
+        clients.change(client) { $0.lastConversation = conversation }
+    }
+
+    /// The conversation that a client leaves when it begins another one, and how likely it is that it comes back.
+    func left(by client: ClientTable.ID) -> (conversation: SequenceID, comesBack: Double)? {
+        clients.read(client) { client in client.lastConversation.map { ($0, client.alternates.value) } } ?? nil
     }
 
     mutating func answered(_ client: ClientTable.ID, model: String?, tokens: Double) {

@@ -38,27 +38,13 @@ package struct SavedFigures: Sendable, Equatable, Codable {
     fileprivate var isEmpty: Bool { self == SavedFigures(server: server, model: model) }
 }
 
-extension EngineFigures {
-    /// Begins with what was known before, until something is measured: the machine may have changed.
-    init(_ saved: SavedFigures) {
-        self.init()
-        if let speed = saved.prefillTokensPerSecond {
-            learnPrefill(
-                tokens: max(speed, Self.shortestPrompt), seconds: max(1, Self.shortestPrompt / speed), isAlone: true,
-                expected: nil)
-            isPrefillRestored = true
-        }
-        if let time = saved.tokenSeconds {
-            learnDecode(tokens: 101, seconds: 100 * time, isQuiet: true, mostStreams: 1)
-        }
-        if let bytes = saved.bytesPerToken { learnLength(bytes: 1000 * bytes, tokens: 1000) }
-    }
-}
-
 extension ServedModel {
     /// Figures of an earlier run count where nothing has been learned yet.
     mutating func restore(_ saved: SavedFigures) {
-        if figures == EngineFigures() { figures = EngineFigures(saved) }
+        if figures == EngineFigures() {
+            figures.restore(
+                prefillSpeed: saved.prefillTokensPerSecond, tokenTime: saved.tokenSeconds, bytesPerToken: saved.bytesPerToken)
+        }
         if let seconds = saved.loadSeconds, load.seconds == nil { load.learn(seconds) }
         if let tokens = saved.cacheTokens { cache.restore(capacity: tokens) }
     }
@@ -86,5 +72,11 @@ extension Router {
             guard let index = backends.firstIndex(where: { $0.server.name == figures.server && !$0.isRemoved }) else { continue }
             backends[index].restore(figures.plausible)
         }
+    }
+
+    /// One of the machines is not the one that it was in the earlier run. So the others may have changed, too, and one that was slow then
+    /// would never be tried.
+    mutating func forgetEarlierRun() {
+        for index in backends.indices { backends[index].forgetEarlierRun() }
     }
 }

@@ -73,13 +73,22 @@ struct HabitsTests {
     func laterTurns() {
         var habits = Habits(conversationTime: 180)
         let (agent, single) = (habits.client("agent", at: 0), habits.client("single", at: 0))
+        let conversation = Self.conversation
         #expect(isNear(habits.expectations(of: agent, model: "m")?.laterTurns, 1))
         for _ in 0..<200 {
-            habits.arrived(agent, continues: true, pause: 2)
-            habits.arrived(single, continues: false, pause: nil)
+            habits.arrived(agent, continues: conversation, pause: 2)
+            habits.arrived(single, continues: nil, pause: nil)
         }
         #expect(habits.expectations(of: agent, model: "m")?.laterTurns == 5)
         #expect(habits.expectations(of: single, model: "m").map { $0.laterTurns < 0.1 } ?? false)
+    }
+
+    private static var conversation: SequenceID {
+        var store = SequenceStore()
+        return store.add(
+            PromptSequence(
+                chain: TestPrompt((1, 100)).chain, backend: Scene.id(1), served: 0, promptTokens: 100, tokens: 100, usedAt: 0,
+                endedAt: nil, turns: 1))
     }
 
     @Test("pauses and turns that are too long for their kind count as long ones", arguments: [180, 18.0])
@@ -87,7 +96,7 @@ struct HabitsTests {
         var habits = Habits(conversationTime: conversationTime)
         #expect(isNear(habits.pause.value, conversationTime * 2 / 45) && habits.turn.value == 500)
         for _ in 0..<300 {
-            habits.arrived(.none, continues: true, pause: 1e6)
+            habits.arrived(.none, continues: Self.conversation, pause: 1e6)
             habits.turned(1e6)
         }
         #expect(abs(habits.pause.value - conversationTime / 3) < 0.01 && abs(habits.turn.value - 8000) < 0.1)
