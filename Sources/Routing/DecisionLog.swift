@@ -56,7 +56,7 @@ struct DecisionLog: Sendable {
     }
 
     @discardableResult
-    mutating func record(_ decision: DecisionRecord, limit: Int) -> Place {
+    mutating func record(_ decision: consuming DecisionRecord, limit: Int) -> Place {
         guard limit > 0 else { return Place(index: -1) }
         if ring.count < limit {
             ring.append(decision)
@@ -87,9 +87,9 @@ extension Router {
     package func decisions(requestID: String) -> [DecisionRecord] { decisions.decisions(requestID: requestID) }
 
     @discardableResult
-    mutating func note(_ verdict: DecisionRecord.Verdict, on request: PendingRequest, _ explanation: Explanation?, at now: Moment)
-        -> DecisionLog.Place
-    {
+    mutating func note(
+        _ verdict: DecisionRecord.Verdict, on request: borrowing PendingRequest, _ explanation: consuming Explanation?, at now: Moment
+    ) -> DecisionLog.Place {
         let record = DecisionRecord(
             ticket: request.ticket, traits: request.traits, at: now, verdict: verdict, explanation: explanation)
         return decisions.record(record, limit: fleet.policy.keptDecisions)

@@ -90,9 +90,12 @@ struct BodyScanner {
     /// What the engine has to read. Nil when the body has no prompt, is not complete, or is not JSON. It shares the scanner's memory,
     /// so it must not be kept.
     var prompt: PromptOutline? {
-        switch reader {
-        case .json, .perhapsJSON: json.prompt
-        case .none, .undecided, .form: nil
+        // Otherwise reading it from a property of a class would copy the scanner.
+        mutating get {
+            switch reader {
+            case .json, .perhapsJSON: json.prompt
+            case .none, .undecided, .form: nil
+            }
         }
     }
 

@@ -14,7 +14,10 @@ struct UpstreamPools {
         self.dialer = dialer
     }
 
-    subscript(id: BackendID) -> UpstreamPool? { pools[id] }
+    subscript(id: BackendID) -> UpstreamPool? {
+        // Otherwise reading it from a property of a class would copy this value.
+        mutating get { pools[id] }
+    }
 
     var all: [UpstreamPool] { pools.values }
 
