@@ -88,7 +88,8 @@ extension Router {
 
     @discardableResult
     mutating func note(
-        _ verdict: DecisionRecord.Verdict, on request: borrowing PendingRequest, _ explanation: consuming Explanation?, at now: Moment
+        _ verdict: DecisionRecord.Verdict, on request: borrowing PendingRequest, _ explanation: consuming Explanation?,
+        at now: Moment
     ) -> DecisionLog.Place {
         let record = DecisionRecord(
             ticket: request.ticket, traits: request.traits, at: now, verdict: verdict, explanation: explanation)

@@ -49,7 +49,9 @@ extension Router {
             var reservations = Reservations()
             for (number, claim) in claims.enumerated() {
                 guard let entry = line[claim.ticket] else { continue }
-                switch placement(of: entry.request, among: claim.list, at: now, reservations) {
+                let placement = placement(of: entry.request, among: claim.list, at: now, reservations)
+                noteMissed(entry.request, placement, at: now)
+                switch placement {
                 case .run(let choice, let explanation):
                     _ = line.serve(claim.ticket)
                     grant(entry.request, choice, explanation, now, &effects)

@@ -18,6 +18,7 @@ extension Router {
         }
         request.mayHold = line.count < fleet.policy.maxWaiting
         let placement = placement(of: request, among: list, at: now)
+        noteMissed(request, placement, at: now)
         if case .hold(let offer, _, _) = placement { request.predict(offer.price.firstToken, at: now) }
         switch placement {
         case .run(let choice, let explanation): grant(request, choice, explanation, now, &effects)

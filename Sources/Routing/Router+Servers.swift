@@ -68,6 +68,7 @@ extension Router {
         for index in backends.indices {
             for served in backends[index].served.indices {
                 backends[index].served[served].cache.setLifetime(seconds * PriceWeights.lifetime, at: now)
+                backends[index].served[served].missed.setTimeConstant(seconds, at: now)
             }
         }
     }

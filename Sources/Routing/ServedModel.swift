@@ -9,11 +9,14 @@ struct ServedModel: Sendable {
     var loadingSeenAt: Double?
     /// When it last answered.
     var answeredAt = -Double.infinity
+    /// Seconds that new conversations have lost because their beginning is not in the server's cache.
+    var missed: DecayingSum
 
     /// - Parameter conversationTime: `RoutingPolicy.conversationTime`.
     init(name: String, conversationTime: Double) {
         self.name = name
         cache = CacheBelief(lifetime: conversationTime * PriceWeights.lifetime)
+        missed = DecayingSum(timeConstant: conversationTime)
     }
 }
 

@@ -79,7 +79,7 @@ enum RequestsDocument {
         let terms: [(String, Double)] = [
             ("total", price.total), ("wait", price.wait), ("load", price.load), ("ahead", price.ahead), ("prefill", price.own),
             ("decode", price.decode), ("harm", price.harm), ("returning", price.returning), ("future", price.future),
-            ("eviction", price.eviction), ("failures", price.failures), ("hold", price.margin),
+            ("eviction", price.eviction), ("sharing", price.sharing), ("failures", price.failures), ("hold", price.margin),
         ]
         return .object(terms.map { JSON.Member(name: $0.0, value: JSON(Int(max(-1e12, min(1e12, $0.1 * 1000)).rounded()))) })
     }

@@ -83,6 +83,13 @@ struct SequenceStore: Sendable {
         PromptSequence.found(shelves.most(on: slots[Int(id.index)].shelf, look), length: length)
     }
 
+    /// The most bytes that a request's prompt shares with any sequence, if it was looked at last; else 0.
+    func mostShared(with prompt: PromptChain, of ticket: Ticket) -> UInt32 {
+        guard let lookedAt, lookedAt.ticket == ticket else { return 0 }
+        let links = Int(max(lookedAt.place.linksBefore, lookedAt.place.linksBehind))
+        return links > 0 ? prompt.links[links - 1].end : 0
+    }
+
     /// The most steps to either side in search of a conversation.
     private static let searchedNeighbours = 32
 

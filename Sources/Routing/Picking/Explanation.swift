@@ -35,6 +35,14 @@ struct Finding: Sendable {
     var sessions: Int?
     /// Nil when the rule has no prices.
     var price: Price?
+
+    /// The request runs there, or waits for it.
+    var isChosen: Bool {
+        switch code {
+        case .chosen, .held: true
+        case .ineligible, .noSession, .dearer, .passedOver, .laterInOrder: false
+        }
+    }
 }
 
 extension Router {

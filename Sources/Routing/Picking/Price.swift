@@ -16,6 +16,8 @@ package struct Price: Sendable, Equatable {
     package var future = 0.0
     /// Computing again what falls out of the cache.
     package var eviction = 0.0
+    /// What other requests gain that begin like this one, once that beginning is in the server's cache: 0 or less.
+    package var sharing = 0.0
     /// Loading the model.
     package var load = 0.0
     /// Recent failures.
@@ -27,7 +29,9 @@ package struct Price: Sendable, Equatable {
     package var promptTokens = 0.0
     package var matchedTokens = 0.0
 
-    package var total: Double { wait + ahead + own + decode + harm + returning + future + eviction + load + failures + margin }
+    package var total: Double {
+        wait + ahead + own + decode + harm + returning + future + eviction + sharing + load + failures + margin
+    }
     /// The expected seconds to the first token.
     package var firstToken: Double { wait + load + ahead + own }
 }
@@ -47,6 +51,8 @@ struct PriceBasis {
     /// Time for each token times prefill speed, on average of the candidates where both are known.
     let decodeRatio: Double?
     let bytesPerToken: Double
+    /// What the prompt of a new conversation has in common with others, in tokens.
+    let sharedTokens: Double
 }
 
 /// What a request has to compute on a server.
@@ -88,11 +94,16 @@ extension Router {
             ratios += tokenTime * speed
             known += 1
         }
+        let commonBytesPerToken = bytesPerToken ?? PriceWeights.bytesPerToken
+        let shared =
+            request.outlook.previous == nil
+            ? request.traits.prompt.map { sequences.mostShared(with: $0, of: request.ticket) } : nil
         return PriceBasis(
             outlook: request.outlook, promptBytes: request.traits.prompt.map { Double($0.length) }, moment: now, now: now.seconds,
             fastest: fastest,
             leastTokenTime: leastTokenTime,
-            decodeRatio: known > 0 ? ratios / known : nil, bytesPerToken: bytesPerToken ?? PriceWeights.bytesPerToken)
+            decodeRatio: known > 0 ? ratios / known : nil, bytesPerToken: commonBytesPerToken,
+            sharedTokens: Double(shared ?? 0) / commonBytesPerToken)
     }
 
     /// Prompt tokens per second. An unknown machine counts as fast as the fastest known one, so that it is tried.
@@ -156,6 +167,7 @@ extension Router {
         price.promptTokens = work.promptTokens
         price.matchedTokens = work.match.tokens
         price.own = work.newTokens / speed
+        if wait == nil { price.sharing = -gain(of: basis, index, served, work, speed: speed) }
         // Seconds by which each second of this prompt delays the others, and how many answers this one slows down.
         var (others, streams) = (0.0, inFlight)
         if let wait {
