@@ -78,6 +78,7 @@ package struct RequestRecord: ~Copyable, Sendable {
         text.write(",\"model\":", string: model)
         text.write(",\"instance\":", string: instance)
         text.write(",\"server\":", string: server)
+        if let priority = grant?.priority, priority != .normal { text.write(",\"priority\":", string: priority.rawValue) }
         text.write(",\"status\":", number: status)
         text.write(",\"ending\":\"")
         text.write(ending.name)

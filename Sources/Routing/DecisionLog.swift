@@ -35,6 +35,7 @@ package struct DecisionRecord: Sendable {
     package var ticket: Ticket
     package var traits: RequestTraits
     package var at: Moment
+    package var priority: PriorityClass
     package var verdict: Verdict
     /// Nil when no server was considered.
     var explanation: Explanation?
@@ -92,7 +93,8 @@ extension Router {
         at now: Moment
     ) -> DecisionLog.Place {
         let record = DecisionRecord(
-            ticket: request.ticket, traits: request.traits, at: now, verdict: verdict, explanation: explanation)
+            ticket: request.ticket, traits: request.traits, at: now, priority: request.priority, verdict: verdict,
+            explanation: explanation)
         return decisions.record(record, limit: fleet.policy.keptDecisions)
     }
 }

@@ -54,6 +54,8 @@ package struct Grant: Sendable, Equatable {
     package var resumesStreams = false
     /// Nil when nothing is known of the prompt.
     package var cache: CacheForecast?
+    /// The request's class.
+    package var priority = PriorityClass.normal
 }
 
 /// How much of a prompt the server should find in its cache.

@@ -31,6 +31,7 @@ package struct FleetSnapshot: Sendable {
         package var instance: String?
         package var grantedAt: Moment?
         package var attempts: Int
+        package var priority: PriorityClass
         /// The number of requests in front of this request in the line; nil when it runs.
         package var ahead: Int?
     }
@@ -84,13 +85,14 @@ extension Router {
         let waiting = line.inOrder.enumerated().map { index, entry in
             FleetSnapshot.Request(
                 ticket: entry.request.ticket, traits: entry.request.traits, arrivedAt: entry.request.arrivedAt,
-                attempts: entry.request.history.attempts, ahead: index)
+                attempts: entry.request.history.attempts, priority: entry.request.priority, ahead: index)
         }
         let active = running.map { ticket, running in
             FleetSnapshot.Request(
                 ticket: ticket, traits: running.traits, arrivedAt: running.request.arrivedAt,
                 server: indexOfBackend[running.backend].map { backends[$0].server.name }, instance: running.instance,
-                grantedAt: running.grantedAt, attempts: running.request.history.attempts)
+                grantedAt: running.grantedAt, attempts: running.request.history.attempts,
+                priority: running.request.priority)
         }
         return waiting + active.sorted { ($0.arrivedAt, $0.ticket.rawValue) < ($1.arrivedAt, $1.ticket.rawValue) }
     }

@@ -10,7 +10,7 @@ extension Router {
         let ticket: Ticket
         let list: CandidateList
         /// In seconds; smaller is served first.
-        let urgency: Double
+        var urgency: Double
         let sequence: Int
     }
 
@@ -18,7 +18,9 @@ extension Router {
     mutating func joinLine(_ request: consuming PendingRequest, _ now: Moment, _ effects: inout [Effect]) {
         let ticket = request.ticket
         let deadline = now + fleet.policy.maxWait
-        line.add(request, deadline: deadline)
+        var urgency: Double?
+        if let list = candidates(for: request.traits) { urgency = self.urgency(of: request, among: list, at: now) }
+        line.add(request, deadline: deadline, urgency: urgency)
         serveWaiting(now, &effects)
         guard let entry = line[ticket] else { return }
         if let refusal = refusal(of: entry.request, among: candidates(for: entry.request.traits), at: now) {
@@ -97,24 +99,29 @@ extension Router {
                 guard let entry = line[ticket], let list = candidates(for: entry.request.traits),
                     hasFreePlace(list, entry.request, now)
                 else { continue }
-                let seconds = leastPrefill(of: entry.request, among: list, at: now)
-                let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
-                let distance = Double(entry.request.priority.rank) * PriceWeights.classDistance * fleet.policy.conversationTime
-                claims.append(
-                    Claim(
-                        ticket: ticket, list: list, urgency: seconds + distance - PriceWeights.ageing * waited,
-                        sequence: entry.turn.sequence))
+                guard let urgency = urgency(of: entry.request, among: list, at: now) else { continue }
+                claims.append(Claim(ticket: ticket, list: list, urgency: urgency, sequence: entry.turn.sequence))
                 served.append(habits.service(of: entry.request.client, at: now.seconds))
             }
         }
         guard let least = served.min() else { return [] }
         let speed = fastestPrefill
         let most = PriceWeights.mostDebt * fleet.policy.conversationTime
-        return zip(claims, served).map { claim, served in
-            let debt = min(most, PriceWeights.fairness * (served - least) / speed)
-            return Claim(
-                ticket: claim.ticket, list: claim.list, urgency: claim.urgency + debt, sequence: claim.sequence)
-        }.sorted { ($0.urgency, $0.sequence) < ($1.urgency, $1.sequence) }
+        for index in claims.indices {
+            claims[index].urgency += min(most, PriceWeights.fairness * (served[index] - least) / speed)
+            line.setUrgency(claims[index].urgency, of: claims[index].ticket)
+        }
+        return claims.sorted { ($0.urgency, $0.sequence) < ($1.urgency, $1.sequence) }
+    }
+
+    /// In what order requests are served, apart from what their clients have had: smaller is first. Nil when their servers are not priced.
+    ///
+    /// A request becomes more urgent with each second that it waits. All of them do so alike, so it is its arrival that counts: the
+    /// order of two requests stays the same unless their prompts' prices change.
+    mutating func urgency(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double? {
+        guard isPriced(list, request.traits) else { return nil }
+        let distance = Double(request.priority.rank) * PriceWeights.classDistance * fleet.policy.conversationTime
+        return leastPrefill(of: request, among: list, at: now) + distance + PriceWeights.ageing * request.arrivedAt.seconds
     }
 
     private func hasFreePlace(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> Bool {

@@ -49,7 +49,8 @@ extension Router {
         // The deadline counts from now: the time of a failed attempt does not count as waiting.
         let deadline = now + fleet.policy.maxWait
         request.waitingSince = now
-        line.add(request, deadline: deadline)
+        let urgency = urgency(of: request, among: explanation.list, at: now)
+        line.add(request, deadline: deadline, urgency: urgency)
         wake(at: min(deadline, nextChance(after: now) ?? deadline), &effects)
     }
 
@@ -100,7 +101,7 @@ extension Router {
                     backend: id, serverName: backends[index].server.name, model: explanation.list.replacement(of: choice),
                     attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
                     resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false,
-                    cache: cache)))
+                    cache: cache, priority: request.priority)))
         rememberForComparison(traits, explanation.list, id)
         totals.granted(cache, waitedMilliseconds: waited)
         let decision = note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)

@@ -204,9 +204,10 @@ extension Router {
         if let cached = timings.cachedTokens, running.traits.prompt?.links.isEmpty == false {
             let elsewhere = job.movedTokens
             totals.ended(
-                cached: cached, computed: timings.promptTokens, believed: Int(job.matchedTokens), hadElsewhere: Int(elsewhere))
+                cached: cached, computed: timings.promptTokens, believed: Int(bounded: job.matchedTokens),
+                hadElsewhere: Int(bounded: elsewhere))
             decisions.change(running.decision, of: ticket) {
-                ($0.predictedCachedTokens, $0.cachedTokens) = (Int(job.matchedTokens), cached)
+                ($0.predictedCachedTokens, $0.cachedTokens) = (Int(bounded: job.matchedTokens), cached)
             }
         }
         backends[index].served[job.served].cache.trim(&sequences, now)

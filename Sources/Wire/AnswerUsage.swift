@@ -92,8 +92,11 @@ package struct AnswerUsage: Sendable, Equatable {
     // MARK: Bytes
 
     /// A number of tokens; nil for anything that cannot be one.
+    /// No prompt and no answer has more.
+    private static let mostTokens = 100_000_000
+
     private static func tokens(_ number: Double) -> Int? {
-        Int(exactly: number).flatMap { (0...1 << 40).contains($0) ? $0 : nil }
+        Int(exactly: number).flatMap { (0...mostTokens).contains($0) ? $0 : nil }
     }
 
     /// A duration; nil for anything that cannot be one, such as more than a year.

@@ -63,6 +63,13 @@ import Testing
         #expect(recorded.requests[2].promptTokens == nil && recorded.requests[2].prompt.links.isEmpty)
     }
 
+    @Test("a line of the access log tells the request's class")
+    func priorities() throws {
+        let recorded = try read(
+            [line(1), line(2, #","priority":"bulk""#), line(3, #","priority":"odd""#)].joined(separator: "\n"))
+        #expect(recorded.requests.map(\.priority) == [nil, .bulk, nil])
+    }
+
     @Test("requests that make no engine compute are left out, and so are those without an answer, which are counted")
     func unanswered() throws {
         let light = line(1).replacing(#","prompt_bytes":9000,"last_message_bytes":1000"#, with: "")

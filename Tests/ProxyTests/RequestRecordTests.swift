@@ -48,6 +48,15 @@ struct RequestRecordTests {
         }
     }
 
+    @Test("names the request's class, unless it is the usual one")
+    func priority() throws {
+        func named(_ priority: PriorityClass) throws -> JSON? {
+            try line { $0.grant = Grant(backend: BackendID(rawValue: 1), serverName: "A", attempt: 1, priority: priority) }.json[
+                "priority"]
+        }
+        #expect(try named(.bulk) == "bulk" && named(.interactive) == "interactive" && named(.normal) == nil)
+    }
+
     @Test("names a session that is known by more than its user and address")
     func session() throws {
         func session(_ client: String, user: String? = nil) throws -> JSON? {

@@ -60,7 +60,8 @@ struct AccessLogReader {
             milliseconds: time, client: session ?? user ?? address ?? "", model: try name("model", of: line) ?? "no model",
             prompt: prompt,
             promptTokens: computed.map { $0 + (cached ?? 0) },
-            answerTokens: try number("output_tokens", of: line, upTo: Self.mostTokens) ?? 0)
+            answerTokens: try number("output_tokens", of: line, upTo: Self.mostTokens) ?? 0,
+            priority: try name("priority", of: line).flatMap(PriorityClass.init))
     }
 
     private static func milliseconds(_ text: String) -> Double? {

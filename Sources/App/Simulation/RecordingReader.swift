@@ -43,7 +43,8 @@ struct RecordingReader {
         try read.add(
             RecordedRequest(
                 milliseconds: Double(at.nanoseconds) / 1_000_000, client: traits.client, model: traits.model ?? "no model",
-                prompt: prompt, promptTokens: computed + cached > 0 ? computed + cached : nil, answerTokens: answer),
+                prompt: prompt, promptTokens: computed + cached > 0 ? computed + cached : nil, answerTokens: answer,
+                priority: traits.priority),
             line: line)
     }
 

@@ -29,6 +29,7 @@ enum RequestsDocument {
             "address": .string(names.shown(request.traits.address)), "user": JSON(names.shown(request.traits.username)),
             "path": .string(request.traits.path), "model": JSON(request.traits.model),
             "server": JSON(request.server), "instance": JSON(request.instance), "attempts": JSON(request.attempts),
+            "priority": .string(request.priority.rawValue),
             "age_ms": JSON(Int(now.milliseconds(since: request.arrivedAt))),
             "running_ms": request.grantedAt.map { JSON(Int(now.milliseconds(since: $0))) } ?? .null,
             "ahead": request.ahead.map { JSON($0) } ?? .null,
@@ -43,7 +44,8 @@ enum RequestsDocument {
             case .refused(let refusal): ["granted": false, "refusal": .string(ErrorReply(refusal).message)]
             }
         return [
-            "ago_ms": JSON(Int(now.milliseconds(since: record.at))), "verdict": verdict,
+            "ago_ms": JSON(Int(now.milliseconds(since: record.at))), "priority": .string(record.priority.rawValue),
+            "verdict": verdict,
             "result": record.result.map(result) ?? .null,
             "candidates": .array(
                 record.candidates.map { candidate in
@@ -54,15 +56,15 @@ enum RequestsDocument {
                         "limit": candidate.limit.map { JSON($0) } ?? .null,
                         "sessions": candidate.sessions.map { JSON($0) } ?? .null,
                         "cost_ms": candidate.price.map(cost) ?? .null,
-                        "prompt_tokens": candidate.price.map { JSON(Int($0.promptTokens)) } ?? .null,
-                        "cached_tokens": candidate.price.map { JSON(Int($0.matchedTokens)) } ?? .null,
+                        "prompt_tokens": candidate.price.map { JSON(Int(bounded: $0.promptTokens)) } ?? .null,
+                        "cached_tokens": candidate.price.map { JSON(Int(bounded: $0.matchedTokens)) } ?? .null,
                     ]
                 }),
         ]
     }
 
     private static func result(_ result: DecisionRecord.Result) -> JSON {
-        func rounded(_ milliseconds: Double?) -> JSON { milliseconds.map { JSON(Int($0.rounded())) } ?? .null }
+        func rounded(_ milliseconds: Double?) -> JSON { milliseconds.map { JSON(Int(bounded: $0.rounded())) } ?? .null }
         return [
             "first_token_ms": [
                 "predicted": rounded(result.predictedMilliseconds), "actual": rounded(result.actualMilliseconds),
@@ -81,6 +83,6 @@ enum RequestsDocument {
             ("decode", price.decode), ("harm", price.harm), ("returning", price.returning), ("future", price.future),
             ("eviction", price.eviction), ("sharing", price.sharing), ("failures", price.failures), ("hold", price.margin),
         ]
-        return .object(terms.map { JSON.Member(name: $0.0, value: JSON(Int(max(-1e12, min(1e12, $0.1 * 1000)).rounded()))) })
+        return .object(terms.map { JSON.Member(name: $0.0, value: JSON(Int(bounded: ($0.1 * 1000).rounded()))) })
     }
 }

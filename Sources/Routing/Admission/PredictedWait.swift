@@ -12,14 +12,27 @@ extension Router {
         return .waitTooLong(predictedSeconds: max(1, Int(min(seconds, 1e6).rounded(.up))), limit: limit)
     }
 
-    func refusal(of request: PendingRequest, among list: CandidateList?, at now: Moment) -> Refusal? {
-        guard let list else { return nil }
-        return refusal(of: request, waiting: predictedWait(of: request, among: list, at: now))
+    mutating func refusal(of request: PendingRequest, among list: CandidateList?, at now: Moment) -> Refusal? {
+        guard let list, fleet.policy.longestPrediction[request.priority] != nil else { return nil }
+        let seconds = predictedWait(of: request, among: list, at: now)
+        return refusal(of: request, waiting: seconds)
+    }
+
+    /// How many waiting requests will probably be served by these servers before the request: those for other models, too, by the part of
+    /// their servers that are among these.
+    private mutating func count(before request: PendingRequest, among list: CandidateList) -> Int {
+        let servers = Set(list.candidates.map(\.index))
+        var count = 0.0
+        for lane in line.lanes(before: request) where lane.count > 0 {
+            guard let others = candidates(for: lane.first)?.candidates, !others.isEmpty else { continue }
+            count += Double(lane.count * others.count { servers.contains($0.index) }) / Double(others.count)
+        }
+        return Int(count.rounded())
     }
 
     /// Seconds until a server has a place for the request: the requests that wait before it take the next places, each for as long as
     /// requests usually take.
-    func predictedWait(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
+    mutating func predictedWait(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
         let basis = basis(of: request, among: list, at: now)
         var ends: [Double] = []
         for candidate in list.candidates {
@@ -35,7 +48,7 @@ extension Router {
         }
         guard !ends.isEmpty else { return 0 }
         ends.sort()
-        let ahead = line.count(before: request)
+        let ahead = count(before: request, among: list)
         return ends[ahead % ends.count] + Double(ahead / ends.count) * (serviceTime.value ?? 1)
     }
 }

@@ -13,6 +13,19 @@ struct WaitingLine: Sendable {
         let deadline: Moment
         let turn: Turn
         let lane: Lane
+        /// Of a request whose servers are priced: which of them comes first, whenever they were compared. Smaller is served first.
+        var urgency: Double?
+
+        /// The order in which requests are served, as far as it is known now.
+        static func < (one: Entry, other: Entry) -> Bool {
+            guard let own = one.urgency, let others = other.urgency, own != others else {
+                // Those without an urgency are compared by turn; they do not wait for something better, so they come first.
+                return one.urgency == nil
+                    ? other.urgency != nil || one.turn < other.turn
+                    : other.urgency != nil && one.turn < other.turn
+            }
+            return own < others
+        }
     }
 
     /// A place in the order.
@@ -91,26 +104,29 @@ struct WaitingLine: Sendable {
     subscript(ticket: Ticket) -> Entry? { entries[ticket] }
 
     /// All entries in serving order. Sorted on each call; for pages and tests.
-    var inOrder: [Entry] { entries.values.sorted { $0.turn < $1.turn } }
+    var inOrder: [Entry] { entries.values.sorted(by: <) }
 
     /// The number of requests in front of the given request; nil when it does not wait.
     func ahead(of ticket: Ticket) -> Int? {
-        entries[ticket].map { entry in entries.values.count { $0.turn < entry.turn } }
+        entries[ticket].map { entry in entries.values.count { $0 < entry } }
     }
 
-    /// The waiting requests for the same servers whose class is not below that of the given one, without itself.
-    func count(before request: PendingRequest) -> Int {
-        let waits = entries[request.ticket] == nil ? 0 : 1
-        let lanes = lanes.filter {
-            $0.key.destination == request.traits.destination && $0.key.priority.rank <= request.priority.rank
+    /// The lanes of requests whose class is not below that of the given one, with the number of requests in each, without itself.
+    func lanes(before request: PendingRequest) -> [(first: RequestTraits, count: Int)] {
+        let own = entries[request.ticket]?.lane
+        return lanes.compactMap { lane, queue in
+            guard lane.priority.rank <= request.priority.rank, let first = queue.turns.first.flatMap({ entries[$0.ticket] })
+            else { return nil }
+            return (first.request.traits, queue.count - (lane == own ? 1 : 0))
         }
-        return max(0, lanes.values.reduce(0) { $0 + $1.count } - waits)
     }
 
     // MARK: Coming and going
 
     /// Adds a request at its fair position.
-    mutating func add(_ request: PendingRequest, deadline: Moment) {
+    ///
+    /// - Parameter urgency: `Entry.urgency`.
+    mutating func add(_ request: PendingRequest, deadline: Moment, urgency: Double? = nil) {
         let name = request.traits.client
         var client = clients[name] ?? Client(lastRound: currentRound - 1)
         let round = max(currentRound, client.lastRound + 1)
@@ -119,7 +135,7 @@ struct WaitingLine: Sendable {
         clients[name] = client
         let turn = Turn(round: round, sequence: nextSequence, ticket: request.ticket)
         nextSequence += 1
-        let entry = Entry(request: request, deadline: deadline, turn: turn, lane: Lane(request))
+        let entry = Entry(request: request, deadline: deadline, turn: turn, lane: Lane(request), urgency: urgency)
         entries[request.ticket] = entry
         order.push(turn)
         deadlines.push(Deadline(at: deadline, turn: turn))
@@ -151,6 +167,8 @@ struct WaitingLine: Sendable {
 
     /// The request has to wait; until now it was only in the line because others were.
     mutating func waits(_ ticket: Ticket, since now: Moment) { entries[ticket]?.request.waitingSince = now }
+
+    mutating func setUrgency(_ urgency: Double, of ticket: Ticket) { entries[ticket]?.urgency = urgency }
 
     mutating func predict(_ ticket: Ticket, seconds: Double, at now: Moment) {
         entries[ticket]?.request.predict(seconds, at: now)

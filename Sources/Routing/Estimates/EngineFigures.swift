@@ -14,7 +14,7 @@ struct EngineFigures: Sendable, Equatable {
     private static let slowPromptsUntilLowered = 6
     private static let leastLowered = 0.85
     /// A sample is taken for at most so many times as slow as known: it may be an odd one.
-    private static let mostSlowness = 3.0
+    static let mostSlowness = 3.0
     /// Longer prompts count as so many tokens, so that a few long ones are not remembered for dozens of short ones.
     private static let mostWeight = 8192.0
     /// So many answers in a row that were all slower than known show that the machine has become slower. Each time the figure rises by
@@ -24,6 +24,10 @@ struct EngineFigures: Sendable, Equatable {
     private static let leastRaise = 1.1
     /// From one run of the program to the next, a machine's speed differs by less.
     private static let mostChange = 1.5
+    /// What else is reported is a mistake, or is about something else than text, such as images.
+    private static let plausibleBytesPerToken = 0.25...100.0
+    /// The times of a machine's usual requests differ by less, relative to each other.
+    private static let usualRatio = 1.25
 
     private var promptTokens = 0.0
     private var promptSeconds = 0.0
@@ -45,6 +49,9 @@ struct EngineFigures: Sendable, Equatable {
     private var slowLeast = Double.infinity
     /// The time for a token was raised without an answer in peace.
     private var isTokenTimeRaised = false
+    /// Only one sample is known, which may be an odd one: the first request after a start is often slow.
+    private(set) var isPrefillProvisional = false
+    private(set) var isTokenTimeProvisional = false
     private var bytes = 0.0
     private var tokens = 0.0
 
@@ -102,7 +109,13 @@ struct EngineFigures: Sendable, Equatable {
     private mutating func add(_ tokens: Double, _ seconds: Double) {
         (slowPrompts, bestRatio) = (0, 0)
         var seconds = seconds
+        let earlier = self
         if isRestored { (promptTokens, promptSeconds, isRestored) = (0, 0, false) }
+        // Of the first two, the better one counts if they differ much.
+        if isPrefillProvisional, let speed = measuredPrefillSpeed, tokens / seconds > Self.usualRatio * speed {
+            (promptTokens, promptSeconds) = (0, 0)
+        }
+        defer { isPrefillProvisional = earlier.promptSeconds == 0 || refutes(earlier) }
         if let speed = measuredPrefillSpeed {
             if let slowness = prefillPace.add(seconds * speed / tokens) { promptSeconds *= slowness }
             seconds = min(seconds, Self.mostSlowness * promptSeconds / promptTokens * tokens)
@@ -135,7 +148,12 @@ struct EngineFigures: Sendable, Equatable {
 
     private mutating func learnQuiet(_ sample: Double) {
         defer { isTokenTimeRaised = false }
-        guard let known = measuredTokenTime, !isTokenTimeRaised else { return measuredTokenTime = sample }
+        guard let known = measuredTokenTime, !isTokenTimeRaised else {
+            isTokenTimeProvisional = measuredTokenTime == nil
+            return measuredTokenTime = sample
+        }
+        defer { isTokenTimeProvisional = false }
+        if isTokenTimeProvisional, sample * Self.usualRatio < known { return measuredTokenTime = sample }
         if let slowness = decodePace.add(sample / known) { return measuredTokenTime = known * slowness }
         measuredTokenTime = known + 0.2 * (min(sample, Self.mostSlowness * known) - known)
     }
@@ -159,7 +177,7 @@ struct EngineFigures: Sendable, Equatable {
     mutating func restore(prefillSpeed: Double?, tokenTime: Double?, bytesPerToken: Double?) {
         if let prefillSpeed {
             add(max(prefillSpeed, Self.shortestPrompt), max(1, Self.shortestPrompt / prefillSpeed))
-            isRestored = true
+            (isRestored, isPrefillProvisional) = (true, false)
         }
         measuredTokenTime = tokenTime
         if let bytesPerToken { learnLength(bytes: 1000 * bytesPerToken, tokens: 1000) }
@@ -180,7 +198,7 @@ struct EngineFigures: Sendable, Equatable {
     }
 
     mutating func learnLength(bytes newBytes: Double, tokens newTokens: Double) {
-        guard newBytes > 0, newTokens > 0 else { return }
+        guard newBytes > 0, newTokens > 0, Self.plausibleBytesPerToken.contains(newBytes / newTokens) else { return }
         bytes = bytes * Self.kept + newBytes
         tokens = tokens * Self.kept + newTokens
     }

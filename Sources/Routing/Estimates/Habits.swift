@@ -26,6 +26,8 @@ struct Mean: Sendable, Equatable {
 struct Habits: Sendable {
     /// A longer turn is a new topic rather than a turn.
     static let longestTurn = 8_000.0
+    /// A longer answer says no more than this about the next ones.
+    private static let longestAnswer = 16_000.0
     private static let mostLaterTurns = 5.0
 
     /// Tokens of an answer.
@@ -141,6 +143,7 @@ struct Habits: Sendable {
     }
 
     mutating func answered(_ client: ClientTable.ID, model: String?, tokens: Double) {
+        let tokens = min(Self.longestAnswer, tokens)
         answer.add(tokens)
         clients.answered(client, model: model, tokens: tokens)
     }

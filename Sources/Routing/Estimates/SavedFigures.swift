@@ -56,8 +56,10 @@ extension Router {
         backends.filter { !$0.isRemoved }.flatMap { backend in
             let learned = backend.served.map { served in
                 SavedFigures(
-                    server: backend.server.name, model: served.name, prefillTokensPerSecond: served.figures.prefillSpeed,
-                    tokenSeconds: served.figures.tokenTime, bytesPerToken: served.figures.bytesPerToken,
+                    server: backend.server.name, model: served.name,
+                    prefillTokensPerSecond: served.figures.isPrefillProvisional ? nil : served.figures.prefillSpeed,
+                    tokenSeconds: served.figures.isTokenTimeProvisional ? nil : served.figures.tokenTime,
+                    bytesPerToken: served.figures.bytesPerToken,
                     loadSeconds: served.load.seconds,
                     cacheTokens: served.cache.capacity < .infinity ? served.cache.capacity : nil)
             }

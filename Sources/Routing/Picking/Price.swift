@@ -109,7 +109,10 @@ extension Router {
     /// Prompt tokens per second. An unknown machine counts as fast as the fastest known one, so that it is tried.
     func prefillSpeed(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
         let figures = backends[index].served[served].figures
-        if let known = figures.prefillSpeed { return known }
+        if let known = figures.prefillSpeed {
+            guard figures.isPrefillProvisional || isStale(index, served, basis) else { return known }
+            return max(known, basis.fastest / EngineFigures.mostSlowness)
+        }
         return basis.fastest > 0 ? basis.fastest : PriceWeights.prefillSpeed
     }
 
@@ -117,9 +120,19 @@ extension Router {
     /// those of which only a bound is known.
     func tokenTime(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
         let figures = backends[index].served[served].figures
-        if let known = figures.tokenTime { return known }
+        if let known = figures.tokenTime {
+            guard figures.isTokenTimeProvisional || isStale(index, served, basis) else { return known }
+            return min(known, basis.leastTokenTime * EngineFigures.mostSlowness)
+        }
         let usual = min(basis.leastTokenTime, PriceWeights.tokenTime)
         return min(figures.mostTokenTime, basis.decodeRatio.map { $0 / prefillSpeed(index, served, basis) } ?? usual)
+    }
+
+    /// The server has not answered for so long that it may have become faster. A server that is believed to be slow gets no requests, and
+    /// so cannot show it: after an odd first sample, or after an hour, it counts as three times as slow as the fastest one at most.
+    private func isStale(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Bool {
+        let answeredAt = backends[index].served[served].answeredAt
+        return answeredAt > -.infinity && basis.now - answeredAt > fleet.policy.conversationTime * PriceWeights.staleAfter
     }
 
     /// The prompt's tokens.

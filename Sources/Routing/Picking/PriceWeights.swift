@@ -61,6 +61,8 @@ enum PriceWeights {
     static let longPrompt = 1.0 / 90
     /// 0.5 s: a prompt is as good as done.
     static let shortWait = 1.0 / 360
+    /// An hour: what was measured before that is doubted.
+    static let staleAfter = 20.0
     /// 90 s: how long a client's service counts against it in the line.
     static let serviceMemory = 1.0 / 2
 }

@@ -23,7 +23,7 @@ extension Router {
             // A shorter prompt fits in any context, whatever the tokens.
             guard let context = candidate.contextTokens, prompt.length > context else { continue }
             let figures = candidate.served.first.map { backends[candidate.index].served[$0].figures }
-            let tokens = Int(Double(prompt.length) / (figures?.bytesPerToken ?? PriceWeights.bytesPerToken))
+            let tokens = Int(bounded: Double(prompt.length) / (figures?.bytesPerToken ?? PriceWeights.bytesPerToken))
             if tokens >= context { unfit[position] = .contextTooShort(context: context, prompt: tokens) }
         }
         guard !unfit.isEmpty, unfit.count < all.candidates.count else { return all }

@@ -11,9 +11,12 @@ package struct RecordedRequest: Sendable, Equatable {
     /// Cached ones, too; nil when the engine did not say.
     package var promptTokens: Int?
     package var answerTokens: Int
+    /// Its class; a simulated request is `normal` at most.
+    package var priority: PriorityClass?
 
     package init(
-        milliseconds: Double, client: String, model: String, prompt: PromptChain, promptTokens: Int?, answerTokens: Int
+        milliseconds: Double, client: String, model: String, prompt: PromptChain, promptTokens: Int?, answerTokens: Int,
+        priority: PriorityClass? = nil
     ) {
         self.milliseconds = milliseconds
         self.client = client
@@ -21,6 +24,7 @@ package struct RecordedRequest: Sendable, Equatable {
         self.prompt = prompt
         self.promptTokens = promptTokens
         self.answerTokens = answerTokens
+        self.priority = priority
     }
 }
 
@@ -57,7 +61,8 @@ package struct RecordedWorkload: Workload {
             requests.append(
                 SimulatedRequest(
                     arrivesAt: (request.milliseconds - start) / 1000 * timeScale, client: request.client, model: request.model,
-                    conversation: UInt64(conversation), prompt: prompt, answer: prompts.answer(of: number)))
+                    conversation: UInt64(conversation), prompt: prompt, answer: prompts.answer(of: number),
+                    priority: request.priority))
         }
         self.requests = requests
         models = prompts.models

@@ -36,7 +36,9 @@ struct PricedScene {
     }
 
     mutating func learn(_ index: Int, prefill: Double, token: Double) {
-        for served in scene.router.backends[index].served.indices {
+        // Twice, because a single sample is doubted.
+        let models = scene.router.backends[index].served.indices
+        for served in Array(models) + models {
             scene.router.backends[index].served[served].figures.learnPrefill(
                 tokens: 1000, seconds: 1000 / prefill, isAlone: true, expected: nil)
             scene.router.backends[index].served[served].figures.learnDecode(

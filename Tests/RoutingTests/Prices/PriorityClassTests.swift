@@ -43,6 +43,18 @@ struct PriorityClassTests {
         #expect(order == waiting.reversed())
     }
 
+    @Test("who waits is told how many are served before, whenever they came")
+    func ahead() {
+        var scene = scene()
+        _ = scene.ask(TestPrompt((1, 1000)), client: "0", model: "normal")
+        let waiting = PriorityClass.allCases.reversed().map { priority in
+            scene.ask(TestPrompt((2 + priority.rank, 1000)), client: priority.rawValue, model: priority.rawValue).ticket
+        }
+        #expect(waiting.map { scene.scene.router.ahead(of: $0) } == [2, 1, 0])
+        let listed = scene.scene.router.requests().filter { $0.ahead != nil }
+        #expect(listed.map(\.priority) == PriorityClass.allCases && listed.map(\.ahead) == [0, 1, 2])
+    }
+
     @Test("who asks for bulk is overtaken by those who came later, for two and a half minutes")
     func bulkIsNotStarved() {
         var scene = scene()
@@ -133,6 +145,21 @@ struct PriorityClassTests {
         }
         // Before one has ended, a request counts a second.
         #expect((40..<50).contains(refused))
+    }
+
+    @Test("those for other models on the same server count, too")
+    func limitBehindOtherModels() {
+        var policy = RoutingPolicy()
+        policy.longestPrediction = LongestPredictions(normal: .seconds(6))
+        let models = (0..<50).map { "model \($0)" }
+        var scene = PricedScene([.init(name: "A")], policy: policy, models: models)
+        var refused = 0
+        for (number, model) in models.enumerated() {
+            let asked = scene.ask(TestPrompt((number, 500)), client: "\(number)", model: model)
+            if asked.effects.refusal(of: asked.ticket)?.kind == "waitTooLong" { refused += 1 }
+        }
+        // One runs; the others are expected to take a second each.
+        #expect((42...46).contains(refused))
     }
 
     @Test("without a limit nobody is refused for a prediction")
