@@ -25,8 +25,17 @@ struct Slots {
     /// llama-server takes the most similar slot only if at least this much of the prompt matches, else the least recently used
     /// one.
     private static let enoughSimilarity = 0.1
+    // What a prompt leaves behind when another one takes its slot goes to a list in the machine's memory (`--cache-ram`), from which it is
+    // loaded again, as in llama-server's `prompt_save` and `prompt_load`.
+    /// A prompt is kept when less than this part of it would remain in the slot.
+    private static let keptPart = 0.5
+    /// A kept prompt is loaded only if at least this part of it is used.
+    private static let leastUse = 0.25
+    private static let mostKeptBytes = 16 << 20
 
     private var slots: [Slot]
+    /// Oldest first.
+    private var kept: [[UInt8]] = []
     private var line: [Waiting] = []
     private var uses = 0
 
@@ -68,8 +77,25 @@ struct Slots {
         guard let first = line.first, let choice = choose(for: first.prompt) else { return nil }
         line.removeFirst()
         uses += 1
+        let remembered = replace(slots[choice.slot].prompt, by: first.prompt, keeping: choice.rememberedBytes)
         slots[choice.slot] = Slot(ticket: first.ticket, prompt: first.prompt, lastUse: uses)
-        return Grant(ticket: first.ticket, slot: choice.slot, rememberedBytes: choice.rememberedBytes)
+        return Grant(ticket: first.ticket, slot: choice.slot, rememberedBytes: remembered)
+    }
+
+    /// A prompt takes a slot. Returns how much of it is remembered, in the slot or after loading a kept prompt into it.
+    private mutating func replace(_ old: [UInt8], by new: [UInt8], keeping common: Int) -> Int {
+        guard !old.isEmpty, Double(common) < Self.keptPart * Double(old.count) else { return common }
+        var (best, loaded) = (common, Int?.none)
+        var part = Double(common) / Double(old.count)
+        for (index, prompt) in kept.enumerated() {
+            let shared = commonPrefix(prompt, new)
+            let used = Double(shared) / Double(max(1, prompt.count))
+            if shared > best, used > part, used >= Self.leastUse { (best, part, loaded) = (shared, used, index) }
+        }
+        if let loaded { kept.remove(at: loaded) }
+        if !kept.contains(where: { commonPrefix($0, old) == old.count }) { kept.append(old) }
+        while kept.count > 1, kept.reduce(0, { $0 + $1.count }) > Self.mostKeptBytes { kept.removeFirst() }
+        return best
     }
 
     /// The free slot that remembers most of the prompt; without a similar one, the least recently used.

@@ -41,6 +41,22 @@ struct SlotsTests {
         #expect(slots.arrive(3, prompt: next) == Slots.Grant(ticket: 3, slot: 0, rememberedBytes: long.count))
     }
 
+    @Test("a prompt that has lost its slot is kept, and loaded when its conversation goes on")
+    func kept() {
+        var slots = Slots(count: 1)
+        for (ticket, prompt) in [(1, long), (2, other)] {
+            #expect(slots.arrive(ticket, prompt: prompt)?.rememberedBytes == 0)
+            _ = slots.leave(ticket)
+        }
+        let next = long + Array(" And a new question.".utf8)
+        #expect(slots.arrive(3, prompt: next)?.rememberedBytes == long.count)
+        _ = slots.leave(3)
+        #expect(slots.arrive(4, prompt: other)?.rememberedBytes == other.count)
+        _ = slots.leave(4)
+        // Of a prompt that has little of a kept one, little is worth loading.
+        #expect(slots.arrive(5, prompt: Array(long.prefix(10)) + other)?.rememberedBytes == 0)
+    }
+
     @Test("without a similar prompt, the least recently used slot is overwritten")
     func leastRecentlyUsed() {
         var slots = Slots(count: 2)

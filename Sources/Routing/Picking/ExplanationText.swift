@@ -8,7 +8,8 @@ extension Explanation {
             return DecisionRecord.Candidate(
                 server: candidate.server, instance: chosen.flatMap { list.instance(of: $0) } ?? candidate.instances.first,
                 isChosen: chosen != nil,
-                reason: chosen?.reason.text ?? finding?.code.text ?? "not looked at", inFlight: finding?.inFlight,
+                reason: chosen?.reason.text ?? finding?.code.text(rule: list.rule) ?? "not looked at",
+                inFlight: finding?.inFlight,
                 limit: finding?.limit, sessions: finding?.sessions,
                 price: finding?.price)
         }
@@ -27,14 +28,15 @@ extension CandidateList.Unfit.Reason {
 }
 
 extension Finding.Code {
-    var text: String {
+    func text(rule: PickingRule) -> String {
         switch self {
         case .chosen(let reason): reason.text
         case .ineligible(let reason): reason.text
         case .noSession: "does not hold this client's session"
-        case .dearer: "dearer"
-        case .held: "busy, but the cheapest all the same: the request waits for it"
-        case .passedOver: "busier, holds more sessions, or later in order"
+        case .dearer: "costs more"
+        case .held: "busy, but costs least: the request waits for it"
+        case .passedOver:
+            rule == .sticky ? "busier, holds more sessions, or later in order" : "not chosen by the rule \(rule.rawValue)"
         case .laterInOrder: "its turn comes when the servers before it are unusable"
         }
     }
@@ -49,7 +51,7 @@ extension Choice.Reason {
         case .busyInstance: "the machine is busy, and the instance is free"
         case .busyServer: "the machine is busy, all instances in use"
         case .fewestInFlight: "the fewest requests are in flight there"
-        case .cheapest: "the lowest price"
+        case .cheapest: "costs least"
         case .itsTurn: "its turn"
         case .hasPrefix: "got most of this prompt before"
         case .nextOnRing: "the next one on the ring of hashes"
