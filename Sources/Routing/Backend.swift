@@ -27,16 +27,12 @@ struct Backend: Sendable {
     var prefillEnd = 0.0
     /// When it got its last request, in seconds.
     var grantedAt = 0.0
-    /// When it listed its models last, in seconds.
-    private(set) var listedAt = -Double.infinity
     private var foreign = ForeignSlots()
     /// Of an engine that does not report its slots.
     var parallelRequests = ParallelRequests()
     /// When a request last left it, in seconds.
     private(set) var endedAt = -Double.infinity
-    /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
-    private(set) var loadedModels = 0
-    private(set) var mostLoadedModels = 1
+    var memory = ModelMemory()
 
     init(server: Fleet.Server) { self.server = server }
 
@@ -135,13 +131,7 @@ struct Backend: Sendable {
         let list = ModelList(models)
         self.models = list
         for number in served.indices { served[number].wasListed(list.residency(of: served[number].name), at: now) }
-        loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
-        mostLoadedModels = max(mostLoadedModels, loadedModels)
-        listedAt = now
     }
-
-    /// The engine listed the same models as before.
-    mutating func listedTheSame(at now: Double) { listedAt = now }
 
     private static let mostServed = 256
 

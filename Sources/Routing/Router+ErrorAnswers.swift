@@ -95,7 +95,7 @@ extension Router {
         _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ choice: Choice, _ explanation: Explanation,
         _ now: Moment, _ effects: inout [Effect]
     ) {
-        leave(running, index, now)
+        leave(running, index, now, &effects)
         grant(request, choice, explanation, now, &effects)
         serveWaiting(now, &effects)
     }
@@ -105,7 +105,7 @@ extension Router {
         _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ explanation: Explanation, _ now: Moment,
         _ effects: inout [Effect]
     ) {
-        leave(running, index, now)
+        leave(running, index, now, &effects)
         effects.append(.requeued(request.ticket))
         wait(request, explanation, now, &effects)
         serveWaiting(now, &effects)

@@ -68,7 +68,9 @@ extension Router {
                     let index = claim.list.candidates[offer.position].index
                     // The others have had their time with the loaded model.
                     if offer.swaps,
-                        waited > PriceWeights.swapPatience * loadSeconds(index, claim.list.candidates[offer.position].served[0])
+                        waited > PriceWeights.swapPatience
+                            * loadSeconds(
+                                index, claim.list.candidates[offer.position].served[0], usual: usualLoadSeconds(among: claim.list))
                     {
                         reservations.willSwap(index)
                     }

@@ -14,6 +14,7 @@ extension Router {
         }
         if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees { forgetCandidates() }
         backends[index].health.probed(report, at: now)
+        backends[index].memory.stated = report.mostLoadedModels
         if let slots = report.slots { backends[index].count(slots) }
         tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {
@@ -21,6 +22,18 @@ extension Router {
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
+    }
+
+    mutating func listed(_ id: BackendID, _ models: [ListedModel], _ now: Moment, _ effects: inout [Effect]) {
+        guard let index = indexOfBackend[id] else { return }
+        let isNew = backends[index].models?.models != models
+        if isNew { backends[index].list(models, at: now.seconds) }
+        // The same list may correct what was believed since the last one.
+        guard isNew || backends[index].memory.isTold else { return }
+        backends[index].remember(models, conversationTime: fleet.policy.conversationTime, at: now.seconds)
+        forgetUnloaded(index)
+        if isNew { forgetCandidates() }
+        serveWaiting(now, &effects)
     }
 
     private func tell(of index: Int, wasUp: Bool, oldWarning: String?, _ effects: inout [Effect]) {

@@ -4,10 +4,10 @@ struct ServedModel: Sendable {
     var figures = EngineFigures()
     var cache: CacheBelief
     var load = LoadTime()
-    /// As the server listed it last, and when a list first showed that it was being loaded. This moment and the next are in seconds.
+    /// As the server listed it last, and when a list first showed that it was being loaded. In seconds.
     var residency: ListedModel.Residency?
     var loadingSeenAt: Double?
-    /// When it last answered.
+    /// When it last answered, in seconds.
     var answeredAt = -Double.infinity
     /// Seconds that new conversations have lost because their beginning is not in the server's cache.
     var missed: DecayingSum

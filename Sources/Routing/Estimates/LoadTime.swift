@@ -52,34 +52,44 @@ extension ServedModel {
 }
 
 extension Router {
-    /// Seconds that the server takes to load the model; of a model that it has not been seen to load, as long as its other ones.
-    func loadSeconds(_ index: Int, _ served: Int) -> Double {
-        if let known = backends[index].served[served].load.seconds { return known }
-        let others = backends[index].served.compactMap(\.load.seconds)
-        return others.isEmpty ? LoadTime.assumedSeconds : LoadTime.median(others)
+    /// Seconds that the server takes to load the model.
+    ///
+    /// - Parameter usual: what counts while that is not known (`usualLoadSeconds`).
+    func loadSeconds(_ index: Int, _ served: Int, usual: @autoclosure () -> Double) -> Double {
+        backends[index].served[served].load.seconds ?? usual()
+    }
+
+    /// The time that servers take to load the list's model, as far as it is known; else the time for any model.
+    func usualLoadSeconds(among list: CandidateList) -> Double {
+        var same: [Double] = []
+        for position in list.candidates.indices {
+            let (index, served) = (list.candidates[position].index, list.candidates[position].served[0])
+            if let seconds = backends[index].served[served].load.seconds { same.append(seconds) }
+        }
+        guard same.isEmpty else { return LoadTime.median(same) }
+        let all = backends.flatMap { $0.served.compactMap(\.load.seconds) }
+        return all.isEmpty ? LoadTime.assumedSeconds : LoadTime.median(all)
     }
 
     /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
-    func loadTime(_ position: Int, in list: CandidateList, at now: Double) -> Double {
-        // By index: a copy of a candidate counts references.
-        if list.candidates[position].residency == .loaded { return 0 }
-        let residency = residency(position, in: list)
+    func loadTime(_ index: Int, _ served: Int, usual: @autoclosure () -> Double, at now: Double) -> Double {
+        guard backends[index].memory.isTold else { return 0 }
+        let residency = backends[index].residency(of: served)
         guard residency != .loaded else { return 0 }
-        let index = list.candidates[position].index
-        let seconds = loadSeconds(index, list.candidates[position].served[0])
-        let sent = backends[index].jobs.first { list.candidates[position].served.contains($0.served) }?.sentAt
+        let seconds = loadSeconds(index, served, usual: usual())
+        let sent = backends[index].jobs.first { $0.served == served }?.sentAt
         // What is overdue will not take much longer.
         if let sent { return max(seconds - (now - sent), 0.1 * seconds) }
         return residency == .loading ? seconds / 2 : seconds
     }
 
-    /// Whether the model is in memory. What has answered since the models were listed is.
-    func residency(_ position: Int, in list: CandidateList) -> ListedModel.Residency {
-        let index = list.candidates[position].index
-        let hasAnswered = list.candidates[position].served.contains { number in
-            backends[index].served[number].answeredAt > backends[index].listedAt
-        }
-        return hasAnswered ? .loaded : list.candidates[position].residency
+    /// Seconds that it costs to load the model again that has to leave for this one, as far as it is likely to be needed soon.
+    func displacement(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
+        guard let leaving = backends[index].displaced(by: served) else { return 0 }
+        let isUsed = backends[index].isBusy(with: leaving.served)
+        let age = isUsed ? 0 : max(0, basis.now - leaving.usedAt)
+        return loadSeconds(index, leaving.served, usual: basis.usualLoad)
+            * Exponential.decay(age / (fleet.policy.conversationTime * PriceWeights.lifetime))
     }
 
     /// A request has been answered, whose model was not in memory when it was sent.

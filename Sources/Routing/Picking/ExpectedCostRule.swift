@@ -213,7 +213,7 @@ extension Router {
         // A request that has waited for long no longer trusts the prediction.
         let distrust = PriceWeights.ageing * (request.waitingSince.map { basis.now - $0.seconds } ?? 0)
         if !isBusy, request.history.attempts == 0 {
-            swaps = mustSwap(position, in: list)
+            swaps = backends[index].mustSwap(for: list.candidates[position].served[0])
             let isClosed = swaps || reservations.swapping.contains(index)
             isBusy = isClosed && !backends[index].jobs.isEmpty
         }
@@ -235,7 +235,7 @@ extension Router {
                 (price, work) = self.price(index, served, basis, wait: end + distrust, limit: limit)
                 isBusy = true
             }
-            price.load = loadTime(position, in: list, at: basis.now)
+            price.load = loadTime(index, served, usual: basis.usualLoad, at: basis.now)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, work.match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
@@ -267,19 +267,6 @@ extension Router {
         let capacity = backends[index].sessionsPerInstance(of: instances)
         let held = sessions.holders(of: .init(backend: id, instance: name)).count
         return (inFlight < capacity ? 0 : 1, held, inFlight)
-    }
-
-    /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
-    /// now would push that one out, or wait for it inside the engine.
-    private func mustSwap(_ position: Int, in list: CandidateList) -> Bool {
-        guard residency(position, in: list) == .unloaded else { return false }
-        let index = list.candidates[position].index
-        guard backends[index].loadedModels >= backends[index].mostLoadedModels else { return false }
-        return !backends[index].jobs.isEmpty && !isRequested(position, in: list)
-    }
-
-    private func isRequested(_ position: Int, in list: CandidateList) -> Bool {
-        backends[list.candidates[position].index].jobs.contains { list.candidates[position].served.contains($0.served) }
     }
 
     /// For each request that runs there, the seconds until its end.

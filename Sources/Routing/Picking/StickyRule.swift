@@ -39,8 +39,8 @@ extension Router {
     ) -> Choice? {
         var best: Int?
         for position in group where ineligibility(of: list.candidates[position].index, for: request, at: now) == nil {
-            let residency = list.candidates[position].residency
-            if best.map({ residency < list.candidates[$0].residency }) ?? true { best = position }
+            let residency = residency(position, in: list)
+            if best.map({ residency < self.residency($0, in: list) }) ?? true { best = position }
             if residency == .loaded { break }
         }
         return best.map {
@@ -75,7 +75,7 @@ extension Router {
         guard backends[index].limit == nil, let session = held.session, sessions.isRunning(session), request.traits.counts,
             var other = leastInFlightChoice(among: list, group, for: request, at: now),
             backends[list.backend(of: other)].inFlight < backends[index].inFlight,
-            list.candidates[other.position].residency <= list.candidates[held.position].residency
+            residency(other.position, in: list) <= residency(held.position, in: list)
         else { return nil }
         other.reason = .overflow
         return other
@@ -86,7 +86,7 @@ extension Router {
         let index = list.candidates[position].index
         let instances = list.candidates[position].instances.count
         let server = Vacancy(
-            position: position, residency: list.candidates[position].residency,
+            position: position, residency: residency(position, in: list),
             isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
             held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
             capacity: backends[index].sessionsPerInstance(of: instances))
