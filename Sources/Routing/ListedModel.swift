@@ -113,6 +113,9 @@ package struct ModelList: Sendable, Equatable {
         indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].residency }
     }
 
+    /// Slots of the model's own engine process; nil when the model is not listed, or the engine does not say.
+    func slots(of name: String) -> Int? { indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].slots } }
+
     /// The model's own name, for any of its names; nil when the model is not listed. `name:latest` is the same as `name`
     /// (Ollama).
     func name(of requested: String) -> String? {

@@ -44,9 +44,19 @@ extension Router {
             .init(backend: running.backend, text: "\(backends[index].server.name) \(failure)", isSuspicion: true))
         guard isFirst, mayBeTriedAgain(request), let list = candidates(for: request.traits),
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
-            retryBudget.spend(policy: fleet.policy, at: now)
+            !isFailedLoad(ticket, index) || !pushesOut(choice, in: list), retryBudget.spend(policy: fleet.policy, at: now)
         else { return keepAnswer(ticket, now, &effects) }
         move(running, request, from: index, choice, explanation, now, &effects)
+    }
+
+    /// The model was not in memory when the request was sent: probably the engine could not load it.
+    private func isFailedLoad(_ ticket: Ticket, _ index: Int) -> Bool {
+        backends[index].jobs.contains { $0.ticket == ticket && $0.waitsForLoad && $0.firstByteAt == nil }
+    }
+
+    /// Another model would have to leave that server's memory, and it may be that this one cannot be loaded anywhere.
+    private func pushesOut(_ choice: Choice, in list: CandidateList) -> Bool {
+        backends[list.backend(of: choice)].displaced(by: list.served(of: choice)) != nil
     }
 }
 

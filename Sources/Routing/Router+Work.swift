@@ -132,8 +132,8 @@ extension Router {
 
     /// Whether the number of seats has changed.
     private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) -> Bool {
-        let slots = backends[index].health.slots
-        let count = slots > 0 ? max(1, slots / max(1, instances)) : 0
+        let slots = backends[index].slots(of: served, instances: instances)
+        let count = slots > 0 || backends[index].health.slots > 0 ? max(1, slots) : 0
         guard backends[index].served[served].cache.seats.count != count else { return false }
         backends[index].served[served].cache.setSeats(count, in: &sequences, at: now)
         return true
@@ -185,7 +185,7 @@ extension Router {
             }
         }
         backends[index].served[job.served].cache.ended(ticket, at: now)
-        defer { endInMemory(job, end, index) }
+        defer { endInMemory(job, end, hasFailed: running.hasFailed, index) }
         let timings: Timings? = if case .answered(let timings) = end { timings } else { nil }
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
@@ -198,8 +198,11 @@ extension Router {
         }
         if case .answered = end {
             backends[index].served[job.served].answeredAt = now
-            backends[index].memory.answered(job.served, at: now)
-            learnLoad(job, timings, index, at: now)
+            // An error says nothing of the model's load.
+            if !running.hasFailed {
+                backends[index].memory.answered(job.served, at: now)
+                learnLoad(job, timings, index, at: now)
+            }
         }
         let sample = backends[index].measureEnded(job, tokens: timings.flatMap { computedTokens($0, job) }, at: now)
         if let sample, !job.isAlone {
@@ -307,9 +310,10 @@ extension Router {
     }
 
     /// A model of which the last request that was to load it has failed is not in memory. The engine pushes out what it had no room for.
-    private mutating func endInMemory(_ job: Job, _ end: JobEnd, _ index: Int) {
+    private mutating func endInMemory(_ job: Job, _ end: JobEnd, hasFailed: Bool, _ index: Int) {
         guard backends[index].memory.isTold else { return }
-        if case .failed = end, !backends[index].isBusy(with: job.served) { backends[index].memory.failed(job.served) }
+        let isFailure = if case .failed = end { true } else { hasFailed }
+        if isFailure, !backends[index].isBusy(with: job.served) { backends[index].memory.failed(job.served) }
         forgetCaches(of: backends[index].memory.pushOut(isBusy: backends[index].isBusy(with:)), on: index)
     }
 

@@ -6,6 +6,8 @@ struct LoadTime: Sendable, Equatable {
     private static let kept = 5
     /// A shorter time is not distinguished from a prediction's error; a longer one is something else than loading.
     private static let plausibleSeconds = 0.2...900.0
+    /// What a shorter load counts as.
+    static let leastSeconds = 0.2
 
     /// In seconds, the oldest first.
     private var samples: [Double] = []
@@ -83,15 +85,6 @@ extension Router {
         return residency == .loading ? seconds / 2 : seconds
     }
 
-    /// Seconds that it costs to load the model again that has to leave for this one, as far as it is likely to be needed soon.
-    func displacement(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
-        guard let leaving = backends[index].displaced(by: served) else { return 0 }
-        let isUsed = backends[index].isBusy(with: leaving.served)
-        let age = isUsed ? 0 : max(0, basis.now - leaving.usedAt)
-        return loadSeconds(index, leaving.served, usual: basis.usualLoad)
-            * Exponential.decay(age / (fleet.policy.conversationTime * PriceWeights.lifetime))
-    }
-
     /// A request has been answered, whose model was not in memory when it was sent.
     ///
     /// The time that it took beside its prompt is that of the load, if the engine says how long the prompt took. Otherwise it is what is
@@ -105,7 +98,8 @@ extension Router {
         guard let first = job.firstByteAt ?? answer.map({ now - $0 }) else { return }
         let passed = first - job.sentAt
         if let timings, timings.promptMilliseconds > 0, !timings.isTimedHere {
-            return backends[index].served[job.served].load.learn(passed - timings.promptMilliseconds / 1000)
+            let seconds = max(LoadTime.leastSeconds, passed - timings.promptMilliseconds / 1000)
+            return backends[index].served[job.served].load.learn(seconds)
         }
         // A small difference may be an error of what was expected.
         guard passed > 1.5 * job.expectedSeconds else { return }

@@ -178,7 +178,7 @@ extension Router {
         let speed = work.speed * share
         let tokenTime = tokenTime(index, served, basis) / share
         let inFlight = Double(backends[index].jobs.count)
-        let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
+        let slots = Double(backends[index].limit(of: served) ?? PriceWeights.assumedSlots)
         let answer = basis.outlook.answerTokens
 
         var price = Price()
