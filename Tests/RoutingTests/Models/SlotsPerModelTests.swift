@@ -63,6 +63,22 @@ struct SlotsPerModelTests {
         #expect(scene.router.backends[0].inFlightByInstance == ["m": 3, "m-2": 3])
     }
 
+    @Test("an instance whose slots are taken gets no further request, although it has the conversation")
+    func fullInstance() {
+        var scene = PricedScene([.init(name: "A")], models: ["m", "m-2"])
+        _ = scene.scene.happens(.probed(Scene.id(1), BackendReport(isBusy: false)))
+        let models = ["m", "m-2"].map { ListedModel($0, residency: .loaded, slots: 1) }
+        _ = scene.scene.happens(.modelsListed(Scene.id(1), models))
+        #expect(scene.play(TestPrompt((1, 20_000))) == "A")
+        func instance(_ number: Int) -> String? {
+            let asked = scene.ask(TestPrompt((1, 20_000), (number, 10)))
+            return asked.effects.grant(of: asked.ticket).map { $0.model ?? "m" }
+        }
+        #expect(instance(2) == "m")
+        #expect(instance(3) == "m-2")
+        #expect(instance(4) == nil)
+    }
+
     @Test("a model that was loaded before is expected to have as many slots again; of a new one they are not known")
     func unknown() {
         var scene = scene(("m", 1), ("n", nil))

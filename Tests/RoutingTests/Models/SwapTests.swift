@@ -77,4 +77,13 @@ struct SwapTests {
         #expect(world.loads == 2)
         #expect(world.waits.values.allSatisfy { $0.dropFirst(2).allSatisfy { $0 == 0 } })
     }
+
+    @Test("nobody waits for a swap when the line is full: then it is the engine that lets the request wait")
+    func noLine() {
+        var policy = RoutingPolicy()
+        policy.maxWaiting = 0
+        var scene = PricedScene([.init(name: "A", slots: 2, residency: .unloaded)], policy: policy, models: ["m", "n"])
+        #expect(scene.ask(nil, client: "1").server == "A")
+        #expect(scene.ask(nil, client: "2", model: "n").server == "A")
+    }
 }
