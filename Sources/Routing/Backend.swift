@@ -27,16 +27,14 @@ struct Backend: Sendable {
     var prefillEnd = 0.0
     /// When it got its last request, in seconds.
     var grantedAt = 0.0
-    /// When it listed its models last, in seconds.
-    private(set) var listedAt = -Double.infinity
     private var foreign = ForeignSlots()
     /// Of an engine that does not report its slots.
     var parallelRequests = ParallelRequests()
     /// When a request last left it, in seconds.
     private(set) var endedAt = -Double.infinity
-    /// The models in the engine's memory, as it listed them last, and the most that it ever listed.
-    private(set) var loadedModels = 0
-    private(set) var mostLoadedModels = 1
+    var memory = ModelMemory()
+    /// Each model has an engine process with slots of its own.
+    private(set) var hasSlotsPerModel = false
 
     init(server: Fleet.Server) { self.server = server }
 
@@ -46,10 +44,34 @@ struct Backend: Sendable {
     /// takes before it answers 429.
     var limit: Int? {
         var limit = throttle.limit ?? .max
-        if health.slots > 0 { limit = min(limit, health.slots) } else { limit = min(limit, parallelRequests.limit ?? .max) }
+        if health.slots > 0 {
+            limit = min(limit, health.slots)
+        } else if !hasSlotsPerModel {
+            limit = min(limit, parallelRequests.limit ?? .max)
+        }
         if let requestMax = server.requestMax { limit = min(limit, requestMax) }
         return limit == .max ? nil : limit
     }
+
+    /// Slots of that model's own engine process.
+    private func ownSlots(of number: Int) -> Int? { hasSlotsPerModel ? served[number].slots.map { max(1, $0) } : nil }
+
+    /// The most requests in flight for that model.
+    func limit(of number: Int) -> Int? {
+        guard let own = ownSlots(of: number) else { return limit }
+        return min(own, limit ?? .max)
+    }
+
+    /// The model's own slots are taken.
+    func isFull(of number: Int) -> Bool { ownSlots(of: number).map { competing(for: number) >= $0 } ?? false }
+
+    /// Requests that run in the slots that the model can use.
+    func competing(for number: Int) -> Int {
+        ownSlots(of: number) == nil ? jobs.count : jobs.count { $0.served == number }
+    }
+
+    /// The slots of one of a model's instances.
+    func slots(of number: Int, instances: Int) -> Int { ownSlots(of: number) ?? health.slots / max(1, instances) }
 
     func isFull(at now: Moment) -> Bool {
         if throttle.until > now { return true }
@@ -61,10 +83,10 @@ struct Backend: Sendable {
 
     func inFlight(on instance: String) -> Int { inFlightByInstance[instance] ?? 0 }
 
-    /// How many sessions each instance of a model can hold on this server: the server's slots divided by the number of
+    /// How many sessions an instance of a model can hold on this server: its slots, or the server's divided by the number of
     /// instances, but at least 1. 1 when the server does not report its slots.
-    func sessionsPerInstance(of instances: Int) -> Int {
-        max(1, min(health.slots, Self.mostSharedSlots) / max(1, instances))
+    func sessions(of number: Int, instances: Int) -> Int {
+        max(1, min(slots(of: number, instances: instances), Self.mostSharedSlots / max(1, instances)))
     }
 
     /// Choosing the session to evict examines every session of an instance. This limits that work, whatever a server reports.
@@ -134,14 +156,13 @@ struct Backend: Sendable {
     mutating func list(_ models: [ListedModel], at now: Double) {
         let list = ModelList(models)
         self.models = list
-        for number in served.indices { served[number].wasListed(list.residency(of: served[number].name), at: now) }
-        loadedModels = models.count { $0.residency == .loaded || $0.residency == .loading }
-        mostLoadedModels = max(mostLoadedModels, loadedModels)
-        listedAt = now
+        for number in served.indices {
+            served[number].wasListed(list.residency(of: served[number].name), at: now)
+            // Of a model that is not loaded, the slots are not told.
+            served[number].slots = list.slots(of: served[number].name) ?? served[number].slots
+        }
+        hasSlotsPerModel = models.contains { $0.slots != nil } || hasSlotsPerModel && health.slots == 0
     }
-
-    /// The engine listed the same models as before.
-    mutating func listedTheSame(at now: Double) { listedAt = now }
 
     private static let mostServed = 256
 
@@ -158,6 +179,7 @@ struct Backend: Sendable {
     private mutating func serve(_ name: String, _ conversationTime: Double) {
         var model = ServedModel(name: name, conversationTime: conversationTime)
         model.residency = models?.residency(of: name)
+        model.slots = models?.slots(of: name)
         if let figures = saved.removeValue(forKey: name) { model.restore(figures) }
         served.append(model)
     }

@@ -160,6 +160,10 @@ package struct BackendReport: Sendable, Equatable, Codable {
     package var contextTokens: Int?
     /// The engine takes images; nil when it does not say.
     package var sees: Bool?
+    /// How many models the engine holds at most; nil when it does not say, `Int.max` without a limit.
+    package var mostLoadedModels: Int? = nil
+    /// False: a model that is not loaded is answered with an error (`--no-models-autoload`).
+    package var loadsModelsItself: Bool = true
 
     package struct Slots: Sendable, Equatable, Codable {
         package var total: Int

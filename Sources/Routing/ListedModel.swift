@@ -6,6 +6,8 @@ package struct ListedModel: Sendable, Equatable, Codable {
     /// Nil when the engine does not say.
     package var residency: Residency?
     package var traits: ModelTraits
+    /// Slots of this model's engine process, where the server has one process for each model; nil when it has not, or does not tell.
+    package var slots: Int? = nil
 
     /// Whether a model is in memory. In order of how soon it can answer.
     package enum Residency: Int, Sendable, Comparable, Codable {
@@ -13,15 +15,21 @@ package struct ListedModel: Sendable, Equatable, Codable {
         /// It is being loaded, or it sleeps and is loaded again with the next request.
         case loading
         case unloaded
+        /// The engine says that loading it failed.
+        case failed
 
         package static func < (one: Residency, other: Residency) -> Bool { one.rawValue < other.rawValue }
     }
 
-    package init(_ name: String, aliases: [String] = [], residency: Residency? = nil, traits: ModelTraits = ModelTraits()) {
+    package init(
+        _ name: String, aliases: [String] = [], residency: Residency? = nil, traits: ModelTraits = ModelTraits(),
+        slots: Int? = nil
+    ) {
         self.name = name
         self.aliases = aliases
         self.residency = residency
         self.traits = traits
+        self.slots = slots
     }
 }
 
@@ -104,6 +112,9 @@ package struct ModelList: Sendable, Equatable {
     func residency(of name: String) -> ListedModel.Residency? {
         indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].residency }
     }
+
+    /// Slots of the model's own engine process; nil when the model is not listed, or the engine does not say.
+    func slots(of name: String) -> Int? { indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].slots } }
 
     /// The model's own name, for any of its names; nil when the model is not listed. `name:latest` is the same as `name`
     /// (Ollama).

@@ -44,9 +44,19 @@ extension Router {
             .init(backend: running.backend, text: "\(backends[index].server.name) \(failure)", isSuspicion: true))
         guard isFirst, mayBeTriedAgain(request), let list = candidates(for: request.traits),
             case .run(let choice, let explanation) = placement(of: request, among: list, at: now),
-            retryBudget.spend(policy: fleet.policy, at: now)
+            !isFailedLoad(ticket, index) || !pushesOut(choice, in: list), retryBudget.spend(policy: fleet.policy, at: now)
         else { return keepAnswer(ticket, now, &effects) }
         move(running, request, from: index, choice, explanation, now, &effects)
+    }
+
+    /// The model was not in memory when the request was sent: probably the engine could not load it.
+    private func isFailedLoad(_ ticket: Ticket, _ index: Int) -> Bool {
+        backends[index].jobs.contains { $0.ticket == ticket && $0.waitsForLoad && $0.firstByteAt == nil }
+    }
+
+    /// Another model would have to leave that server's memory, and it may be that this one cannot be loaded anywhere.
+    private func pushesOut(_ choice: Choice, in list: CandidateList) -> Bool {
+        backends[list.backend(of: choice)].displaced(by: list.served(of: choice)) != nil
     }
 }
 
@@ -95,7 +105,7 @@ extension Router {
         _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ choice: Choice, _ explanation: Explanation,
         _ now: Moment, _ effects: inout [Effect]
     ) {
-        leave(running, index, now)
+        leave(running, index, now, &effects)
         grant(request, choice, explanation, now, &effects)
         serveWaiting(now, &effects)
     }
@@ -105,7 +115,7 @@ extension Router {
         _ running: RunningRequest, _ request: PendingRequest, from index: Int, _ explanation: Explanation, _ now: Moment,
         _ effects: inout [Effect]
     ) {
-        leave(running, index, now)
+        leave(running, index, now, &effects)
         effects.append(.requeued(request.ticket))
         wait(request, explanation, now, &effects)
         serveWaiting(now, &effects)

@@ -43,7 +43,7 @@ extension Router {
         if failure != .serverLost, backends[index].health.trafficFailed(reason: failure.message) {
             effects.append(.probeNow(running.backend))
         }
-        leave(running, index, now)
+        leave(running, index, now, &effects)
         let detail = request.history.failures.last?.text ?? ""
         if running.isLastResort {
             let refusal = Refusal.noServerAvailable(detail: detail, retryAfterSeconds: retryAfterSeconds)
@@ -70,9 +70,10 @@ extension Router {
     }
 
     /// Removes the request from its server. Afterwards `index` may refer to another server.
-    mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment) {
+    mutating func leave(_ request: RunningRequest, _ index: Int, _ now: Moment, _ effects: inout [Effect]) {
         running[request.request.ticket] = nil
         endJob(request, index, .failed, at: now.seconds)
+        askForList(of: index, &effects)
         if let session = request.session { sessions.left(session) }
         release(request, index)
     }
@@ -119,6 +120,7 @@ extension Router {
         // Read in place, because it is large.
         guard let place = running.index(forKey: ticket), let index = indexOfBackend[running.values[place].backend] else { return }
         noteFirstByte(ticket, place, index, at: now.seconds)
+        askForList(of: index, &effects)
         // A stream that was sent before the circuit opened says nothing about the server.
         if backends[index].circuits.hasAny {
             let model = running.values[place].traits.model

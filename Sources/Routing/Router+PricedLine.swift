@@ -9,6 +9,7 @@ extension Router {
     private struct Claim {
         let ticket: Ticket
         let list: CandidateList
+        let turn: SwapTurn
         /// In seconds; smaller is served first.
         var urgency: Double
         let sequence: Int
@@ -64,16 +65,13 @@ extension Router {
                         note(.waits, on: entry.request, explanation, at: now)
                         line.waits(claim.ticket, since: now)
                     }
-                    let waited = now.milliseconds(since: entry.request.arrivedAt) / 1000
                     let index = claim.list.candidates[offer.position].index
-                    // The others have had their time with the loaded model.
-                    if offer.swaps,
-                        waited > PriceWeights.swapPatience * loadSeconds(index, claim.list.candidates[offer.position].served[0])
-                    {
+                    if offer.swaps, hasPatienceEnded(for: entry.request, offer.position, in: claim.list, at: now.seconds) {
                         reservations.willSwap(index)
                     }
-                    let releases = releases(index, basis(of: entry.request, among: claim.list, at: now))
-                    reservations.take(index, seconds: offer.duration, known: releases)
+                    let served = claim.list.served(at: offer.position, offer.instance)
+                    let releases = releases(index, served, basis(of: entry.request, among: claim.list, at: now))
+                    reservations.take(slots(index, served), seconds: offer.duration, known: releases)
                     wakeForHold(until, now, &effects)
                 case .wait: break
                 case .nobody(let lastResort, let explanation):
@@ -100,7 +98,8 @@ extension Router {
                     hasFreePlace(list, entry.request, now)
                 else { continue }
                 guard let urgency = urgency(of: entry.request, among: list, at: now) else { continue }
-                claims.append(Claim(ticket: ticket, list: list, urgency: urgency, sequence: entry.turn.sequence))
+                let turn = swapTurn(of: entry.request, among: list, at: now.seconds)
+                claims.append(Claim(ticket: ticket, list: list, turn: turn, urgency: urgency, sequence: entry.turn.sequence))
                 served.append(habits.service(of: entry.request.client, at: now.seconds))
             }
         }
@@ -111,7 +110,7 @@ extension Router {
             claims[index].urgency += min(most, PriceWeights.fairness * (served[index] - least) / speed)
             line.setUrgency(claims[index].urgency, of: claims[index].ticket)
         }
-        return claims.sorted { ($0.urgency, $0.sequence) < ($1.urgency, $1.sequence) }
+        return claims.sorted { ($0.turn.rawValue, $0.urgency, $0.sequence) < ($1.turn.rawValue, $1.urgency, $1.sequence) }
     }
 
     /// In what order requests are served, apart from what their clients have had: smaller is first. Nil when their servers are not priced.
@@ -126,8 +125,8 @@ extension Router {
 
     private func hasFreePlace(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> Bool {
         var hasHope = false
-        for candidate in list.candidates {
-            switch ineligibility(of: candidate.index, for: request, at: now) {
+        for position in list.candidates.indices {
+            switch ineligibility(at: position, in: list, for: request, at: now) {
             case nil: return true
             case .full, .draining: hasHope = true
             case .failing, .down, .failedThisRequest: break

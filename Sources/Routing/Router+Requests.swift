@@ -131,6 +131,7 @@ extension Router {
                 case .abandoned, .broken: .failed
                 }
             endJob(request, index, end, at: now.seconds)
+            askForList(of: index, &effects)
             release(request, index)
         }
         if outcome.ending == .complete, request.traits.counts {

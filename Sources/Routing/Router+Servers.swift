@@ -12,8 +12,13 @@ extension Router {
         if let slots = report.slots, slots.total > 0, slots.busy - backends[index].inFlight >= slots.total {
             report.isBusy = true
         }
-        if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees { forgetCandidates() }
+        if old.lastReport?.contextTokens != report.contextTokens || old.lastReport?.sees != report.sees
+            || old.lastReport?.loadsModelsItself != report.loadsModelsItself
+        {
+            forgetCandidates()
+        }
         backends[index].health.probed(report, at: now)
+        backends[index].memory.stated = report.mostLoadedModels
         if let slots = report.slots { backends[index].count(slots) }
         tell(of: index, wasUp: !wasDown && old.phase != .unknown, oldWarning: old.lastReport?.warning, &effects)
         if wasDown {
@@ -21,6 +26,39 @@ extension Router {
             backends[index].circuits.removeAll()
         }
         if wasDown || backends[index].limit != oldLimit { serveWaiting(now, &effects) }
+    }
+
+    mutating func listed(_ id: BackendID, _ models: [ListedModel], _ now: Moment, _ effects: inout [Effect]) {
+        guard let index = indexOfBackend[id] else { return }
+        let isNew = backends[index].models?.models != models
+        if isNew {
+            noteFailedLoads(index, models, now, &effects)
+            backends[index].list(models, at: now.seconds)
+        }
+        // The same list may correct what was believed since the last one.
+        guard isNew || backends[index].memory.isTold else { return }
+        backends[index].remember(models, conversationTime: fleet.policy.conversationTime, at: now.seconds)
+        forgetUnloaded(index)
+        if isNew { forgetCandidates() }
+        serveWaiting(now, &effects)
+    }
+
+    /// Loading a model pushes out others, also if it fails again. So after the engine has said that it failed, only trials are made.
+    private mutating func noteFailedLoads(
+        _ index: Int, _ models: [ListedModel], _ now: Moment, _ effects: inout [Effect]
+    ) {
+        for model in models {
+            let hadFailed = backends[index].models?.residency(of: model.name) == .failed
+            for name in [model.name, ModelName.withoutLatest(model.name)] + model.aliases {
+                if model.residency == .failed, !hadFailed {
+                    let trial = backends[index].circuits.opened(
+                        name, for: fleet.policy.longestCircuitPause, reason: "the engine could not load the model", at: now)
+                    if let trial { wake(at: trial, &effects) }
+                } else if model.residency == .loaded, hadFailed {
+                    backends[index].circuits.closed(name)
+                }
+            }
+        }
     }
 
     private func tell(of index: Int, wasUp: Bool, oldWarning: String?, _ effects: inout [Effect]) {

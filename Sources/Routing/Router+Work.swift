@@ -43,7 +43,7 @@ extension Router {
         let (tokens, match) = (work.promptTokens, work.match)
         let matched = match.isFirstInSeat ? 0 : match.tokens
         let prefill = max(1, tokens - matched) / work.speed
-        let load = loadTime(choice.position, in: list, at: now)
+        let load = loadTime(index, served, usual: usualLoadSeconds(among: list), at: now)
         let isFirst = !backends[index].jobs.contains { $0.isPrefilling(at: now) }
         let start = isFirst ? now : max(now, backends[index].prefillEnd)
         let end = start + load + prefill
@@ -77,6 +77,8 @@ extension Router {
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
                 waitsForLoad: load > 0, isOnlyPrompt: isFirst,
                 beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
+        let displaced = backends[index].memory.began(served, isBusy: backends[index].isBusy(with:), at: now)
+        forgetCaches(of: displaced, on: index)
         noteOccupancy(index, at: now)
         habits.began(request.client, at: now)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
@@ -130,8 +132,8 @@ extension Router {
 
     /// Whether the number of seats has changed.
     private mutating func setSeats(_ index: Int, _ served: Int, instances: Int, at now: Double) -> Bool {
-        let slots = backends[index].health.slots
-        let count = slots > 0 ? max(1, slots / max(1, instances)) : 0
+        let slots = backends[index].slots(of: served, instances: instances)
+        let count = slots > 0 || backends[index].health.slots > 0 ? max(1, slots) : 0
         guard backends[index].served[served].cache.seats.count != count else { return false }
         backends[index].served[served].cache.setSeats(count, in: &sequences, at: now)
         return true
@@ -152,7 +154,9 @@ extension Router {
         else { return }
         backends[index].jobs[number].firstByteAt = now
         backends[index].measureBegan(number, at: now)
-        backends[index].served[backends[index].jobs[number].served].answeredAt = now
+        let served = backends[index].jobs[number].served
+        backends[index].served[served].answeredAt = now
+        backends[index].memory.answered(served, at: now)
         if backends[index].jobs[number].isStream, let prediction = running.values[place].request.prediction {
             predictions.add(predicted: prediction.seconds, actual: now - prediction.at)
             decisions.change(running.values[place].decision, of: ticket) {
@@ -181,6 +185,7 @@ extension Router {
             }
         }
         backends[index].served[job.served].cache.ended(ticket, at: now)
+        defer { endInMemory(job, end, hasFailed: running.hasFailed, index) }
         let timings: Timings? = if case .answered(let timings) = end { timings } else { nil }
         let answer = timings.map { Double($0.predictedTokens) } ?? 0
         if let sequence = job.sequence {
@@ -193,7 +198,11 @@ extension Router {
         }
         if case .answered = end {
             backends[index].served[job.served].answeredAt = now
-            learnLoad(job, timings, index, at: now)
+            // An error says nothing of the model's load.
+            if !running.hasFailed {
+                backends[index].memory.answered(job.served, at: now)
+                learnLoad(job, timings, index, at: now)
+            }
         }
         let sample = backends[index].measureEnded(job, tokens: timings.flatMap { computedTokens($0, job) }, at: now)
         if let sample, !job.isAlone {
@@ -300,11 +309,21 @@ extension Router {
         return part < 0.3 ? matched : (0.7..<2).contains(part) ? 0 : nil
     }
 
-    /// A model that left the engine's memory has lost its caches.
-    mutating func forgetUnloaded(_ index: Int, _ models: [ListedModel]) {
-        for model in models where model.residency == .unloaded {
-            let name = ModelName.withoutLatest(model.name)
-            guard let served = backends[index].served.firstIndex(where: { $0.name == name }) else { continue }
+    /// A model of which the last request that was to load it has failed is not in memory. The engine pushes out what it had no room for.
+    private mutating func endInMemory(_ job: Job, _ end: JobEnd, hasFailed: Bool, _ index: Int) {
+        guard backends[index].memory.isTold else { return }
+        let isFailure = if case .failed = end { true } else { hasFailed }
+        if isFailure, !backends[index].isBusy(with: job.served) { backends[index].memory.failed(job.served) }
+        forgetCaches(of: backends[index].memory.pushOut(isBusy: backends[index].isBusy(with:)), on: index)
+    }
+
+    /// A model that left the engine's memory has lost its caches. One that was not in memory when its requests were sent has no old ones.
+    mutating func forgetUnloaded(_ index: Int) {
+        guard backends[index].memory.isTold else { return }
+        for served in backends[index].served.indices {
+            guard let listed = backends[index].served[served].residency, listed >= .unloaded,
+                !backends[index].jobs.contains(where: { $0.served == served && $0.beginsLoad })
+            else { continue }
             backends[index].served[served].cache.forget(in: &sequences)
         }
     }
@@ -312,5 +331,6 @@ extension Router {
     /// The engine has restarted: its caches are empty.
     mutating func forgetCaches(_ index: Int) {
         for served in backends[index].served.indices { backends[index].served[served].cache.forget(in: &sequences) }
+        backends[index].memory.forget()
     }
 }

@@ -50,13 +50,7 @@ package struct Router: Sendable {
         case .stalled(let ticket): stalled(ticket, &effects)
         case .probed(let id, let report): probed(id, report, now, &effects)
         case .probeFailed(let id, let reason, let engineListens): probeFailed(id, reason, engineListens, now, &effects)
-        case .modelsListed(let id, let models):
-            guard let index = indexOfBackend[id] else { return }
-            guard backends[index].models?.models != models else { return backends[index].listedTheSame(at: now.seconds) }
-            forgetUnloaded(index, models)
-            backends[index].list(models, at: now.seconds)
-            forgetCandidates()
-            serveWaiting(now, &effects)
+        case .modelsListed(let id, let models): listed(id, models, now, &effects)
         case .fleetChanged(let fleet): changeFleet(fleet, now, &effects)
         case .figuresRestored(let saved): restore(saved)
         case .drain(let id):

@@ -4,10 +4,12 @@ struct ServedModel: Sendable {
     var figures = EngineFigures()
     var cache: CacheBelief
     var load = LoadTime()
-    /// As the server listed it last, and when a list first showed that it was being loaded. This moment and the next are in seconds.
+    /// As the server listed it last, and when a list first showed that it was being loaded. In seconds.
     var residency: ListedModel.Residency?
     var loadingSeenAt: Double?
-    /// When it last answered.
+    /// Slots of its own engine process, as listed last; nil when it has none of its own, or they are not known.
+    var slots: Int?
+    /// When it last answered, in seconds.
     var answeredAt = -Double.infinity
     /// Seconds that new conversations have lost because their beginning is not in the server's cache.
     var missed: DecayingSum

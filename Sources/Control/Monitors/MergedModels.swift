@@ -70,7 +70,7 @@ package struct MergedModels: Sendable {
                 switch model.listed.residency {
                 case nil, .loaded: "loaded"
                 case .loading: "loading"
-                case .unloaded: "unloaded"
+                case .unloaded, .failed: "unloaded"
                 }
             members.append(.init(name: "status", value: ["value": status]))
         }

@@ -35,15 +35,15 @@ extension Router {
     mutating func predictedWait(of request: PendingRequest, among list: CandidateList, at now: Moment) -> Double {
         let basis = basis(of: request, among: list, at: now)
         var ends: [Double] = []
-        for candidate in list.candidates {
-            let index = candidate.index
-            switch ineligibility(of: index, for: request, at: now) {
+        for position in list.candidates.indices {
+            let (index, served) = (list.candidates[position].index, list.candidates[position].served[0])
+            switch ineligibility(at: position, in: list, for: request, at: now) {
             case nil, .full: break
             case .failedThisRequest, .down, .draining, .failing: continue
             }
             let pause = max(0, backends[index].throttle.until.seconds - basis.now)
-            let running = releases(index, basis).map { max(pause, $0) }
-            let free = max(0, (backends[index].limit ?? running.count + 1) - running.count)
+            let running = releases(index, served, basis).map { max(pause, $0) }
+            let free = max(0, (backends[index].limit(of: served) ?? running.count + 1) - running.count)
             ends += running + Array(repeating: pause, count: min(free, PriceWeights.assumedSlots))
         }
         guard !ends.isEmpty else { return 0 }

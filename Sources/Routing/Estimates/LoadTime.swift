@@ -6,6 +6,8 @@ struct LoadTime: Sendable, Equatable {
     private static let kept = 5
     /// A shorter time is not distinguished from a prediction's error; a longer one is something else than loading.
     private static let plausibleSeconds = 0.2...900.0
+    /// What a shorter load counts as.
+    static let leastSeconds = 0.2
 
     /// In seconds, the oldest first.
     private var samples: [Double] = []
@@ -52,34 +54,35 @@ extension ServedModel {
 }
 
 extension Router {
-    /// Seconds that the server takes to load the model; of a model that it has not been seen to load, as long as its other ones.
-    func loadSeconds(_ index: Int, _ served: Int) -> Double {
-        if let known = backends[index].served[served].load.seconds { return known }
-        let others = backends[index].served.compactMap(\.load.seconds)
-        return others.isEmpty ? LoadTime.assumedSeconds : LoadTime.median(others)
+    /// Seconds that the server takes to load the model.
+    ///
+    /// - Parameter usual: what counts while that is not known (`usualLoadSeconds`).
+    func loadSeconds(_ index: Int, _ served: Int, usual: @autoclosure () -> Double) -> Double {
+        backends[index].served[served].load.seconds ?? usual()
+    }
+
+    /// The time that servers take to load the list's model, as far as it is known; else the time for any model.
+    func usualLoadSeconds(among list: CandidateList) -> Double {
+        var same: [Double] = []
+        for position in list.candidates.indices {
+            let (index, served) = (list.candidates[position].index, list.candidates[position].served[0])
+            if let seconds = backends[index].served[served].load.seconds { same.append(seconds) }
+        }
+        guard same.isEmpty else { return LoadTime.median(same) }
+        let all = backends.flatMap { $0.served.compactMap(\.load.seconds) }
+        return all.isEmpty ? LoadTime.assumedSeconds : LoadTime.median(all)
     }
 
     /// Seconds until the model is in memory. A request that was sent for it has begun to load it.
-    func loadTime(_ position: Int, in list: CandidateList, at now: Double) -> Double {
-        // By index: a copy of a candidate counts references.
-        if list.candidates[position].residency == .loaded { return 0 }
-        let residency = residency(position, in: list)
+    func loadTime(_ index: Int, _ served: Int, usual: @autoclosure () -> Double, at now: Double) -> Double {
+        guard backends[index].memory.isTold else { return 0 }
+        let residency = backends[index].residency(of: served)
         guard residency != .loaded else { return 0 }
-        let index = list.candidates[position].index
-        let seconds = loadSeconds(index, list.candidates[position].served[0])
-        let sent = backends[index].jobs.first { list.candidates[position].served.contains($0.served) }?.sentAt
+        let seconds = loadSeconds(index, served, usual: usual())
+        let sent = backends[index].jobs.first { $0.served == served }?.sentAt
         // What is overdue will not take much longer.
         if let sent { return max(seconds - (now - sent), 0.1 * seconds) }
         return residency == .loading ? seconds / 2 : seconds
-    }
-
-    /// Whether the model is in memory. What has answered since the models were listed is.
-    func residency(_ position: Int, in list: CandidateList) -> ListedModel.Residency {
-        let index = list.candidates[position].index
-        let hasAnswered = list.candidates[position].served.contains { number in
-            backends[index].served[number].answeredAt > backends[index].listedAt
-        }
-        return hasAnswered ? .loaded : list.candidates[position].residency
     }
 
     /// A request has been answered, whose model was not in memory when it was sent.
@@ -95,7 +98,8 @@ extension Router {
         guard let first = job.firstByteAt ?? answer.map({ now - $0 }) else { return }
         let passed = first - job.sentAt
         if let timings, timings.promptMilliseconds > 0, !timings.isTimedHere {
-            return backends[index].served[job.served].load.learn(passed - timings.promptMilliseconds / 1000)
+            let seconds = max(LoadTime.leastSeconds, passed - timings.promptMilliseconds / 1000)
+            return backends[index].served[job.served].load.learn(seconds)
         }
         // A small difference may be an error of what was expected.
         guard passed > 1.5 * job.expectedSeconds else { return }

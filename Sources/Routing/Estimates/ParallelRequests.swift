@@ -51,7 +51,7 @@ extension Router {
     mutating func noteParallelRequests(_ number: Int, _ index: Int, at now: Double) {
         // Of requests without a stream it is not seen whether they are computed, and each model has places of its own.
         let (job, jobs) = (backends[index].jobs[number], backends[index].jobs)
-        guard backends[index].health.slots == 0, !job.waitsForLoad,
+        guard backends[index].health.slots == 0, !backends[index].hasSlotsPerModel, !job.waitsForLoad,
             jobs.allSatisfy({ $0.isStream && $0.served == job.served })
         else { return }
         let late = now - job.sentAt - job.expectedSeconds

@@ -90,6 +90,16 @@ package struct Circuit: Sendable, Equatable {
         return true
     }
 
+    /// Something else than a request shows that requests fail. True when the circuit opens.
+    mutating func opened(for pause: Interval, reason: String, at now: Moment) -> Bool {
+        guard isClosed else { return false }
+        lastFailure = reason
+        lastFailedAt = now
+        if failingSince == nil { failingSince = now }
+        state = .open(until: now + pause, pause: pause)
+        return true
+    }
+
     /// The server answered a request. True when the answer closes the circuit.
     mutating func succeeded(_ ticket: Ticket) -> Bool {
         switch state {

@@ -58,6 +58,19 @@ struct CircuitTable: Sendable, Equatable {
         circuits.values.lazy.compactMap(\.opensForTrialAt).filter { $0 > now }.min()
     }
 
+    /// Something else than a request shows that requests for that model fail. When the next trial may begin, if the circuit opens.
+    mutating func opened(_ model: String, for pause: Interval, reason: String, at now: Moment) -> Moment? {
+        // The shared circuit is not for one model's failure.
+        guard circuits[model] != nil || circuits.count < Self.limit, self[model].opened(for: pause, reason: reason, at: now)
+        else {
+            return nil
+        }
+        return self[model].opensForTrialAt
+    }
+
+    /// The same shows that they work again.
+    mutating func closed(_ model: String) { circuits[model] = nil }
+
     mutating func removeAll() { circuits.removeAll() }
 
     /// The request failed on the server. When the next trial may begin, if the circuit opens.

@@ -66,9 +66,11 @@ struct CandidateList: Sendable {
     }
 
     /// The index of the model among its server's `served`.
-    func served(of choice: Choice) -> Int {
-        let served = candidates[choice.position].served
-        return served[min(choice.instance ?? 0, served.count - 1)]
+    func served(of choice: Choice) -> Int { served(at: choice.position, choice.instance) }
+
+    func served(at position: Int, _ instance: Int?) -> Int {
+        let served = candidates[position].served
+        return served[min(instance ?? 0, served.count - 1)]
     }
 
     /// The model name to request instead of the client's; nil when the client's name is right.
@@ -211,6 +213,7 @@ extension Router {
         let candidates = listing.isEmpty ? indices.map { candidate($0, .init(names: [model])) } : listing
         var list = CandidateList(candidates, model: ownName(of: model, on: indices), rule: route.rule)
         list.priority = route.priority
+        list.leaveOutUnloaded(where: loadsNoModels)
         return list
     }
 
@@ -221,7 +224,11 @@ extension Router {
         let listing = present.compactMap { index in
             backends[index].instances(of: model).map { candidate(index, $0) }
         }
-        if !listing.isEmpty { return CandidateList(listing, model: ownName(of: model, on: present), rule: fleet.rule) }
+        if !listing.isEmpty {
+            var list = CandidateList(listing, model: ownName(of: model, on: present), rule: fleet.rule)
+            list.leaveOutUnloaded(where: loadsNoModels)
+            return list
+        }
         let silent = present.filter { backends[$0].models == nil && !backends[$0].health.isDown }
         guard !silent.isEmpty else { return nil }
         return CandidateList(silent.map { candidate($0, .init(names: [model])) }, model: model, rule: fleet.rule)

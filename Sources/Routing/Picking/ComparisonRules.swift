@@ -87,7 +87,7 @@ extension Router {
     ) -> [(position: Int, inFlight: Int, isEligible: Bool)] {
         group.compactMap { position in
             let index = list.candidates[position].index
-            switch ineligibility(of: index, for: request, at: now) {
+            switch ineligibility(at: position, in: list, for: request, at: now) {
             case nil: return (position, backends[index].inFlight, true)
             case .full: return (position, backends[index].inFlight, false)
             case .failedThisRequest, .down, .draining, .failing: return nil

@@ -19,7 +19,8 @@ extension Router {
         var room = RoomForOthers(keepsOneOpen: list.candidates.count >= Self.leastKeptOpen)
         for candidate in list.candidates where room.open.count < 2 {
             let index = candidate.index
-            guard backends[index].limit.map({ backends[index].jobs.count < $0 }) ?? true else { continue }
+            let served = candidate.served[0]
+            guard backends[index].limit(of: served).map({ backends[index].competing(for: served) < $0 }) ?? true else { continue }
             if candidate.served.contains(where: { isOpen(index, $0, without: nil, at: now) }) { room.open.append(index) }
         }
         return room
@@ -41,8 +42,8 @@ extension Router {
         of index: Int, _ served: Int, to room: RoomForOthers, own: Double, seat: Int?, _ basis: PriceBasis
     ) -> Double? {
         // The last slot.
-        if let limit = backends[index].limit, limit > 1, backends[index].jobs.count >= limit - 1 {
-            return releases(index, basis).min()
+        if let limit = backends[index].limit(of: served), limit > 1, backends[index].competing(for: served) >= limit - 1 {
+            return releases(index, served, basis).min()
         }
         guard own > fleet.policy.conversationTime * PriceWeights.longPrompt else { return nil }
         // A second long prompt would only wait inside the engine, in a slot that somebody else could use.

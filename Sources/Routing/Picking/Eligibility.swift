@@ -9,10 +9,22 @@ enum Ineligibility: Sendable, Equatable {
 }
 
 extension Router {
-    /// Nil when the backend may take the request now.
+    /// Nil when the candidate at that position may take the request now.
+    func ineligibility(
+        at position: Int, in list: CandidateList, for request: PendingRequest, at now: Moment
+    ) -> Ineligibility? {
+        // By index: a copy of a candidate counts references.
+        let index = list.candidates[position].index
+        if let reason = ineligibility(of: index, for: request, at: now) { return reason }
+        guard backends[index].hasSlotsPerModel, request.traits.counts else { return nil }
+        let hasFreeInstance = list.candidates[position].served.contains { !backends[index].isFull(of: $0) }
+        return hasFreeInstance ? nil : .full
+    }
+
+    /// Nil when the backend may take the request now, whichever model it is for.
     ///
     /// Takes an index, like the functions below: copying a whole backend costs more than the check itself.
-    func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
+    private func ineligibility(of index: Int, for request: PendingRequest, at now: Moment) -> Ineligibility? {
         if request.history.attempts > 0, request.history.hasFailed(on: backends[index].server.id) {
             return .failedThisRequest
         }

@@ -3,24 +3,30 @@
 
 /// Slots that requests ahead in the line wait for.
 struct Reservations {
-    /// For servers with such a slot: seconds until each of their slots is free, in ascending order.
-    private var ends: [Int: [Double]] = [:]
+    /// A server's slots, or those of one of its models.
+    struct Slots: Hashable {
+        var index: Int
+        var served: Int?
+    }
 
-    /// Seconds until a slot is free that nobody waits for; nil when nobody waits for any of the server's.
-    func nextEnd(_ index: Int) -> Double? { ends.isEmpty ? nil : ends[index]?.first }
+    /// Where there is such a slot: seconds until each of the slots is free, in ascending order.
+    private var ends: [Slots: [Double]] = [:]
+
+    /// Seconds until a slot is free that nobody waits for; nil when nobody waits for any of them.
+    func nextEnd(_ slots: Slots) -> Double? { ends.isEmpty ? nil : ends[slots]?.first }
 
     /// Servers on which a request ahead in the line has waited for long to have its model loaded.
     private(set) var swapping: Set<Int> = []
 
     mutating func willSwap(_ index: Int) { swapping.insert(index) }
 
-    /// A request takes the next slot of the server for that many seconds. `known`: the ends of the requests that run there.
-    mutating func take(_ index: Int, seconds: Double, known: [Double]) {
-        var taken = ends[index] ?? known.sorted()
+    /// A request takes the next one of the slots for that many seconds. `known`: the ends of the requests that run there.
+    mutating func take(_ slots: Slots, seconds: Double, known: [Double]) {
+        var taken = ends[slots] ?? known.sorted()
         guard !taken.isEmpty else { return }
         let end = taken.removeFirst() + seconds
         taken.insert(end, at: taken.firstIndex { $0 > end } ?? taken.count)
-        ends[index] = taken
+        ends[slots] = taken
     }
 }
 
@@ -70,8 +76,9 @@ extension Router {
         _ reservations: Reservations
     ) -> Placement? {
         let session = session(of: request, in: list, at: now)
-        if list.candidates.count == 1, ineligibility(of: list.candidates[0].index, for: request, at: now) == nil,
-            list.candidates[0].served.count == 1
+        if list.candidates.count == 1, ineligibility(at: 0, in: list, for: request, at: now) == nil,
+            list.candidates[0].served.count == 1,
+            !isClosed(list.candidates[0].index, list.candidates[0].served[0], for: request, reservations)
         {
             let choice = choice(0, list.candidates[0].instances.isEmpty ? nil : 0, session, in: list)
             return .run(choice, Explanation(list: list, choice: choice))
@@ -88,11 +95,11 @@ extension Router {
                 if outstanding != nil { break }
                 let isHopeless =
                     leastPrefill(position, list, basis) > ties.least + tieMargin(ties.least)
-                    && !isAtHome(request, list.candidates[position].index, session)
+                    && !isAtHome(request, position, session, in: list)
                 guard group.contains(position), !isHopeless else { continue }
             }
             let index = list.candidates[position].index
-            let reason = ineligibility(of: index, for: request, at: now)
+            let reason = ineligibility(at: position, in: list, for: request, at: now)
             guard group.contains(position), isUsable(reason, for: request),
                 let offer = offer(
                     position, list, request, session, basis, room, isBusy: reason != nil,
@@ -138,7 +145,7 @@ extension Router {
             guard seconds < next else { continue }
             if seconds < least { (first, least, next) = (position, seconds, least) } else { next = seconds }
         }
-        let reason = ineligibility(of: list.candidates[first].index, for: request, at: basis.moment)
+        let reason = ineligibility(at: first, in: list, for: request, at: basis.moment)
         guard isUsable(reason, for: request),
             let offer = offer(
                 first, list, request, session, basis, room, isBusy: reason != nil, limit: .infinity, reservations),
@@ -155,7 +162,7 @@ extension Router {
         // Ranks are looked up for near ties only: there are few among hundreds of servers.
         for offer in ties.offers where offer.price.total <= limit {
             guard ties.offers.count > 1 else { return offer }
-            let rank = tieRank(list.candidates[offer.position].index, session)
+            let rank = tieRank(offer.position, session, in: list)
             if first == nil || rank < lowest { (first, lowest) = (offer, rank) }
         }
         return first
@@ -167,18 +174,27 @@ extension Router {
 
     /// Decides between equal prices, the lower one first: the server with the client's session, then the one that holds the fewest
     /// sessions, then the least busy one, then the one that has been without a new request for longest; after that, the configured order.
-    private func tieRank(_ index: Int, _ session: SessionTable.Handle?) -> (Int, Int, Double) {
-        if isSession(session, on: index) { return (-1, 0, 0) }
+    private func tieRank(
+        _ position: Int, _ session: SessionTable.Handle?, in list: CandidateList
+    ) -> (Int, Int, Double) {
+        if isSession(session, at: position, in: list) { return (-1, 0, 0) }
+        let index = list.candidates[position].index
         return (sessions.count(on: backends[index].id), backends[index].inFlight, backends[index].grantedAt)
     }
 
     /// Nothing is known of the prompt's content, and the client's session is on this server.
-    private func isAtHome(_ request: PendingRequest, _ index: Int, _ session: SessionTable.Handle?) -> Bool {
-        (request.traits.prompt?.links.isEmpty ?? true) && isSession(session, on: index)
+    private func isAtHome(
+        _ request: PendingRequest, _ position: Int, _ session: SessionTable.Handle?, in list: CandidateList
+    ) -> Bool {
+        (request.traits.prompt?.links.isEmpty ?? true) && isSession(session, at: position, in: list)
     }
 
-    private func isSession(_ session: SessionTable.Handle?, on index: Int) -> Bool {
-        session.map { sessions.place(in: $0).backend == backends[index].id } ?? false
+    /// A session whose model has left the memory has nothing there any more.
+    private func isSession(_ session: SessionTable.Handle?, at position: Int, in list: CandidateList) -> Bool {
+        guard let session, sessions.place(in: session).backend == backends[list.candidates[position].index].id else {
+            return false
+        }
+        return residency(position, in: list) < .unloaded
     }
 
     private func session(of request: PendingRequest, in list: CandidateList, at now: Moment) -> SessionTable.Handle? {
@@ -192,7 +208,7 @@ extension Router {
         let candidate = list.candidates[position]
         var choice = Choice(
             position: position, instance: instance, reason: .cheapest,
-            capacity: backends[candidate.index].sessionsPerInstance(of: candidate.instances.count))
+            capacity: sessionsPerInstance(position, in: list))
         if let session {
             let place = sessions.place(in: session)
             let isHere = place.backend == backends[candidate.index].id && place.instance == list.instance(of: choice)
@@ -207,35 +223,36 @@ extension Router {
         _ room: RoomForOthers?, isBusy: Bool, limit: Double, _ reservations: Reservations
     ) -> Offer? {
         let index = list.candidates[position].index
-        var wait: Double?
-        var isBusy = isBusy
-        var swaps = false
         // A request that has waited for long no longer trusts the prediction.
         let distrust = PriceWeights.ageing * (request.waitingSince.map { basis.now - $0.seconds } ?? 0)
-        if !isBusy, request.history.attempts == 0 {
-            swaps = mustSwap(position, in: list)
-            let isClosed = swaps || reservations.swapping.contains(index)
-            isBusy = isClosed && !backends[index].jobs.isEmpty
-        }
-        if isBusy {
-            let pause = backends[index].throttle.until.seconds - basis.now
-            let end = reservations.nextEnd(index) ?? releases(index, basis).min()
-            guard let next = pause > 0 ? max(pause, end ?? 0) : end else { return nil }
-            wait = next + distrust
-        }
         var best: Offer?
         var bestRank = (Int.max, 0, 0)
         let hasInstances = !list.candidates[position].instances.isEmpty
         for (number, served) in list.candidates[position].served.enumerated() {
+            var isBusy = isBusy
+            var wait: Double?
+            let swaps = backends[index].mustSwap(for: served)
+            if isBusy {
+                guard let end = nextSlot(index, served, basis, reservations) else { continue }
+                wait = end + distrust
+            } else if backends[index].isFull(of: served) {
+                // Another instance has room.
+                continue
+            } else if isClosed(index, served, for: request, reservations) {
+                // A swap has to wait for the end of all that runs there.
+                let ends = releases(index, served, basis)
+                isBusy = true
+                wait = max(reservations.nextEnd(slots(index, served)) ?? 0, (swaps ? ends.max() : ends.min()) ?? 0) + distrust
+            }
             var (price, work) = price(index, served, basis, wait: wait, limit: limit)
             // Of a short prompt, which is not hashed, only its client is known.
-            if isAtHome(request, index, session) { price.own *= PriceWeights.unhashed }
-            var isBusy = isBusy
+            if isAtHome(request, position, session, in: list) { price.own *= PriceWeights.unhashed }
             if !isBusy, let room, let end = closure(of: index, served, to: room, own: price.own, seat: work.match.seat, basis) {
                 (price, work) = self.price(index, served, basis, wait: end + distrust, limit: limit)
                 isBusy = true
             }
-            price.load = loadTime(position, in: list, at: basis.now)
+            price.load = loadTime(index, served, usual: basis.usualLoad, at: basis.now)
+            price.eviction += displacement(index, served, basis)
             price.failures = backends[index].circuits.penalty(of: request.traits.model, at: basis.moment)
             // All seats of this instance are taken, although the server has room.
             if !isBusy, work.match.seat == nil, backends[index].served[served].cache.hasSeats { price.wait += price.decode }
@@ -244,7 +261,7 @@ extension Router {
             let bestTotal = best?.price.total ?? .infinity
             guard price.total < bestTotal - margin || price.total <= bestTotal + margin && rank < bestRank else { continue }
             bestRank = rank
-            let streams = Double(backends[index].limit ?? backends[index].jobs.count + 1)
+            let streams = Double(backends[index].limit(of: served) ?? backends[index].jobs.count + 1)
             let tokenTime = tokenTime(index, served, basis) * (1 + EngineFigures.slowdownPerStream * max(0, streams - 1))
             best = Offer(
                 position: position, instance: hasInstances ? number : nil, price: price, isBusy: isBusy,
@@ -264,30 +281,30 @@ extension Router {
         let (id, name) = (backends[index].id, list.candidates[position].instances[number])
         if let session, sessions.place(in: session) == .init(backend: id, instance: name) { return (-1, 0, 0) }
         let inFlight = backends[index].inFlight(on: name)
-        let capacity = backends[index].sessionsPerInstance(of: instances)
+        let capacity = sessionsPerInstance(position, in: list)
         let held = sessions.holders(of: .init(backend: id, instance: name)).count
         return (inFlight < capacity ? 0 : 1, held, inFlight)
     }
 
-    /// The model is not in memory, the server has not been seen to hold one more than it holds, and it computes with another one: loading
-    /// now would push that one out, or wait for it inside the engine.
-    private func mustSwap(_ position: Int, in list: CandidateList) -> Bool {
-        guard residency(position, in: list) == .unloaded else { return false }
-        let index = list.candidates[position].index
-        guard backends[index].loadedModels >= backends[index].mostLoadedModels else { return false }
-        return !backends[index].jobs.isEmpty && !isRequested(position, in: list)
+    /// Seconds until a slot is free that nobody waits for; nil when that is not known.
+    private func nextSlot(_ index: Int, _ served: Int, _ basis: PriceBasis, _ reservations: Reservations) -> Double? {
+        let pause = backends[index].throttle.until.seconds - basis.now
+        let end = reservations.nextEnd(slots(index, served)) ?? releases(index, served, basis).min()
+        return pause > 0 ? max(pause, end ?? 0) : end
     }
 
-    private func isRequested(_ position: Int, in list: CandidateList) -> Bool {
-        backends[list.candidates[position].index].jobs.contains { list.candidates[position].served.contains($0.served) }
+    /// The slots for which a request for that model waits: the server's, unless the model's own ones are taken.
+    func slots(_ index: Int, _ served: Int) -> Reservations.Slots {
+        .init(index: index, served: backends[index].isFull(of: served) ? served : nil)
     }
 
-    /// For each request that runs there, the seconds until its end.
-    func releases(_ index: Int, _ basis: PriceBasis) -> [Double] {
+    /// For each request that runs in those slots, the seconds until its end.
+    func releases(_ index: Int, _ served: Int, _ basis: PriceBasis) -> [Double] {
         let jobs = backends[index].jobs
+        let own = slots(index, served).served
         let ahead = jobs.reduce(0) { $0 + $1.prefillLeft(at: basis.now) }
         let slowdown = 1 + EngineFigures.slowdownPerStream * Double(max(0, jobs.count - 1))
-        return jobs.map { job in
+        return jobs.filter { own == nil || $0.served == own }.map { job in
             let tokenTime = tokenTime(index, job.served, basis) * slowdown
             let left = job.answerLeft(at: basis.now, tokenTime: tokenTime) * tokenTime
             return (job.isPrefilling(at: basis.now) ? ahead : ahead / 2) + left

@@ -62,7 +62,7 @@ extension Router {
             let code: Finding.Code =
                 if position == choice.position {
                     .chosen(choice.reason)
-                } else if let reason = ineligibility(of: candidate.index, for: request, at: now) {
+                } else if let reason = ineligibility(at: position, in: list, for: request, at: now) {
                     .ineligible(reason)
                 } else {
                     position >= groupEnd ? .laterInOrder : isSticky ? .noSession : .passedOver

@@ -22,6 +22,7 @@ extension CandidateList.Unfit.Reason {
         switch self {
         case .contextTooShort(let context, let prompt):
             "its context of \(context) tokens is too short for a prompt of about \(prompt)"
+        case .notLoaded: "the model is not loaded there, and the server loads none by itself"
         case .cannotSee: "the prompt has images, and the model there takes none"
         }
     }

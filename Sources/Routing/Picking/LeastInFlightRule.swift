@@ -9,7 +9,7 @@ extension Router {
         var best: (inFlight: Int, position: Int)?
         for position in group {
             let index = list.candidates[position].index
-            guard ineligibility(of: index, for: request, at: now) == nil else { continue }
+            guard ineligibility(at: position, in: list, for: request, at: now) == nil else { continue }
             let inFlight = backends[index].inFlight
             if inFlight < best?.inFlight ?? .max { best = (inFlight, position) }
             if inFlight == 0 { break }

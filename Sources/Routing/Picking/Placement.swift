@@ -124,19 +124,18 @@ extension Router {
     ) -> Bool {
         guard request.traits.counts else { return false }
         return group.contains { position in
-            let index = list.candidates[position].index
-            return switch ineligibility(of: index, for: request, at: now) {
+            return switch ineligibility(at: position, in: list, for: request, at: now) {
             case .full: true
-            case .failing: backends[index].circuits[request.traits.model].isTrying
+            case .failing: backends[list.candidates[position].index].circuits[request.traits.model].isTrying
             case nil, .failedThisRequest, .down, .draining: false
             }
         }
     }
 
     func findings(_ list: CandidateList, _ request: PendingRequest, _ now: Moment) -> [Finding] {
-        list.candidates.prefix(Explanation.explainedServers).map { candidate in
-            let reason = ineligibility(of: candidate.index, for: request, at: now)
-            return finding(reason.map { .ineligible($0) } ?? .laterInOrder, candidate.index)
+        list.candidates.indices.prefix(Explanation.explainedServers).map { position in
+            let reason = ineligibility(at: position, in: list, for: request, at: now)
+            return finding(reason.map { .ineligible($0) } ?? .laterInOrder, list.candidates[position].index)
         }
     }
 
@@ -146,12 +145,12 @@ extension Router {
         var lastResort: Choice?
         for (position, candidate) in list.candidates.enumerated() {
             let index = candidate.index
-            guard let reason = ineligibility(of: index, for: request, at: now) else {
+            guard let reason = ineligibility(at: position, in: list, for: request, at: now) else {
                 preconditionFailure("\(candidate.server) may take the request, but no choice was made")
             }
             var choice = Choice(
                 position: position, instance: candidate.instances.indices.first, reason: .lastResort,
-                capacity: backends[index].sessionsPerInstance(of: candidate.instances.count))
+                capacity: sessionsPerInstance(position, in: list))
             if !request.traits.counts, reason == .draining || reason == .failing {
                 guard backends[index].health.isDown else {
                     choice.reason = .doesNotWait

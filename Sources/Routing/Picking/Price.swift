@@ -14,7 +14,7 @@ package struct Price: Sendable, Equatable {
     package var returning = 0.0
     /// What the later turns of this conversation will cost there.
     package var future = 0.0
-    /// Computing again what falls out of the cache.
+    /// Computing again what falls out of the cache, and loading again the model that leaves the memory.
     package var eviction = 0.0
     /// What other requests gain that begin like this one, once that beginning is in the server's cache: 0 or less.
     package var sharing = 0.0
@@ -53,6 +53,8 @@ struct PriceBasis {
     let bytesPerToken: Double
     /// What the prompt of a new conversation has in common with others, in tokens.
     let sharedTokens: Double
+    /// Seconds to load a model where that is not known (`usualLoadSeconds`); used if a candidate says what is in its memory.
+    let usualLoad: Double
 }
 
 /// What a request has to compute on a server.
@@ -82,10 +84,12 @@ extension Router {
         var (fastest, leastTokenTime) = (0.0, Double.infinity)
         var (ratios, known) = (0.0, 0.0)
         var bytesPerToken: Double?
+        var tellsMemory = false
         // By index: a copy of a candidate counts references.
         for position in list.candidates.indices {
             let (index, served) = (list.candidates[position].index, list.candidates[position].served[0])
             let figures = backends[index].served[served].figures
+            tellsMemory = tellsMemory || backends[index].memory.isTold
             bytesPerToken = bytesPerToken ?? figures.bytesPerToken
             fastest = max(fastest, figures.prefillSpeed ?? figures.leastPrefillSpeed)
             leastTokenTime = min(leastTokenTime, figures.tokenTime ?? figures.mostTokenTime)
@@ -103,7 +107,8 @@ extension Router {
             fastest: fastest,
             leastTokenTime: leastTokenTime,
             decodeRatio: known > 0 ? ratios / known : nil, bytesPerToken: commonBytesPerToken,
-            sharedTokens: Double(shared ?? 0) / commonBytesPerToken)
+            sharedTokens: Double(shared ?? 0) / commonBytesPerToken,
+            usualLoad: tellsMemory ? usualLoadSeconds(among: list) : LoadTime.assumedSeconds)
     }
 
     /// Prompt tokens per second. An unknown machine counts as fast as the fastest known one, so that it is tried.
@@ -173,7 +178,7 @@ extension Router {
         let speed = work.speed * share
         let tokenTime = tokenTime(index, served, basis) / share
         let inFlight = Double(backends[index].jobs.count)
-        let slots = Double(backends[index].limit ?? PriceWeights.assumedSlots)
+        let slots = Double(backends[index].limit(of: served) ?? PriceWeights.assumedSlots)
         let answer = basis.outlook.answerTokens
 
         var price = Price()

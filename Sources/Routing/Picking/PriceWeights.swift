@@ -30,7 +30,8 @@ enum PriceWeights {
     static let classDistance = 1.0 / 4
     /// The delay of a request of somebody with much work counts this part.
     static let yielding = 0.1
-    /// A request whose model is not loaded waits for this many loading times while the loaded model is used; then it comes first.
+    /// A request whose model is not loaded waits for this many loading times while the loaded model is used, since that one came or, if
+    /// that is later, since the request came; then it comes first. So at most a quarter of the time goes into loading.
     static let swapPatience = 3.0
     /// Utilisation is never taken to be higher.
     static let mostUtilisation = 0.95

@@ -8,7 +8,7 @@ extension Router {
         let last = comparison.lastServer[list.model ?? ""]
         let start = group.first { backends[list.candidates[$0].index].id == last }.map { $0 + 1 } ?? group.lowerBound
         for position in [start..<group.upperBound, group.lowerBound..<start].joined()
-        where ineligibility(of: list.candidates[position].index, for: request, at: now) == nil {
+        where ineligibility(at: position, in: list, for: request, at: now) == nil {
             return choice(position, among: list, .itsTurn)
         }
         return nil

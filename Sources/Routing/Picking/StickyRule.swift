@@ -3,6 +3,13 @@
 // and then to the one that holds the fewest sessions.
 
 extension Router {
+    /// How many sessions an instance of the candidate can hold.
+    func sessionsPerInstance(_ position: Int, in list: CandidateList) -> Int {
+        let number = list.candidates[position].served[0]
+        return backends[list.candidates[position].index].sessions(
+            of: number, instances: list.candidates[position].instances.count)
+    }
+
     /// Whether the request gives its client a session on the instance that it runs on.
     func takesPlace(_ traits: RequestTraits, among list: CandidateList) -> Bool {
         (list.rule == .sticky || list.rule == .expectedCost) && traits.counts && list.model != nil
@@ -22,7 +29,7 @@ extension Router {
         let takesPlace = takesPlace(request.traits, among: list)
         var best: Vacancy?
         for position in group {
-            guard ineligibility(of: list.candidates[position].index, for: request, at: now) == nil else { continue }
+            guard ineligibility(at: position, in: list, for: request, at: now) == nil else { continue }
             let vacancy = vacancy(of: position, in: list, takesPlace: takesPlace, against: best)
             if let vacancy, best.map({ vacancy.isBetter(than: $0) }) ?? true { best = vacancy }
             if let best, best.isUnbeatable || !takesPlace && best.isReady && !best.isBusy && best.inFlight == 0 { break }
@@ -38,9 +45,9 @@ extension Router {
         among list: CandidateList, _ group: Range<Int>, for request: PendingRequest, at now: Moment
     ) -> Choice? {
         var best: Int?
-        for position in group where ineligibility(of: list.candidates[position].index, for: request, at: now) == nil {
-            let residency = list.candidates[position].residency
-            if best.map({ residency < list.candidates[$0].residency }) ?? true { best = position }
+        for position in group where ineligibility(at: position, in: list, for: request, at: now) == nil {
+            let residency = residency(position, in: list)
+            if best.map({ residency < self.residency($0, in: list) }) ?? true { best = position }
             if residency == .loaded { break }
         }
         return best.map {
@@ -60,9 +67,9 @@ extension Router {
         guard let index = indexOfBackend[place.backend],
             let position = group.first(where: { list.candidates[$0].index == index }),
             let instance = list.candidates[position].instances.firstIndex(of: place.instance),
-            ineligibility(of: index, for: request, at: now) == nil
+            ineligibility(at: position, in: list, for: request, at: now) == nil
         else { return nil }
-        let capacity = backends[index].sessionsPerInstance(of: list.candidates[position].instances.count)
+        let capacity = sessionsPerInstance(position, in: list)
         return Choice(position: position, instance: instance, reason: .sticky, session: session, capacity: capacity)
     }
 
@@ -75,7 +82,7 @@ extension Router {
         guard backends[index].limit == nil, let session = held.session, sessions.isRunning(session), request.traits.counts,
             var other = leastInFlightChoice(among: list, group, for: request, at: now),
             backends[list.backend(of: other)].inFlight < backends[index].inFlight,
-            list.candidates[other.position].residency <= list.candidates[held.position].residency
+            residency(other.position, in: list) <= residency(held.position, in: list)
         else { return nil }
         other.reason = .overflow
         return other
@@ -86,10 +93,10 @@ extension Router {
         let index = list.candidates[position].index
         let instances = list.candidates[position].instances.count
         let server = Vacancy(
-            position: position, residency: list.candidates[position].residency,
+            position: position, residency: residency(position, in: list),
             isBusy: backends[index].health.isBusy(window: fleet.policy.busyWindow),
             held: takesPlace ? sessions.count(on: backends[index].id) : 0, inFlight: backends[index].inFlight,
-            capacity: backends[index].sessionsPerInstance(of: instances))
+            capacity: sessionsPerInstance(position, in: list))
         var found: Vacancy?
         for instance in 0..<instances {
             var vacancy = server

@@ -10,8 +10,9 @@ struct LoadTimeTests {
     }
 
     private func seconds(_ scene: PricedScene, _ model: String = "m") -> Double {
-        let backend = scene.scene.router.backends[0]
-        return scene.scene.router.loadSeconds(0, backend.served.firstIndex { $0.name == model } ?? 0)
+        var router = scene.scene.router
+        guard let list = router.candidates(for: RequestTraits(destination: .model(model), client: "c")) else { return .nan }
+        return router.loadSeconds(0, list.candidates[0].served[0], usual: router.usualLoadSeconds(among: list))
     }
 
     private func list(_ scene: inout PricedScene, _ residency: ListedModel.Residency, _ other: ListedModel.Residency = .unloaded)

@@ -187,7 +187,9 @@ struct RandomLife {
 
     private mutating func randomReport() -> BackendReport {
         let slots = random.chance(percent: 40) ? BackendReport.Slots(total: 1 + random.below(3), busy: 0) : nil
-        return BackendReport(isBusy: random.chance(percent: 30), slots: slots)
+        var report = BackendReport(isBusy: random.chance(percent: 30), slots: slots)
+        report.mostLoadedModels = random.pick([nil, 1, 2, .max])
+        return report
     }
 
     private mutating func randomList() -> [ListedModel] {
