@@ -126,11 +126,12 @@ final class AccessLogWriter: AccessLogSink {
     }
 
     private static func open(_ path: String) throws(AccessLogProblem) -> OutputDescriptor {
-        let number = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        guard number >= 0 else {
-            throw AccessLogProblem(description: "access-log: cannot open \(path): \(String(cString: strerror(errno)))")
+        do {
+            let number = try NamedFile.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o640)
+            return OutputDescriptor(number, name: path, isOwned: true)
+        } catch {
+            throw AccessLogProblem(description: "access-log: cannot open \(path): \(error)")
         }
-        return OutputDescriptor(number, name: path, isOwned: true)
     }
 }
 

@@ -175,7 +175,7 @@ final class Balancer: Sendable {
         do {
             try recording.write(events)
             guard !events.isComplete else { return }
-            logger.warning("\(recording.path) has the first \(RecordingFile.mostEvents) events only; there were more")
+            logger.warning("\(recording.path) has the first \(events.steps.count) events only; there were more")
         } catch {
             logger.error("the recording is lost: \(error)")
         }

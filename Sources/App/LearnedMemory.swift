@@ -11,6 +11,8 @@ final class LearnedMemory: Sendable {
         var written: [SavedFigures] = []
         /// A file that cannot be written is reported once.
         var hasWarned = false
+        /// Nothing is written any more.
+        var isClosed = false
     }
 
     private let file: StateFile
@@ -31,34 +33,35 @@ final class LearnedMemory: Sendable {
             logger.warning("what was learned before is not used, and will be replaced: \(error)")
         }
         let running = Task.detached { [weak self] in
-            while !Task.isCancelled {
-                try? await Task.sleep(for: Self.interval)
-                self?.write()
-            }
+            // Cancelled, it ends: the last writing is that of `close`.
+            while (try? await Task.sleep(for: Self.interval)) != nil { self?.write() }
         }
         task.withLockedValue { $0 = running }
     }
 
     /// Writes what has been learned since it was written last.
-    func write() {
+    func write() { state.withLockedValue { write(&$0) } }
+
+    /// The lock is held while the file is written, so that nobody else writes it at the same time.
+    private func write(_ state: inout State) {
         let figures = router.savedFigures()
         // Nothing learned yet says nothing against what is in the file.
-        guard !figures.isEmpty, state.withLockedValue({ $0.written != figures }) else { return }
+        guard !state.isClosed, !figures.isEmpty, state.written != figures else { return }
         do {
             try file.write(figures)
-            state.withLockedValue { $0.written = figures }
+            state.written = figures
         } catch {
-            let isNews = state.withLockedValue { state in
-                defer { state.hasWarned = true }
-                return !state.hasWarned
-            }
-            if isNews { logger.warning("what is learned of the servers is lost with a restart: \(error)") }
+            if !state.hasWarned { logger.warning("what is learned of the servers is lost with a restart: \(error)") }
+            state.hasWarned = true
         }
     }
 
     /// Writes for the last time.
     func close() {
         task.withLockedValue { $0 }?.cancel()
-        write()
+        state.withLockedValue { state in
+            write(&state)
+            state.isClosed = true
+        }
     }
 }

@@ -14,12 +14,17 @@ struct RecordingFile: Sendable {
     /// Names and addresses of clients are nobody else's business, and neither are the hashes: they show whether a prompt is the one that
     /// somebody guesses.
     init(path: String) throws(RecordingProblem) {
-        let number = Foundation.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard number >= 0 else {
-            throw RecordingProblem(description: "--record: cannot open \(path): \(String(cString: strerror(errno)))")
+        do {
+            let number = try NamedFile.open(path, O_WRONLY | O_CREAT, mode: 0o600)
+            self.path = path
+            output = OutputDescriptor(number, name: path, isOwned: true)
+            // A file that was there already keeps its rights otherwise. A pipe or a terminal keeps them.
+            guard NamedFile.otherKind(number) != nil || fchmod(number, 0o600) == 0 && ftruncate(number, 0) == 0 else {
+                throw NamedFile.Problem(description: "others can read it, and its rights cannot be changed; name another file")
+            }
+        } catch {
+            throw RecordingProblem(description: "--record: cannot open \(path): \(error)")
         }
-        self.path = path
-        output = OutputDescriptor(number, name: path, isOwned: true)
     }
 
     func write(_ recording: Recording) throws(RecordingProblem) {

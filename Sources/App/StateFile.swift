@@ -21,11 +21,70 @@ struct StateFile: Sendable {
         path = URL(fileURLWithPath: file).deletingPathExtension().path + ".state.json"
     }
 
+    /// The file that a configuration means; nil when it means none, or one that cannot be used and that nobody has named.
+    ///
+    /// - Parameters:
+    ///   - file: the configuration's.
+    ///   - warn: told why nothing will be kept.
+    /// - Throws: why the file that the configuration names cannot be used.
+    static func usable(
+        _ settings: Configuration, configuration file: String?, warn: (String) -> Void
+    ) throws(Problem) -> StateFile? {
+        switch settings.stateFile {
+        case .off: return nil
+        case .file(let path):
+            let file = StateFile(path: path)
+            do { try file.check() } catch { throw Problem(description: "state-file: \(error)") }
+            return file
+        case .besideConfiguration:
+            guard let file = file.flatMap({ StateFile(besideConfiguration: $0) }) else { return nil }
+            // A folder that others write is an ordinary place for a configuration.
+            do { try file.check() } catch {
+                warn("what is learned of the servers is lost with a restart: \(error)")
+                return nil
+            }
+            return file
+        }
+    }
+
+    /// Finds out early what `write` would fail with: it replaces the file, and must not replace a device, a pipe or a folder.
+    func check() throws(Problem) {
+        let target = target
+        var information = stat()
+        if stat(target, &information) == 0 {
+            if let kind = NamedFile.otherKind(information) {
+                throw Problem(description: "\(path) is \(kind), not a file; name a file, or write off to keep nothing")
+            }
+        } else if errno != ENOENT {
+            throw Problem(description: "\(path) cannot be used: \(String(cString: strerror(errno)))")
+        }
+        let folder = URL(fileURLWithPath: target).deletingLastPathComponent().path
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw Problem(
+                description: "\(path) cannot be written, because of its folder \(folder): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Where symbolic links lead from `path`, even if there is no file yet.
+    private var target: String {
+        var path = path
+        // Like the system's own limit. What is left behind a longer chain cannot be opened.
+        for _ in 0..<40 {
+            guard let link = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { break }
+            path = URL(fileURLWithPath: link, relativeTo: URL(fileURLWithPath: path).deletingLastPathComponent()).path
+        }
+        return path
+    }
+
     /// Empty when there is no file yet.
     func read() throws(Problem) -> [SavedFigures] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
-        guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.read(upToCount: Self.largest + 1) else {
-            throw Problem(description: "\(path) cannot be read")
+        let data: Data
+        do {
+            let handle = FileHandle(fileDescriptor: try NamedFile.openRegular(path, O_RDONLY), closeOnDealloc: true)
+            data = try handle.read(upToCount: Self.largest + 1) ?? Data()
+        } catch {
+            throw Problem(description: "\(path) cannot be read: \(error)")
         }
         guard data.count <= Self.largest else { throw Problem(description: "\(path) has more than 1 MB") }
         guard let json = try? JSON(parsing: Array(data)), json["version"]?.intValue == 1, let list = json["figures"]?.arrayValue
@@ -40,8 +99,10 @@ struct StateFile: Sendable {
     }
 
     /// Replaces the file at once: a reader sees the old one or the new one. The new one is written under a name of its own, always the
-    /// same, so that a program that is killed meanwhile leaves no more than that one behind.
+    /// same, so that a program that is killed meanwhile leaves no more than that one behind. A symbolic link stays, and its file is replaced.
     func write(_ figures: [SavedFigures]) throws(Problem) {
+        // What is there may have changed since the start.
+        try check()
         let list = figures.prefix(Self.mostFigures).map { figures -> JSON in
             [
                 "server": .string(figures.server), "model": .string(figures.model),
@@ -51,11 +112,15 @@ struct StateFile: Sendable {
             ]
         }
         let text = (["version": 1, "figures": .array(list)] as JSON).text + "\n"
-        let new = path + ".new"
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: new)) } catch {
-            throw Problem(description: "\(new) cannot be written: \(error.localizedDescription)")
+        let target = target
+        let new = target + ".new"
+        do {
+            let number = try NamedFile.openRegular(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644)
+            try OutputDescriptor(number, name: new, isOwned: true).write(Array(text.utf8))
+        } catch {
+            throw Problem(description: "\(new) cannot be written: \(error)")
         }
-        guard rename(new, path) == 0 else {
+        guard rename(new, target) == 0 else {
             throw Problem(description: "\(path) cannot be replaced: \(String(cString: strerror(errno)))")
         }
     }

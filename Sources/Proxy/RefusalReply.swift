@@ -24,7 +24,7 @@ extension ErrorReply {
             self.init(
                 status: 429, code: "queue_wait_too_long",
                 message: "All servers for this model are at work: the request would wait about \(seconds) s, and at most "
-                    + "\(limit.nanoseconds / 1_000_000_000) s are allowed (queue.max-predicted-wait). Try again in \(seconds) s.",
+                    + "\(Self.seconds(limit.nanoseconds)) s are allowed (queue.max-predicted-wait). Try again in \(seconds) s.",
                 retryAfterSeconds: seconds)
         case .queueTimeout(let waited, let seconds):
             self.init(
@@ -41,5 +41,11 @@ extension ErrorReply {
                 status: 502, code: "upstream_failed",
                 message: "The request failed before its first byte everywhere it was tried; last: \(detail).")
         }
+    }
+
+    /// To milliseconds: `30`, `0.5`.
+    private static func seconds(_ nanoseconds: Int64) -> String {
+        let text = String(Double(nanoseconds / 1_000_000) / 1000)
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 }

@@ -9,16 +9,22 @@ package struct Recording: Sendable, Codable {
     }
 
     package private(set) var steps: [Step] = []
-    /// False when the limit was reached and later events are missing. The recorded events can still be replayed.
+    /// The most boundaries of prompts that are kept: 64 MB. A client decides how many a prompt has.
+    package static let mostLinks = 4_000_000
+
+    /// False when a limit was reached and later events are missing. The recorded events can still be replayed.
     package private(set) var isComplete = true
     private let limit: Int
+    private var links = 0
 
     /// - Parameter limit: the most events to keep. Later events are not recorded.
     package init(limit: Int) { self.limit = limit }
 
     /// Must be called for every event that the router handles, in the same order.
     package mutating func record(_ event: Event, at now: Moment) {
-        guard steps.count < limit else {
+        if case .requestArrived(_, let traits) = event { links += traits.prompt?.links.count ?? 0 }
+        // No event after one that is missing: what is kept is a beginning.
+        guard isComplete, steps.count < limit, links <= Self.mostLinks else {
             isComplete = false
             return
         }

@@ -8,17 +8,11 @@ package struct VolatilePrompts {
     /// What the characters are replaced by. The length of the body does not change.
     package static let replacement = UInt8(ascii: "0")
 
-    // The patterns are the operator's, but the text is the client's, and `Regex` backtracks, so it sees single lines, and not
-    // all of them (docs/decisions/0021-patterns-see-short-pieces.md).
-    private static let searchedLine = 256
-    private static let searchedLines = 1000
-    private static let mostMatches = 4
-
-    private let patterns: [Regex<AnyRegexOutput>]
+    private let patterns: [VolatilePattern]
 
     /// - Parameter patterns: further volatile parts of a line: the first group, or the whole match when there is no group.
     package init(patterns: [String] = []) {
-        self.patterns = patterns.compactMap { try? Regex($0).matchingSemantics(.unicodeScalar) }
+        self.patterns = patterns.compactMap { VolatilePattern($0) }
     }
 
     /// Whether there are parts besides the known ones. Of the known ones, a prompt's hashes are independent (`VolatileLine`).
@@ -29,11 +23,9 @@ package struct VolatilePrompts {
         guard !facts.systemTexts.isEmpty else { return [] }
         return body.withBytes { bytes in
             var found: [Range<Int>] = []
-            var lines = Self.searchedLines
-            for text in facts.systemTexts where text.upperBound <= bytes.count {
-                billing(bytes, text, &found)
-                if !patterns.isEmpty { searchLines(bytes, text, &lines, &found) }
-            }
+            let texts = facts.systemTexts.filter { $0.upperBound <= bytes.count }
+            for text in texts { billing(bytes, text, &found) }
+            for pattern in patterns { search(pattern, texts, bytes, &found) }
             return found.isEmpty ? [] : Self.joined(found)
         }
     }
@@ -70,16 +62,18 @@ package struct VolatilePrompts {
 
     // MARK: Configured patterns
 
-    private func searchLines(_ bytes: Bytes, _ text: Range<Int>, _ lines: inout Int, _ found: inout [Range<Int>]) {
-        var start = text.lowerBound
-        while start < text.upperBound, lines > 0 {
-            lines -= 1
-            let end = lineEnd(bytes, start..<text.upperBound)
-            var cut = min(end, start + Self.searchedLine)
-            // Not in the middle of a character.
-            while cut > start, cut < end, bytes[cut] & 0xC0 == 0x80 { cut -= 1 }
-            for pattern in patterns { search(pattern, bytes, start..<cut, &found) }
-            start = end + 2
+    private func search(_ pattern: VolatilePattern, _ texts: [Range<Int>], _ bytes: Bytes, _ found: inout [Range<Int>]) {
+        var budget = VolatilePattern.searchedBytes
+        var tries = pattern.tries(among: patterns.count)
+        for text in texts {
+            let text = text.prefix(budget)
+            budget -= text.count
+            var start = text.startIndex
+            while start < text.endIndex, tries > 0 {
+                let end = lineEnd(bytes, start..<text.endIndex)
+                search(pattern, bytes, start..<end, &tries, &found)
+                start = end + 2
+            }
         }
     }
 
@@ -98,18 +92,25 @@ package struct VolatilePrompts {
     }
 
     private func search(
-        _ pattern: Regex<AnyRegexOutput>, _ bytes: Bytes, _ line: Range<Int>, _ found: inout [Range<Int>]
+        _ pattern: VolatilePattern, _ bytes: Bytes, _ line: Range<Int>, _ tries: inout Int, _ found: inout [Range<Int>]
     ) {
-        let text = bytes.extracting(line).text
-        var rest = text[...]
-        for _ in 0..<Self.mostMatches {
-            guard let match = try? pattern.firstMatch(in: rest), !match.range.isEmpty else { return }
-            if let range = match.output.count > 1 ? match.output[1].range : match.range {
-                let start = line.lowerBound + text.utf8.distance(from: text.startIndex, to: range.lowerBound)
-                let end = line.lowerBound + text.utf8.distance(from: text.startIndex, to: range.upperBound)
-                add(start..<min(end, line.upperBound), outsideEscapesOf: line, bytes, &found)
+        var start = line.lowerBound
+        while tries > 0, let piece = pattern.piece(of: line, from: start, bytes) {
+            tries -= 1
+            let text = bytes.extracting(piece).text
+            guard let match = pattern.match(text[...]), !match.range.isEmpty else {
+                guard pattern.isAnchored else { return }
+                start = piece.lowerBound + 1
+                continue
             }
-            rest = rest[match.range.upperBound...]
+            func place(_ index: String.Index) -> Int {
+                min(piece.lowerBound + text.utf8.distance(from: text.startIndex, to: index), piece.upperBound)
+            }
+            if let range = match.output.count > 1 ? match.output[1].range : match.range {
+                add(place(range.lowerBound)..<place(range.upperBound), outsideEscapesOf: line, bytes, &found)
+            }
+            guard pattern.isAnchored else { return }
+            start = place(match.range.upperBound)
         }
     }
 

@@ -47,6 +47,30 @@ import Testing
         #expect(try String(contentsOfFile: path, encoding: .utf8).utf8.count == 100 * line.count)
     }
 
+    @Test("a pipe that nobody has opened for reading is refused at once, with the remedy")
+    func noReader() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("pipe-\(UUID().uuidString)").path
+        try #require(mkfifo(path, 0o600) == 0)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let problem = #expect(throws: AccessLogProblem.self) { try AccessLogWriter(.file(path), logger: told.logger) }
+        let why = "it is a pipe or a socket that nobody reads; start its reader first, or name a file"
+        #expect(problem?.description == "access-log: cannot open \(path): \(why)")
+        let recording = #expect(throws: RecordingProblem.self) { try RecordingFile(path: path) }
+        #expect(recording?.description == "--record: cannot open \(path): \(why)")
+    }
+
+    @Test("a pipe with a name and a reader gets the lines")
+    func namedPipe() async throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("pipe-\(UUID().uuidString)").path
+        try #require(mkfifo(path, 0o600) == 0)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let reader = FileHandle(fileDescriptor: open(path, O_RDONLY | O_NONBLOCK), closeOnDealloc: true)
+        let log = try #require(try AccessLogWriter(.file(path), logger: told.logger))
+        log.write(line)
+        await log.close(by: .now + .seconds(50))
+        #expect(try reader.read(upToCount: line.count).map(Array.init) == line)
+    }
+
     @Test("lines that nobody takes are dropped past a limit, counted, and told once")
     func bounded() async throws {
         let pipe = try TestPipe()

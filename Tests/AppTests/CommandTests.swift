@@ -79,7 +79,9 @@ import Testing
             let text = Program.helpMessage(for: command)
             #expect(text.contains("Examples:\n  llama-balancer \(command._commandName)"), "\(text)")
         }
-        #expect(Program.helpMessage().contains("Examples:\n  llama-balancer demo"))
+        let help = Program.helpMessage(columns: 80)
+        #expect(help.contains("Examples:\n  llama-balancer demo"))
+        #expect(help.contains("try it: needs nothing else\n  llama-balancer http"), "no example is broken: \(help)")
     }
 
     @Test(

@@ -51,6 +51,31 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         #expect(server == ServerSettings(name: "a", baseURL: BaseURL(scheme: .http, host: "h", port: 1)))
     }
 
+    @Test("a value in the wrong form is answered with the right one; of the rules, the default comes first")
+    func hints() {
+        #expect(
+            problems(withServer("queue: { max-predicted-wait: 30s }"))
+                == [
+                    "2:30: error: queue.max-predicted-wait: expected an object, found the text \"30s\"; name the class, as in { bulk: 30s }"
+                ])
+        #expect(
+            problems(withServer("routing: { rule: fastest }")).first?
+                .hasPrefix("2:18: error: routing.rule: unknown rule; valid: expected-cost, sticky, ") == true)
+    }
+
+    @Test("what is in force is shown: where it listens, and by which rule it chooses")
+    func inForce() throws {
+        let plain = try configuration(withServer("")).summary
+        #expect(plain.hasPrefix("listens on 0.0.0.0, port 18000\n"))
+        #expect(plain.contains("\n\nrule: expected-cost\n"))
+        let other = try configuration(
+            withServer(
+                "listen: { host: '::1', port: 0 }\nrouting: { rule: sticky }\nmodels: { m: { servers: [a], rule: round-robin } }")
+        ).summary
+        #expect(other.hasPrefix("listens on ::1, any free port\n"))
+        #expect(other.contains("\n\nrule, where a pattern has none of its own: sticky\n"))
+    }
+
     @Test("every key changes the value it names")
     func everyKey() throws {
         let found = try configuration(

@@ -70,6 +70,15 @@ import Testing
         #expect(recorded.requests.map(\.priority) == [nil, .bulk, nil])
     }
 
+    @Test("an access log that another program has written anew is still one")
+    func rewritten() throws {
+        let members = line(1).dropFirst().dropLast().split(separator: ",").map { $0.replacing("\":", with: "\" : ") }
+        // Another order, spaces, and without what the simulation does not need.
+        let text = "{ " + members.reversed().filter { !$0.contains("bytes_in") }.joined(separator: ", ") + " }"
+        #expect(try read(text).requests.count == 1)
+        #expect(try read(text).source == .accessLog)
+    }
+
     @Test("requests that make no engine compute are left out, and so are those without an answer, which are counted")
     func unanswered() throws {
         let light = line(1).replacing(#","prompt_bytes":9000,"last_message_bytes":1000"#, with: "")
@@ -129,7 +138,7 @@ import Testing
             let slow = try load("--time-scale", "1.5", "--warm-up", "5")
             #expect(
                 slow.summary
-                    == "3 requests of an access log in 15 s (its times 1.5 fold), without 1 that had no answer, counted after 5 s"
+                    == "3 requests of an access log in 15 s (times x 1.5), without 1 that had no answer, counted after 5 s"
             )
             #expect((slow.lastArrival, slow.timeScale) == (15, 1.5))
             var workload = slow.workload(seed: 1)
@@ -190,6 +199,18 @@ import Testing
                 "FILE:2: error: no event of this version's"))
         let late = try recording([(1, arrived(2, PromptChain(links: [.init(hash: 1, end: 10)], length: 9)))])
         #expect(problem(good + late).hasPrefix("FILE:2: error: a prompt whose boundaries are not in order, or behind its end"))
+    }
+
+    @Test("a recording replaces what is in a file, and closes it to others before anything is written")
+    func rights() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "recording-\(UUID())").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try #require(
+            FileManager.default.createFile(atPath: path, contents: Data("old".utf8), attributes: [.posixPermissions: 0o644]))
+        _ = try RecordingFile(path: path)
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect(attributes[.size] as? Int == 0)
     }
 
     @Test("a recording that cannot be written is told of at the start")

@@ -93,11 +93,14 @@ import Testing
     func refused() {
         let fleet = "--servers=1000,2000"
         #expect(refusal("--agents", "6").contains("--servers"))
-        #expect(refusal(fleet).contains("--trace FILE or --agents COUNT"))
+        #expect(throws: ExitCode(64), "EX_USAGE") { try parsed(fleet).load.load() }
+        #expect(refusal(fleet, "--agent", "3").contains("--agent"))
+        #expect(
+            refusal(fleet, "--bulk-jobs", "5", "--job-priority", "urgent").contains("give one of interactive, normal, bulk"))
         #expect(refusal(fleet, "--agents", "6", "--chats", "1").contains("only one of"))
-        #expect(refusal(fleet, "--agents", "6", "--time-scale", "2").contains("--time-scale 2.0: only a trace"))
+        #expect(refusal(fleet, "--agents", "6", "--time-scale", "2").contains("--time-scale 2: only a trace"))
         #expect(refusal(fleet, "--agents", "6", "--conversation-clients").contains("leave it out"))
-        #expect(refusal(fleet, "--trace", "x", "--minutes", "5").contains("--minutes 5.0: a trace is played to its end"))
+        #expect(refusal(fleet, "--trace", "x", "--minutes", "5").contains("--minutes 5: a trace is played to its end"))
         #expect(refusal(fleet, "--trace", "x", "--one-address").contains("--agents"))
         #expect(refusal(fleet, "--agents", "0").contains("--agents 0: give a number from 1"))
         #expect(refusal(fleet, "--agents", "1", "--minutes", "1").contains("--warm-up 120"))
@@ -105,7 +108,7 @@ import Testing
         #expect(refusal(fleet, "--chats", "1000", "--minutes", "60").contains("give fewer --minutes"))
         #expect(refusal(fleet, "--agents", "1", "--slots", "0").contains("--slots 0: give a number from 1 to 1024"))
         #expect(refusal(fleet, "--agents", "1", "--cache-tokens=-1").contains("--cache-tokens -1"))
-        #expect(refusal(fleet, "--agents", "1", "--speed-noise", "9").contains("--speed-noise 9.0"))
+        #expect(refusal(fleet, "--agents", "1", "--speed-noise", "9").contains("--speed-noise 9: give a number from 0 to 2."))
         #expect(refusal(fleet, "--agents", "1", "--max-waiting=-1").contains("--max-waiting -1"))
         #expect(refusal(fleet, "--agents", "1", "--seed=x").contains("--seed"))
         #expect(refusal("--agents", "1", "--servers=1000x512,1").contains("more than 512 servers"))

@@ -73,7 +73,7 @@ import Wire
         #expect(
             lines.first
                 == """
-                60 requests of a trace in 47.2 s (its times 2 fold); 2 servers with 4000, 1500 prompt tokens/s, 2 slots each
+                60 requests of a trace in 47.2 s (times x 2); 2 servers with 4000, 1500 prompt tokens/s, 2 slots each
                 """)
         #expect(lines.count == 4, "\(text)")
         #expect(lines[1].hasPrefix("RULE           REQUESTS  FIRST TOKEN"))
@@ -94,10 +94,40 @@ import Wire
         #expect(text.contains("Add servers, or let the requests come more slowly: --time-scale "))
     }
 
+    @Test("a run that counted no request has no figures, and says why")
+    func nothingCounted() async throws {
+        let load = SimulatedLoad(.agents(1, seconds: 600, haveAddresses: true), countedFrom: 300, countedUntil: 600)
+        var setup = setup(1)
+        (setup.countedFrom, setup.countedUntil) = (load.countedFrom, load.countedUntil)
+        let runs = await SimulationRun.play(load, setup, rules: [.sticky], seeds: [1])
+        #expect(runs[0].report.requests == 0)
+        let text = SimulationTable.text(runs, load, setup, hasSeeds: false)
+        let cells = try #require(text.split(separator: "\n").first { $0.hasPrefix("sticky") }).split(separator: " ")
+        #expect(cells.prefix(10) == ["sticky", "0", "-", "-", "-", "-", "-", "-", "-", "-"], "\(text)")
+        let why = "these servers cannot keep up. Add servers, ask less often, or give more --minutes."
+        #expect(text.hasSuffix("\n\nNo request that counts was answered: \(why)"))
+        let row = SimulationDocument.object(runs[0])
+        #expect(row["ttft_mean_s"] == .null && row["moved_share"] == .null)
+    }
+
+    @Test("a single one is not called many")
+    func singular() {
+        func summary(_ kind: SimulatedLoad.Kind) -> String { SimulatedLoad(kind, countedFrom: 0, countedUntil: nil).summary }
+        #expect(summary(.trace(Array(Self.trace.prefix(1)), timeScale: 1, .one)) == "1 request of a trace in 0 s")
+        #expect(
+            summary(.steady(.chats, .init(one: "short chat", many: "short chats"), perSecond: 1, seconds: 60))
+                == "1 short chat a second for 1 minute")
+        #expect(
+            summary(.bulk(.together(at: 0), jobs: 1, seconds: 120, nil))
+                == "four people who chat for 2 minutes, and 1 job of 30000 tokens that comes")
+        #expect(summary(.agents(1, seconds: 60, haveAddresses: true)) == "1 coding agent for 1 minute")
+    }
+
     @Test("an open loop that is too much has its remedy, too")
     func openLoop() async {
         let load = SimulatedLoad(
-            .steady(.documents, name: "questions", perSecond: 0.5, seconds: 200), countedFrom: 0, countedUntil: 200)
+            .steady(.documents, .init(one: "question", many: "questions"), perSecond: 0.5, seconds: 200), countedFrom: 0,
+            countedUntil: 200)
         let runs = await SimulationRun.play(load, setup(100), rules: [.roundRobin], seeds: [1])
         let text = SimulationTable.text(runs, load, setup(100), hasSeeds: false)
         #expect(text.hasPrefix("0.5 questions a second for 3.333 minutes; 1 server"))

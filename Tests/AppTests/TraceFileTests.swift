@@ -94,7 +94,18 @@ import Testing
 
     @Test("files that are no trace are refused, and how they are read is bounded")
     func otherFiles() {
-        #expect(problem("\n \n").hasPrefix("FILE: error: has no requests"))
+        for empty in ["", "\n \n"] {
+            let said = problem(empty)
+            #expect(said.hasPrefix("FILE: error: is empty. A recording (serve --record) is written when that balancer ends"))
+            #expect(said.contains("access log") && said.contains(TraceLine.example))
+        }
+        for foreign in ["<html>", "{", "[]", #"{"level":"info"}"#, "time,client,model"] {
+            let said = problem(foreign + "\n" + good)
+            #expect(
+                said.hasPrefix(
+                    "FILE:1: error: the first line has none of the forms that can be played: the balancer's access log,"))
+            #expect(said.contains("serve --record") && said.contains(TraceLine.example))
+        }
         let long = String(repeating: " ", count: LineReader.longestLine + 1)
         #expect(
             problem("\(good)\n\(long)")
@@ -121,7 +132,7 @@ import Testing
             #expect(plain.summary == "3 requests of a trace in 10 s")
             #expect((plain.countedFrom, plain.countedUntil) == (0, nil))
             let slow = try load("--time-scale", "1.5", "--warm-up", "5", "--conversation-clients")
-            #expect(slow.summary == "3 requests of a trace in 15 s (its times 1.5 fold), counted after 5 s")
+            #expect(slow.summary == "3 requests of a trace in 15 s (times x 1.5), counted after 5 s")
             var workload = slow.workload(seed: 1)
             let requests = workload.start()
             #expect(requests.map(\.arrivesAt) == [0, 6, 15])

@@ -79,6 +79,22 @@ import Wire
         }
     }
 
+    @Test("a request whose id has characters that a path cannot have is found by the escaped id")
+    func escapedIDs() async throws {
+        try await withEngines(Self.slow) { engines in
+            let balancer = try await TestBalancer.start(engines)
+            let id = #"a/b"<%41"#
+            let client = try await begin(id, on: balancer)
+            try await balancer.fleet.server("A", is: "at work") { $0.inFlight == 1 }
+            let path = "/admin/requests/a%2Fb%22%3c%2541"
+            let why = try await balancer.get(path).json
+            #expect(why["id"] == .string(id) && why["state"] == "running")
+            #expect(try await balancer.ask("DELETE", path).json == ["cancelled": .string(id)])
+            _ = try await client.text("the end of the request") { $1 }
+            await balancer.stop()
+        }
+    }
+
     @Test("a draining server gets nothing new until it is undrained; names may be escaped")
     func drain() async throws {
         try await withBalancer { balancer in

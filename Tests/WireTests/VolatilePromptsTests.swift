@@ -76,15 +76,60 @@ import Testing
         #expect(try replaced(body) == body)
     }
 
-    @Test("a pattern sees the first 256 bytes of a line, and a thousand lines")
-    func limits() throws {
-        let long = String(repeating: "x", count: 300)
-        #expect(try replaced(#"{"system":"\#(long)7"}"#, patterns: ["7"]).hasSuffix(#"x7"}"#))
-        let cut = String(repeating: "x", count: 255) + "äöü"
-        #expect(try replaced(#"{"system":"\#(cut)"}"#, patterns: ["[a-z]"]).contains("äöü"))
-        let many = String(repeating: #"\n"#, count: 2000)
-        #expect(try replaced(#"{"system":"7\#(many)7"}"#, patterns: ["7"]) == #"{"system":"0\#(many)7"}"#)
+    /// How many digits 7 of a system text have been replaced.
+    private func found(_ text: String, _ patterns: String...) throws -> Int {
+        let body = try replaced(#"{"system":"\#(text)"}"#, patterns: patterns)
+        return text.count { $0 == "7" } - body.count { $0 == "7" }
     }
+
+    @Test("a pattern with literal text in front is tried where that text occurs, 16 times in a request, in any line")
+    func anchored() throws {
+        let lines = (0..<100).map { _ in #"Hello, now: 7."# }.joined(separator: #"\n"#)
+        for pattern in [#"now: (\d)"#, #"now: (.*)"#, #"now: \d"#] { #expect(try found(lines, pattern) == 16, "\(pattern)") }
+        let failing = String(repeating: #"now: x "#, count: 15)
+        #expect(try found(failing + "now: 7", #"now: (\d)"#) == 1)
+        #expect(try found(failing + "now: x now: 7", #"now: (\d)"#) == 0)
+        let far = String(repeating: #"a line\n"#, count: 5000)
+        #expect(try found(far + "now: 7", #"now: (\d)"#) == 1)
+        #expect(try found(far + "now: 7", #"^now: (\d)"#) == 1)
+        #expect(try found(far + "It is now: 7", #"^now: (\d)"#) == 0, "not at the beginning of the line")
+        #expect(try found(String(repeating: "x", count: VolatilePattern.searchedBytes) + "now: 7", #"now: (\d)"#) == 0)
+    }
+
+    @Test("any other pattern is searched for in the first 16 lines that are not empty")
+    func searched() throws {
+        let lines = (0..<100).map { _ in #"\nHello, now: 7."# }.joined(separator: #"\n"#)
+        for pattern in [#"[n]ow: (\d)"#, #"\d"#, #"x|now: (\d)"#] { #expect(try found(lines, pattern) == 16, "\(pattern)") }
+    }
+
+    @Test("no piece has more than 64 bytes behind the literal text in front, and none ends inside a character")
+    func pieces() throws {
+        func line(_ count: Int) -> String { "now: " + String(repeating: "x", count: count) + "7" }
+        #expect(try found(line(63), #"now: x*(\d)"#) == 1)
+        #expect(try found(line(64), #"now: x*(\d)"#) == 0)
+        #expect(try found(line(58), #"[n]ow: x*(\d)"#) == 1)
+        #expect(try found(line(59), #"[n]ow: x*(\d)"#) == 0)
+        let cut = String(repeating: "x", count: 63) + "äöü"
+        #expect(try replaced(#"{"system":"\#(cut)"}"#, patterns: ["[a-z]+"]).contains("0äöü"))
+    }
+
+    @Test("many patterns share what is tried in a request")
+    func shared() throws {
+        let lines = (0..<100).map { _ in "now: 7" }.joined(separator: #"\n"#)
+        let patterns = (0..<8).map { #"now: {1,\#($0 + 1)}(\d)"# }
+        let body = #"{"system":"\#(lines)"}"#
+        #expect(try replaced(body, patterns: patterns).count { $0 == "7" } == 100 - 4)
+        let many = (0..<100).map { #"now: {1,\#($0 + 1)}(\d)"# }
+        #expect(try replaced(body, patterns: many).count { $0 == "7" } == 100 - 1)
+    }
+
+    @Test(
+        "literal text in front is found, and only where every match begins with it",
+        arguments: [
+            ("now: (.*)", "now: "), ("nonce-\\w+", "nonce-"), ("ab?c", "a"), ("a|b", ""), ("(a|b)c", ""), ("a(b|c)", "a"),
+            ("[ab]c", ""), ("a{2}", ""), ("\\d", ""), (".*x", ""), (#"\Qa.\E"#, ""), ("x+", "x"),
+        ])
+    func literal(pattern: String, prefix: String) { #expect(LiteralPrefix.of(pattern) == prefix) }
 
     @Test("any body is the same JSON afterwards, but for letters and digits in its system texts")
     func random() throws {

@@ -29,7 +29,11 @@ struct Check: AsyncParsableCommand {
         }
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .success(let settings):
-            try say("\(file) is valid.\n\n\(settings.summary)")
+            var warnings = settings.warnings
+            do { _ = try StateFile.usable(settings, configuration: file) { warnings.append($0) } } catch {
+                throw CommandFailure.failed("\(file): error: \(error)")
+            }
+            try say("\(file) is valid.\n\n\(settings.summary)" + warnings.map { "\n\nwarning: \($0)" }.joined())
             guard online else { return }
             let (text, isGood) = try await OnlineCheck.report(on: settings)
             try say("\nservers, asked just now\n\(text)")

@@ -11,7 +11,7 @@ package struct Program: AsyncParsableCommand {
         abstract: "A load balancer for llama-server and other OpenAI-compatible servers.",
         discussion: """
             Examples:
-              llama-balancer demo                                      try it, nothing else needed
+              llama-balancer demo                            try it: needs nothing else
               llama-balancer http://192.168.1.20:8080 http://192.168.1.21:8080
               llama-balancer --config server-list.yaml
               llama-balancer check --config server-list.yaml

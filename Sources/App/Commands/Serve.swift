@@ -39,8 +39,8 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Records what happens to the router, at most \(RecordingFile.mostEvents) events, and writes it at the end, for \
-            simulate --trace. Names clients, and can tell whether a prompt is one that somebody guesses.
+            Records what happens to the router, the first \(RecordingFile.mostEvents) events, for simulate --trace. They are \
+            kept in memory and written when the balancer ends; if it is killed, the file stays empty. Names clients, and can tell whether a prompt is one that somebody guesses.
             """, valueName: "file"))
     var record: String?
 
@@ -66,12 +66,14 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger.program(level: Logger.Level(rawValue: logLevel) ?? .notice)
         let environment = ProcessInfo.processInfo.environment
         let (settings, file) = try load(environment: environment)
+        for warning in settings.warnings { logger.warning("\(warning)") }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? min(System.coreCount, 4))
         let balancer: Balancer
         do {
             let recording = try record.map { path throws in try RecordingFile(path: path) }
             balancer = try await Balancer.start(
-                settings, file: file, group: group, stateFile: Self.stateFile(settings, configuration: file),
+                settings, file: file, group: group,
+                stateFile: try StateFile.usable(settings, configuration: file, warn: { logger.warning("\($0)") }),
                 recording: recording, logger: logger)
         } catch {
             throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
@@ -122,14 +124,6 @@ struct Serve: AsyncParsableCommand {
         return (settings, file)
     }
 
-    private static func stateFile(_ settings: Configuration, configuration: String?) -> StateFile? {
-        switch settings.stateFile {
-        case .besideConfiguration: configuration.flatMap { StateFile(besideConfiguration: $0) }
-        case .off: nil
-        case .file(let path): StateFile(path: path)
-        }
-    }
-
     private static func override(_ settings: inout Configuration, host: String?, port: Int?) {
         if let host { settings.listen.host = host }
         if let port { settings.listen.port = port }
@@ -176,6 +170,7 @@ struct Serve: AsyncParsableCommand {
         }
         if let problem = error as? AccessLogProblem { return problem.description }
         if let problem = error as? RecordingProblem { return problem.description }
+        if let problem = error as? StateFile.Problem { return problem.description }
         return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
     }
 }

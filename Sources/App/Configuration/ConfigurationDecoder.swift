@@ -104,7 +104,7 @@ extension ConfigurationDecoder {
     mutating func rule(_ field: Field?) -> PickingRule? {
         guard let field, let text = text(field) else { return nil }
         if let rule = PickingRule(rawValue: text) { return rule }
-        report(field, "unknown rule", hint: Suggestion.hint(for: text, among: PickingRule.allCases.map(\.rawValue)))
+        report(field, "unknown rule", hint: Suggestion.hint(for: text, among: Simulate.rules.map(\.rawValue)))
         return nil
     }
 
@@ -120,7 +120,7 @@ extension ConfigurationDecoder {
         var result = Configuration.Queue()
         result.maxWaiting = integer(fields["max-waiting"], in: 0...1_000_000) ?? result.maxWaiting
         result.maxWait = duration(fields["max-wait"]) ?? result.maxWait
-        let predicted = object(fields["max-predicted-wait"], .maxPredictedWait)
+        let predicted = object(fields["max-predicted-wait"], .maxPredictedWait, hint: "name the class, as in { bulk: 30s }")
         result.maxPredictedWait.interactive = duration(predicted["interactive"])
         result.maxPredictedWait.normal = duration(predicted["normal"])
         result.maxPredictedWait.bulk = duration(predicted["bulk"])

@@ -7,7 +7,9 @@ extension Configuration {
     /// The configuration as it was understood, as text for people: servers, patterns in order, fallback, and every value that
     /// differs from its default. Shows no secrets. Lines end without a line break after the last one.
     package var summary: String {
-        var blocks = [Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row))]
+        let port = listen.port == 0 ? "any free port" : "port \(listen.port)"
+        var blocks = ["listens on \(listen.host), \(port)"]
+        blocks.append(Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row)))
         if let models {
             let rows = models.map {
                 [
@@ -26,6 +28,8 @@ extension Configuration {
         if let defaultModel { blocks.append("requests without a model: \(defaultModel)") }
         if let pullServer { blocks.append("new models are pulled by: \(pullServer)") }
         blocks.append("everything else: \(fallbackText)")
+        let hasOwn = models?.contains { $0.rule != nil } == true
+        blocks.append("rule\(hasOwn ? ", where a pattern has none of its own" : ""): \(routing.rule.rawValue)")
         blocks.append(Self.block(Self.count(modelRules.count, "model rule") + rulesOrigin, modelRules.map(Self.row)))
         let changed = zip(values, Configuration(servers: []).values).filter { $0.text != $1.text }
         if !changed.isEmpty {

@@ -3,8 +3,10 @@
 
 extension ConfigurationDecoder {
     /// Returns the members, and reports every unknown key.
-    mutating func object(_ field: Field?, _ keys: ConfigurationKeys) -> Fields {
-        let members = members(field)
+    ///
+    /// - Parameter hint: how to write the object, for somebody who has written something else.
+    mutating func object(_ field: Field?, _ keys: ConfigurationKeys, hint: String? = nil) -> Fields {
+        let members = members(field, hint: hint)
         for member in members where !keys.names.contains(member.name) {
             let hint =
                 keys.planned[member.name]
@@ -15,10 +17,10 @@ extension ConfigurationDecoder {
     }
 
     /// The members of an object with names of the user's choice, in file order.
-    mutating func members(_ field: Field?) -> [Field] {
+    mutating func members(_ field: Field?, hint: String? = nil) -> [Field] {
         guard let field else { return [] }
         guard case .object(let members) = field.node.content else {
-            mismatch(field, expected: "an object")
+            mismatch(field, expected: "an object", hint: hint)
             return []
         }
         return members.map(field.child)

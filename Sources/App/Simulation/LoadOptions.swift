@@ -63,20 +63,24 @@ struct LoadOptions: ParsableArguments {
 
     init() {}
 
+    private var given: Int {
+        [trace != nil, agents != nil, documents != nil, chats != nil, unique != nil, bulkJobs != nil].count { $0 }
+    }
+
     func validate() throws {
-        let given = [trace != nil, agents != nil, documents != nil, chats != nil, unique != nil, bulkJobs != nil].count { $0 }
-        guard given == 1 else {
+        guard given <= 1 else {
             throw ValidationError(
-                given == 0
-                    ? "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE, --bulk-jobs COUNT)."
-                    : "Give only one of --trace, --agents, --documents, --chats, --unique and --bulk-jobs; play others one after the other."
+                "Give only one of --trace, --agents, --documents, --chats, --unique and --bulk-jobs; play others one after the other."
             )
         }
         if trace == nil {
-            if let timeScale { throw ValidationError("--time-scale \(timeScale): only a trace has times; leave it out.") }
+            if let timeScale {
+                throw ValidationError("--time-scale \(Figures.typed(timeScale)): only a trace has times; leave it out.")
+            }
             if conversationClients { throw ValidationError("--conversation-clients: only a trace needs it; leave it out.") }
         } else if let minutes {
-            throw ValidationError("--minutes \(minutes): a trace is played to its end; leave it out, or shorten the file.")
+            throw ValidationError(
+                "--minutes \(Figures.typed(minutes)): a trace is played to its end; leave it out, or shorten the file.")
         }
         if oneAddress, agents == nil { throw ValidationError("--one-address: give it with --agents, or leave it out.") }
         if let agents { try check("--agents", agents, in: 1...10_000) }
@@ -86,7 +90,7 @@ struct LoadOptions: ParsableArguments {
         }
         if let jobPriority, PriorityClass(rawValue: jobPriority) == nil {
             throw ValidationError(
-                "--job-priority \(jobPriority): give \(PriorityClass.allCases.map(\.rawValue).joined(separator: ", ")).")
+                "--job-priority \(jobPriority): give one of \(PriorityClass.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         if let minutes { try check("--minutes", minutes, in: 0.01...Self.mostMinutes) }
         if let timeScale { try check("--time-scale", timeScale, in: 0.000_001...1_000_000) }
@@ -96,7 +100,8 @@ struct LoadOptions: ParsableArguments {
             try check(name, rate, in: 0.000_1...100_000)
             guard rate * seconds <= Self.mostRequests else {
                 throw ValidationError(
-                    "\(name) \(rate): that would be more than \(Int(Self.mostRequests)) requests; give fewer --minutes.")
+                    "\(name) \(Figures.typed(rate)): that would be more than \(Int(Self.mostRequests)) requests; give fewer --minutes."
+                )
             }
         }
         if trace == nil { try checkWarmUp(lasts: seconds, remedy: "give more --minutes or a shorter --warm-up") }
@@ -115,6 +120,12 @@ struct LoadOptions: ParsableArguments {
 
     /// What they ask. Reads the trace.
     func load() throws -> SimulatedLoad {
+        // Not while the command line is read: a misspelt option, such as --agent, is to be named first.
+        guard given == 1 else {
+            throw CommandFailure.usage(
+                "Say what is asked: --trace FILE or --agents COUNT (or --documents, --chats, --unique RATE, --bulk-jobs COUNT). "
+                    + "See llama-balancer simulate --help.")
+        }
         if let trace {
             let kind: SimulatedLoad.Kind
             do { kind = try recorded(trace) } catch { throw CommandFailure.failed(error.description) }
@@ -136,11 +147,15 @@ struct LoadOptions: ParsableArguments {
                     keepJobs ? .keptInFlight : .together(at: warmUpSeconds), jobs: bulkJobs, seconds: seconds,
                     jobPriority.flatMap(PriorityClass.init(rawValue:)))
             } else if let documents {
-                .steady(.documents, name: "questions with one long system prompt", perSecond: documents, seconds: seconds)
+                .steady(
+                    .documents, .init(one: "question with one long system prompt", many: "questions with one long system prompt"),
+                    perSecond: documents, seconds: seconds)
             } else if let chats {
-                .steady(.chats, name: "short chats", perSecond: chats, seconds: seconds)
+                .steady(.chats, .init(one: "short chat", many: "short chats"), perSecond: chats, seconds: seconds)
             } else {
-                .steady(.unique, name: "long prompts with nothing in common", perSecond: unique ?? 0, seconds: seconds)
+                .steady(
+                    .unique, .init(one: "long prompt with nothing in common", many: "long prompts with nothing in common"),
+                    perSecond: unique ?? 0, seconds: seconds)
             }
         return SimulatedLoad(kind, countedFrom: warmUpSeconds, countedUntil: seconds)
     }
@@ -164,6 +179,7 @@ struct LoadOptions: ParsableArguments {
 /// - Throws: a message that names option, value and what is possible.
 func check<Number: Comparable>(_ option: String, _ value: Number, in range: ClosedRange<Number>) throws(ValidationError) {
     guard range.contains(value) else {
-        throw ValidationError("\(option) \(value): give a number from \(range.lowerBound) to \(range.upperBound).")
+        let (value, least, most) = (Figures.typed(value), Figures.typed(range.lowerBound), Figures.typed(range.upperBound))
+        throw ValidationError("\(option) \(value): give a number from \(least) to \(most).")
     }
 }

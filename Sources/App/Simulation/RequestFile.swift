@@ -12,27 +12,29 @@ enum RequestFile: Sendable {
     private enum Form {
         case trace, accessLog, recording
 
-        /// What is none of them is read as a trace, and then refused.
-        init(of line: [UInt8]) {
-            guard let line = try? JSON(parsing: line) else {
-                self = .trace
-                return
-            }
-            if line["event"] != nil, line["at"] != nil {
+        init(of line: [UInt8]) throws(LineProblem) {
+            let line = try? JSON(parsing: line)
+            if line?["event"] != nil, line?["at"] != nil {
                 self = .recording
-            } else if line["hash_ids"] == nil, line["bytes_in"] != nil, line["ending"] != nil {
+            } else if line?["hash_ids"] != nil || line?["input_length"] != nil || line?["timestamp"] != nil {
+                self = .trace
+            } else if line?["ending"] != nil {
                 self = .accessLog
             } else {
-                self = .trace
+                throw LineProblem(message: "the first line has none of the forms that can be played: \(RequestFile.forms)")
             }
         }
     }
+
+    private static let forms =
+        "the balancer's access log, what serve --record wrote, or a trace with lines like \(TraceLine.example)"
 
     static func read(_ path: String) throws(RequestFileProblem) -> RequestFile {
         var form: Form?
         var (trace, log, recording) = (TraceReader(), AccessLogReader(), RecordingReader())
         try forEachLine(of: path) { bytes, line throws(LineProblem) in
-            let known = form ?? Form(of: bytes)
+            let known: Form
+            if let form { known = form } else { known = try Form(of: bytes) }
             form = known
             switch known {
             case .trace: try trace.take(bytes, line: line)
@@ -40,7 +42,13 @@ enum RequestFile: Sendable {
             case .recording: try recording.take(bytes, line: line)
             }
         }
-        switch form ?? .trace {
+        switch form {
+        case nil:
+            throw RequestFileProblem(
+                file: path, line: nil,
+                message:
+                    "is empty. A recording (serve --record) is written when that balancer ends, and not if it is killed. What can "
+                    + "be played: \(forms)")
         case .trace: return .trace(try trace.requests(of: path))
         case .accessLog: return .recorded(try log.requests(of: path))
         case .recording: return .recorded(try recording.requests(of: path))

@@ -8,7 +8,13 @@ struct SimulatedLoad: Sendable {
         case recorded(RecordedWorkload, RecordedRequests, timeScale: Double)
         case agents(Int, seconds: Double, haveAddresses: Bool)
         case bulk(BulkWorkload.Arrivals, jobs: Int, seconds: Double, PriorityClass?)
-        case steady(SteadyWorkload.Shape, name: String, perSecond: Double, seconds: Double)
+        case steady(SteadyWorkload.Shape, Name, perSecond: Double, seconds: Double)
+    }
+
+    /// What the requests of an open loop are.
+    struct Name: Sendable {
+        var one: String
+        var many: String
     }
 
     let kind: Kind
@@ -59,26 +65,30 @@ struct SimulatedLoad: Sendable {
         let what =
             switch kind {
             case .trace(let entries, let timeScale, _):
-                "\(entries.count) requests of a trace in \(times(timeScale))"
+                "\(Figures.count(entries.count, "request")) of a trace in \(times(timeScale))"
             case .recorded(_, let recorded, let timeScale):
-                "\(recorded.requests.count) requests of \(recorded.source.rawValue) in \(times(timeScale))"
+                "\(Figures.count(recorded.requests.count, "request")) of \(recorded.source.rawValue) in \(times(timeScale))"
                     + (recorded.unanswered > 0 ? ", without \(recorded.unanswered) that had no answer" : "")
             case .agents(let count, let seconds, let haveAddresses):
-                "\(count) coding \(count == 1 ? "agent" : "agents")\(haveAddresses ? "" : " with one address") for "
-                    + "\(Figures.plain(seconds / 60)) minutes"
+                "\(Figures.count(count, "coding agent"))\(haveAddresses ? "" : " with one address") for "
+                    + minutes(seconds)
             case .bulk(let arrivals, let jobs, let seconds, let priority):
-                "four people who chat for \(Figures.plain(seconds / 60)) minutes, and "
-                    + (jobs == 0 ? "no jobs" : "\(jobs) jobs of 30000 tokens")
-                    + (arrivals == .keptInFlight ? " in flight all the time" : " that come together")
+                "four people who chat for \(minutes(seconds)), and "
+                    + (jobs == 0 ? "no jobs" : "\(Figures.count(jobs, "job")) of 30000 tokens")
+                    + (arrivals == .keptInFlight ? " in flight all the time" : jobs == 1 ? " that comes" : " that come together")
                     + (priority.map { " with X-Priority: \($0.rawValue)" } ?? "")
             case .steady(_, let name, let perSecond, let seconds):
-                "\(Figures.plain(perSecond)) \(name) a second for \(Figures.plain(seconds / 60)) minutes"
+                "\(Figures.plain(perSecond)) \(perSecond == 1 ? name.one : name.many) a second for \(minutes(seconds))"
             }
         return countedFrom > 0 ? "\(what), counted after \(Figures.plain(countedFrom)) s" : what
     }
 
+    private func minutes(_ seconds: Double) -> String {
+        "\(Figures.plain(seconds / 60)) \(seconds == 60 ? "minute" : "minutes")"
+    }
+
     private func times(_ timeScale: Double) -> String {
-        "\(Figures.plain(lastArrival ?? 0)) s" + (timeScale == 1 ? "" : " (its times \(Figures.plain(timeScale)) fold)")
+        "\(Figures.plain(lastArrival ?? 0)) s" + (timeScale == 1 ? "" : " (times x \(Figures.plain(timeScale)))")
     }
 }
 

@@ -26,21 +26,25 @@ enum SimulationTable {
             var row = [report.rule.rawValue]
             if hasSeeds { row.append(String(run.seed)) }
             row.append(String(report.requests))
-            row += [
-                report.ttftMeanSeconds, report.ttftP50Seconds, report.ttftP90Seconds, report.ttftP99Seconds,
-                report.totalMeanSeconds,
-            ].map(Figures.seconds)
-            row += [Figures.percent(report.cacheHitRatio), Figures.percent(report.movedShare)]
-            row += [String(format: "%.0f", report.requestsPerHour), Figures.seconds(report.makespanSeconds)]
+            let figures =
+                [
+                    report.ttftMeanSeconds, report.ttftP50Seconds, report.ttftP90Seconds, report.ttftP99Seconds,
+                    report.totalMeanSeconds,
+                ].map(Figures.seconds) + [Figures.percent(report.cacheHitRatio), Figures.percent(report.movedShare)]
+                + [String(format: "%.0f", report.requestsPerHour)]
+            // Of no request at all, there is none.
+            row += report.requests > 0 ? figures : figures.map { _ in "-" }
+            row.append(report.makespanSeconds > 0 ? Figures.seconds(report.makespanSeconds) : "-")
             if hasJobs {
-                row += [String(report.jobs), Figures.seconds(report.jobMeanSeconds), Figures.seconds(report.jobsMakespanSeconds)]
+                let times = [report.jobMeanSeconds, report.jobsMakespanSeconds].map(Figures.seconds)
+                row += [String(report.jobs)] + (report.jobs > 0 ? times : times.map { _ in "-" })
                 row.append(String(format: "%.0f", report.tokensPerSecond))
             }
             if hasLosses { row += [String(report.refused), String(report.failed)] }
             return row
         }
         var lines = ["\(load.summary); \(servers(setup))", ""] + columns([heading] + rows)
-        if let note = overloadNote(runs, load) { lines += ["", note] }
+        if let note = nothingNote(runs, load) ?? overloadNote(runs, load) { lines += ["", note] }
         return lines.joined(separator: "\n")
     }
 
@@ -51,6 +55,16 @@ enum SimulationTable {
         let slots = Set(setup.servers.map(\.slots)).sorted().map { String($0) }.joined(separator: " or ")
         return "\(count) \(count == 1 ? "server" : "servers") with \(speeds)\(count > 12 ? ", …" : "") prompt tokens/s, "
             + "\(slots) \(slots == "1" ? "slot" : "slots")\(count == 1 ? "" : " each")"
+    }
+
+    private static func nothingNote(_ runs: [SimulationRun], _ load: SimulatedLoad) -> String? {
+        let without = Set(runs.filter { $0.report.requests == 0 }.map(\.report.rule.rawValue))
+        guard !without.isEmpty else { return nil }
+        let isAll = runs.allSatisfy { $0.report.requests == 0 }
+        return
+            "No request that counts was answered\(isAll ? "" : " (\(without.sorted().joined(separator: ", ")))"): these servers cannot "
+            + "keep up. Add servers, "
+            + (load.timeScale == nil ? "ask less often, or give more --minutes." : "or give a larger --time-scale.")
     }
 
     private static func overloadNote(_ runs: [SimulationRun], _ load: SimulatedLoad) -> String? {
@@ -85,13 +99,14 @@ enum SimulationDocument {
 
     static func object(_ run: SimulationRun) -> JSON {
         let report = run.report
+        func figure(_ number: Double) -> JSON { report.requests > 0 ? rounded(number) : .null }
         return [
             "rule": .string(report.rule.rawValue), "requests": JSON(report.requests),
-            "ttft_mean_s": rounded(report.ttftMeanSeconds), "ttft_p50_s": rounded(report.ttftP50Seconds),
-            "ttft_p90_s": rounded(report.ttftP90Seconds), "ttft_p99_s": rounded(report.ttftP99Seconds),
-            "cache_hit_ratio": rounded(report.cacheHitRatio), "makespan_s": rounded(report.makespanSeconds),
-            "total_mean_s": rounded(report.totalMeanSeconds), "total_p90_s": rounded(report.totalP90Seconds),
-            "moved_share": rounded(report.movedShare), "requests_per_hour": rounded(report.requestsPerHour),
+            "ttft_mean_s": figure(report.ttftMeanSeconds), "ttft_p50_s": figure(report.ttftP50Seconds),
+            "ttft_p90_s": figure(report.ttftP90Seconds), "ttft_p99_s": figure(report.ttftP99Seconds),
+            "cache_hit_ratio": figure(report.cacheHitRatio), "makespan_s": rounded(report.makespanSeconds),
+            "total_mean_s": figure(report.totalMeanSeconds), "total_p90_s": figure(report.totalP90Seconds),
+            "moved_share": figure(report.movedShare), "requests_per_hour": rounded(report.requestsPerHour),
             "recomputed_tokens": JSON(report.recomputedTokens), "refused": JSON(report.refused), "failed": JSON(report.failed),
             "seed": .number(String(run.seed)), "jobs": JSON(report.jobs), "job_mean_s": rounded(report.jobMeanSeconds),
             "jobs_makespan_s": rounded(report.jobsMakespanSeconds), "tokens_per_second": rounded(report.tokensPerSecond),
@@ -104,6 +119,14 @@ enum SimulationDocument {
 
 /// Numbers for people.
 enum Figures {
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
+    /// As people write it: 5, not 5.0.
+    static func typed(_ number: some Any) -> String {
+        let text = "\(number)"
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    }
+
     static func seconds(_ seconds: Double) -> String { String(format: seconds < 100 ? "%.2f s" : "%.0f s", seconds) }
     static func percent(_ share: Double) -> String { String(format: "%.1f %%", share * 100) }
 

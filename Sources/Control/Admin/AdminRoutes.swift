@@ -127,8 +127,8 @@ extension AdminRoutes {
         switch (request.method, parts.count) {
         case ("GET", 2) where parts[1] == "requests":
             return .now(.json(RequestsDocument.list(sources.router.requests(), names: names)))
-        case ("GET", 3) where parts[1] == "requests": return .now(explanation(of: parts[2]))
-        case ("DELETE", 3) where parts[1] == "requests": return .now(cancel(parts[2]))
+        case ("GET", 3) where parts[1] == "requests": return .now(explanation(of: Routes.percentDecoded(parts[2][...])))
+        case ("DELETE", 3) where parts[1] == "requests": return .now(cancel(Routes.percentDecoded(parts[2][...])))
         case ("POST", 4) where parts[1] == "servers": return .now(steer(server: parts[2], parts[3]))
         case ("POST", 2) where parts[1] == "reload": return reload()
         case ("GET", 2) where parts[1] == "events": return events()

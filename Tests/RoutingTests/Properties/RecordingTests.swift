@@ -31,6 +31,19 @@ struct RecordingTests {
         #expect(effects == Array(life.effects.prefix(100)))
     }
 
+    @Test("keeps no more boundaries of prompts than it may, and nothing after the first event that is missing")
+    func links() {
+        let links = (1...4_000).map { PromptChain.Link(hash: UInt64($0), end: UInt32($0), endsMessage: true) }
+        let prompt = PromptChain(links: links, length: 4_000, lastMessageStart: 0)
+        var recording = Recording(limit: 10_000)
+        for number in 0..<1_010 {
+            let traits = RequestTraits(destination: .model("m"), client: "c", counts: true, prompt: prompt)
+            recording.record(.requestArrived(Ticket(owner: 0, sequence: UInt64(number)), traits), at: .zero)
+        }
+        recording.record(.probeFailed(BackendID(rawValue: 1), reason: "x"), at: .zero)
+        #expect(recording.steps.count == Recording.mostLinks / 4_000 && !recording.isComplete)
+    }
+
     @Test("gives back the router as it was at the end")
     func router() {
         var life = RandomLife(seed: 4)
