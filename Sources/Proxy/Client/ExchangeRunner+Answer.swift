@@ -43,12 +43,15 @@ extension ExchangeRunner {
         // A stream without a body (answer to HEAD, or length 0) is complete after its head.
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
         let isSearch = record.traits?.isSearch == true
+        let loss = isStream ? loss(in: rest, of: connection) : nil
         switch exchange.answerHead(
-            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0, isSearch: isSearch,
+            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0 && loss == nil, isSearch: isSearch,
             isReadFirst: mayTellContextError(connection.head) || mayBeRouterModeError(connection.head))
         {
         case .forward: forward(connection, headBytes, rest)
-        case .holdHead: attempt.held = HeldAnswer(connection: connection, head: headBytes)
+        case .holdHead:
+            attempt.held = HeldAnswer(connection: connection, head: headBytes)
+            if let loss { serverLostAnswer(loss) }
         case .holdAndReport:
             attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
             reportHeldAnswer(status: status)

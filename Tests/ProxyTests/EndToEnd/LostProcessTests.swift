@@ -97,15 +97,18 @@ struct LostProcessTests {
         }
     }
 
-    @Test("before the first event of a stream is like the death of an engine: another one answers")
-    func beforeTheFirstEvent() async throws {
-        try await withEngines(
-            [{ _ in .send(Self.head) }, { _ in .send(Self.head + Self.event + Self.end) }]
-        ) { balancer, engines in
+    @Test("before the first event of a stream is like the death of an engine: another one answers", arguments: [true, false])
+    func beforeTheFirstEvent(isOneSend: Bool) async throws {
+        let loss = Self.lost + Self.end
+        try await withEngines([
+            { _ in .send(Self.head + (isOneSend ? loss : "")) }, { _ in .send(Self.head + Self.event + Self.end) },
+        ]) { balancer, engines in
             let client = try await balancer.connect()
             try await client.send(chat(stream: true))
-            try await wait(for: "the request at the first engine", { engines[0].turns.count }) { $0 == 1 }
-            try await engines[0].send(Self.lost + Self.end, on: 1)
+            if !isOneSend {
+                try await wait(for: "the request at the first engine", { engines[0].turns.count }) { $0 == 1 }
+                try await engines[0].send(loss, on: 1)
+            }
             let told = try await client.answer()
             #expect(told.isWhole && told["X-Balancer-Server"] == "B" && told.events.count == 1)
         }
