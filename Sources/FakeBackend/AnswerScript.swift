@@ -133,6 +133,10 @@ struct AnswerScript {
             steps.append(.reset)
         case .close: steps.append(.close)
         case .stall: phase = .stalled
+        case .end(let bytes):
+            guard case .chunked = framing else { return steps.append(.close) }
+            append(bytes)
+            phase = .ending
         }
     }
 

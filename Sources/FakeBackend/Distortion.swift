@@ -5,6 +5,8 @@ struct Distortion {
     /// How an answer is broken off.
     enum Break {
         case reset, close, stall
+        /// With these bytes as the last ones of the body.
+        case end([UInt8])
     }
 
     enum Length {
@@ -44,6 +46,7 @@ struct Distortion {
         case .resetAfterEvents(let count): breakOff = (count, .reset)
         case .closeAfterEvents(let count): breakOff = (count, .close)
         case .stallAfterEvents(let count): breakOff = (count, .stall)
+        case .loseProcessAfterEvents(let count): breakOff = (count, .end(Array("proxy error: Failed to read connection".utf8)))
         case .slowHeaders(let milliseconds): headPause = .milliseconds(Int64(milliseconds))
         case .slowBody(let milliseconds): cutting = .singleBytes(pause: .milliseconds(Int64(milliseconds)))
         case .splitEvents: cutting = .odd

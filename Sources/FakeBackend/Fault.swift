@@ -29,6 +29,9 @@ package enum Fault: Equatable, Sendable {
     case closeAfterEvents(Int)
     /// `stall-after-events=N`: silence after N events.
     case stallAfterEvents(Int)
+    /// `lose-process-after-events=N`: after N events what llama-server's router mode says when the model's process has died, and then the
+    /// end of the body, as if it were complete.
+    case loseProcessAfterEvents(Int)
 
     // Another answer.
 
@@ -91,7 +94,8 @@ package enum Fault: Equatable, Sendable {
         case .refuse, .acceptNever, .resetBeforeAnswer, .closeBeforeAnswer, .stallBeforeAnswer, .status, .bigAnswer,
             .contextExceeded, .noContent, .notModified, .gzip:
             true
-        case .readSlow, .resetAfterHeaders, .resetAfterEvents, .closeAfterEvents, .stallAfterEvents, .slowHeaders, .slowBody,
+        case .readSlow, .resetAfterHeaders, .resetAfterEvents, .closeAfterEvents, .stallAfterEvents, .loseProcessAfterEvents,
+            .slowHeaders, .slowBody,
             .splitEvents, .wrongLength, .twoLengths, .chunkExtensions, .contentLength, .untilClose, .http10, .informational,
             .malformedHead, .sometimes:
             false

@@ -34,6 +34,7 @@ extension Fault: CustomStringConvertible {
         case "reset-after-events": self = .resetAfterEvents(try number())
         case "close-after-events": self = .closeAfterEvents(try number())
         case "stall-after-events": self = .stallAfterEvents(try number())
+        case "lose-process-after-events": self = .loseProcessAfterEvents(try number())
         case "status": self = .status(try number())
         case "context-exceeded": self = .contextExceeded
         case "big-answer": self = .bigAnswer(bytes: try number())
@@ -80,6 +81,7 @@ extension Fault: CustomStringConvertible {
         case .resetAfterEvents(let count): "reset-after-events=\(count)"
         case .closeAfterEvents(let count): "close-after-events=\(count)"
         case .stallAfterEvents(let count): "stall-after-events=\(count)"
+        case .loseProcessAfterEvents(let count): "lose-process-after-events=\(count)"
         case .status(let code): "status=\(code)"
         case .contextExceeded: "context-exceeded"
         case .bigAnswer(let bytes): "big-answer=\(bytes)"
@@ -104,7 +106,8 @@ extension Fault: CustomStringConvertible {
     /// One of each, for messages and for tests that go through them all.
     package static let examples = [
         "refuse", "accept-never", "read-slow=1000", "reset-before-answer", "close-before-answer", "stall-before-answer",
-        "reset-after-headers", "reset-after-events=3", "close-after-events=3", "stall-after-events=3", "status=503",
+        "reset-after-headers", "reset-after-events=3", "close-after-events=3", "stall-after-events=3",
+        "lose-process-after-events=3", "status=503",
         "context-exceeded", "big-answer=1000000", "no-content", "not-modified", "gzip", "slow-headers=100", "slow-body=1",
         "split-events",
         "wrong-length", "two-lengths", "chunk-extensions", "content-length", "until-close", "http10", "informational=103",

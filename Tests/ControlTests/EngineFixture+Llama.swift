@@ -19,45 +19,7 @@ extension EngineFixture {
                 "/v1/models": models, "/health": #"{"status":"ok"}"#, "/props": props(isSleeping: true),
                 "/v1/streams/lookup": "[]",
             ]),
-        // ggml-org/llama.cpp, 00dd0816: tools/server/server-models.cpp, `get_router_models` and `get_router_props`; the states
-        // are those of `server_model_status_to_string` in server-models.h. `/slots` needs a model (`router_validate_model`). A
-        // loaded model has members of its own list in addition.
-        EngineFixture(
-            "llama-server as a router", .llamaServer,
-            [
-                "a": .loaded, "b": .unloaded, "c": .loading, "d": .loading, "e": .unloaded, "f": .unloaded, "g": .unloaded,
-            ], server: "llama.cpp",
-            [
-                "/v1/models": """
-                {"data":[
-                {"id":"a","aliases":["big"],"tags":[],"object":"model","owned_by":"llamacpp","created":1795812258,
-                 "status":{"value":"loaded","args":["llama-server","--port","40001","--alias","a"],"preset":"[a]\\n"},
-                 "architecture":{"input_modalities":["text"],"output_modalities":["text"]},"source":"models_dir",
-                 "can_remove":false,"meta":{"vocab_type":2,"n_vocab":260,"n_ctx_train":32768,"n_embd":64,"n_params":115520,
-                 "size":231680}},
-                {"id":"b","aliases":[],"tags":[],"object":"model","owned_by":"llamacpp","created":1795812258,
-                 "status":{"value":"unloaded","args":[]},"architecture":{"input_modalities":["text","image"],
-                 "output_modalities":["text"]},"source":"preset","can_remove":false},
-                {"id":"c","object":"model","owned_by":"llamacpp","status":{"value":"loading","args":[]},"source":"preset"},
-                {"id":"d","object":"model","owned_by":"llamacpp","status":{"value":"sleeping","args":[]},"source":"preset"},
-                {"id":"e","object":"model","owned_by":"llamacpp","status":{"value":"downloading","args":[]},"source":"cache"},
-                {"id":"f","object":"model","owned_by":"llamacpp","status":{"value":"downloaded","args":[]},"source":"cache"},
-                {"id":"g","object":"model","owned_by":"llamacpp","status":{"value":"unloaded","args":[],"exit_code":1,
-                 "failed":true},"source":"preset"}],"object":"list"}
-                """,
-                "/health": #"{"status":"ok"}"#,
-                "/props": """
-                {"role":"router","max_instances":4,"models_autoload":true,"model_alias":"llama-server","model_path":"none",
-                 "default_generation_settings":{"params":null,"n_ctx":0},"ui_settings":{},"build_info":"b0-unknown",
-                 "cors_proxy_enabled":false}
-                """,
-                "/slots": .init(
-                    status: 400,
-                    body: """
-                        {"error":{"code":400,"message":"model name is missing from the request","type":"invalid_request_error"}}
-                        """),
-                "/v1/streams/lookup": "[]",
-            ]),
+        router,
         // llamafile 0.9.3 (Mozilla-Ocho/llamafile, cfa861a6, `llamafile --server`): llama.cpp/server/server.cpp, the handlers
         // after `set_default_headers`; slots: `TASK_TYPE_METRICS`. It is llama-server as of early 2024: its `/health` waits for
         // the end of a batch, and it resumes no streams. llamafile 0.10 is llama-server (llamafile/main.cpp, `server_main`).
@@ -65,6 +27,64 @@ extension EngineFixture {
             "llamafile", .llamaServer, ["Llama-3.2-1B-Instruct.Q6_K.gguf": nil], resumesStreams: false, server: "llama.cpp",
             llamafile),
     ]
+
+    // ggml-org/llama.cpp, 00dd0816: tools/server/server-models.cpp, `get_router_models` and `get_router_props`; the states
+    // are those of `server_model_status_to_string` in server-models.h. `/slots` needs a model (`router_validate_model`). A
+    // loaded model has members of its own list in addition. What a process answers was recorded from llama.cpp's server in xllamacpp
+    // 2026.9.11063; for a model that is not in memory, `/props?model=b&autoload=false` is answered with 400.
+    static let router = EngineFixture(
+        "llama-server as a router", .llamaServer,
+        [
+            "a": .loaded, "b": .unloaded, "c": .loading, "d": .loading, "e": .unloaded, "f": .unloaded, "g": .failed,
+        ], unavailable: ["e", "f"], server: "llama.cpp",
+        [
+            "/v1/models": """
+            {"data":[
+            {"id":"a","aliases":["big"],"tags":[],"object":"model","owned_by":"llamacpp","created":1795812258,
+             "status":{"value":"loaded","args":["llama-server","--port","40001","--alias","a"],"preset":"[a]\\n"},
+             "architecture":{"input_modalities":["text"],"output_modalities":["text"]},"source":"models_dir",
+             "can_remove":false,"meta":{"vocab_type":2,"n_vocab":260,"n_ctx_train":32768,"n_embd":64,"n_params":115520,
+             "size":231680}},
+            {"id":"b","aliases":[],"tags":[],"object":"model","owned_by":"llamacpp","created":1795812258,
+             "status":{"value":"unloaded","args":[]},"architecture":{"input_modalities":["text","image"],
+             "output_modalities":["text"]},"source":"preset","can_remove":false},
+            {"id":"c","object":"model","owned_by":"llamacpp","status":{"value":"loading","args":[]},"source":"preset"},
+            {"id":"d","object":"model","owned_by":"llamacpp","status":{"value":"sleeping","args":[]},"source":"preset"},
+            {"id":"e","object":"model","owned_by":"llamacpp","status":{"value":"downloading","args":[]},"source":"cache"},
+            {"id":"f","object":"model","owned_by":"llamacpp","status":{"value":"downloaded","args":[]},"source":"cache"},
+            {"id":"g","object":"model","owned_by":"llamacpp","status":{"value":"unloaded","args":[],"exit_code":1,
+             "failed":true},"source":"preset"}],"object":"list"}
+            """,
+            "/health": #"{"status":"ok"}"#,
+            "/props": """
+            {"role":"router","max_instances":4,"models_autoload":true,"model_alias":"llama-server","model_path":"none",
+             "default_generation_settings":{"params":null,"n_ctx":0},"ui_settings":{},"build_info":"b0-unknown",
+             "cors_proxy_enabled":false}
+            """,
+            "/slots": .init(
+                status: 400,
+                body: """
+                    {"error":{"code":400,"message":"model name is missing from the request","type":"invalid_request_error"}}
+                    """),
+            "/props?model=a&autoload=false": process(isSleeping: false),
+            "/props?model=d&autoload=false": process(isSleeping: true),
+            "/slots?model=a&autoload=false": """
+            [{"id":0,"n_ctx":8192,"speculative":false,"is_processing":false},
+             {"id":1,"n_ctx":8192,"speculative":false,"is_processing":true}]
+            """,
+            "/v1/streams/lookup": "[]",
+        ])
+
+    private static func process(isSleeping: Bool) -> DocumentServer.Document {
+        let body = """
+            {"default_generation_settings":{"params":{"seed":4294967295,"temperature":0.800000011920929,"stream":false},
+            "n_ctx":8192},"total_slots":2,"model_alias":"a","model_ftype":"all F32","model_path":"a.gguf",
+            "modalities":{"vision":false,"video":false,"audio":false},"endpoint_slots":true,"endpoint_props":false,
+            "endpoint_metrics":false,"ui":true,"ui_settings":{},"bos_token":"<|im_start|>","eos_token":"<|im_end|>",
+            "build_info":"b0-unknown","is_sleeping":\(isSleeping),"cors_proxy_enabled":false}
+            """
+        return .init(body: body)
+    }
 
     static let llamafile: [String: DocumentServer.Document] = [
         "/v1/models": """

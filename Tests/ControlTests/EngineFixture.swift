@@ -13,6 +13,8 @@ struct EngineFixture: Sendable, CustomTestStringConvertible {
     var kind: EngineKind
     /// Every model that it lists, and whether that is in memory.
     var residencies: [String: ListedModel.Residency?]
+    /// Those of them that it cannot be asked for.
+    var unavailable: Set<String>
     /// Whether a stream goes on there without its client (`X-Conversation-Id`).
     var resumesStreams: Bool
     var documents: [String: DocumentServer.Document]
@@ -20,12 +22,13 @@ struct EngineFixture: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     init(
-        _ name: String, _ kind: EngineKind, _ residencies: [String: ListedModel.Residency?], resumesStreams: Bool? = nil,
-        server: String? = nil, _ documents: [String: DocumentServer.Document]
+        _ name: String, _ kind: EngineKind, _ residencies: [String: ListedModel.Residency?], unavailable: Set<String> = [],
+        resumesStreams: Bool? = nil, server: String? = nil, _ documents: [String: DocumentServer.Document]
     ) {
         self.name = name
         self.kind = kind
         self.residencies = residencies
+        self.unavailable = unavailable
         self.resumesStreams = resumesStreams ?? (kind == .llamaServer)
         self.documents = documents.mapValues { document in
             var document = document

@@ -43,6 +43,18 @@ struct FaultTests {
         #expect(ending == (isReset ? .reset : .closed))
     }
 
+    @Test("a lost process: so many events, what the router says, and the last chunk")
+    func lostProcess() async throws {
+        try await withEngine { engine in
+            let client = try await RawClient.connect(to: engine)
+            try await client.send(chat(stream: true, fault: "lose-process-after-events=2"))
+            let text = try await client.receive("the last chunk") { $0.hasSuffix("\r\n0\r\n\r\n") }
+            #expect(text.split(separator: "data: ").count == 3)
+            #expect(text.hasSuffix("\n\n\r\n26\r\nproxy error: Failed to read connection\r\n0\r\n\r\n"))
+            await client.close()
+        }
+    }
+
     @Test("stalls keep the connection open, before the answer or in the middle of it")
     func stalls() async throws {
         try await withEngine { engine in

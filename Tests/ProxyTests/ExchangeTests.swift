@@ -9,7 +9,7 @@ struct ExchangeTests {
         case connectedFresh, connectedReused
         case head200, streamHead, streamHeadWithBytes, head503, head501, shortError
         case promptWasTooLong, otherError
-        case firstByteCame, failureKept
+        case firstByteCame, failureKept, willSendAgain
         case upstreamLost
         case serverLostSilent, serverLostTalking
         case switchedProtocols
@@ -31,11 +31,12 @@ struct ExchangeTests {
             case .head503: "\(exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true))"
             case .head501: "\(exchange.answerHead(status: 501, isStream: true, hasBodyBytes: false))"
             case .shortError:
-                "\(exchange.answerHead(status: 400, isStream: false, hasBodyBytes: false, mayTellContextError: true))"
-            case .promptWasTooLong: "\(exchange.errorWasRead(isContextError: true))"
-            case .otherError: "\(exchange.errorWasRead(isContextError: false))"
+                "\(exchange.answerHead(status: 400, isStream: false, hasBodyBytes: false, isReadFirst: true))"
+            case .promptWasTooLong: "\(exchange.errorWasRead(isHeld: true))"
+            case .otherError: "\(exchange.errorWasRead(isHeld: false))"
             case .firstByteCame: "\(exchange.firstByteCame())"
             case .failureKept: "\(exchange.failureKept())"
+            case .willSendAgain: "\(exchange.willSendAgain())"
             case .upstreamLost: "\(exchange.upstreamLost())"
             case .serverLostSilent: "\(exchange.serverLost(isSilent: true))"
             case .serverLostTalking: "\(exchange.serverLost(isSilent: false))"
@@ -64,6 +65,7 @@ struct ExchangeTests {
             case .otherError: "another error"
             case .firstByteCame: "first byte of a held stream"
             case .failureKept: "failure kept"
+            case .willSendAgain: "to be sent to the same server again"
             case .upstreamLost: "upstream lost"
             case .serverLostSilent: "server lost, silent"
             case .serverLostTalking: "server lost, but it still talks"
@@ -124,6 +126,7 @@ struct ExchangeTests {
         Row(.readingError, .otherError, .relaying, "true"),
         Row(.holdingHead, .firstByteCame, .relaying, "true"),
         Row(.holdingFailure, .failureKept, .relaying, "true"),
+        Row(.holdingFailure, .willSendAgain, .connecting, "true"),
         // A failure before the commit point may be tried elsewhere; after it the answer ends visibly.
         Row(.connecting, .upstreamLost, .waiting, "report"),
         Row(fresh, .upstreamLost, .waiting, "report"),
@@ -315,7 +318,7 @@ struct ExchangeTests {
             _ = exchange.answerHead(status: 503, isStream: false, hasBodyBytes: true)
         case .readingError:
             exchange = Self.exchange(in: fresh)
-            _ = exchange.answerHead(status: 400, isStream: false, hasBodyBytes: true, mayTellContextError: true)
+            _ = exchange.answerHead(status: 400, isStream: false, hasBodyBytes: true, isReadFirst: true)
         case .holdingHead:
             exchange = Self.exchange(in: fresh)
             _ = exchange.answerHead(status: 200, isStream: true, hasBodyBytes: false)

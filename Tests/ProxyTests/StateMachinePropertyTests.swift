@@ -45,17 +45,23 @@ struct StateMachinePropertyTests {
                 let status = [200, 200, 200, 400, 429, 500, 503][random.below(7)]
                 let action = exchange.answerHead(
                     status: status, isStream: random.below(2) == 0, hasBodyBytes: random.below(2) == 0,
-                    mayTellContextError: status == 400 && random.below(2) == 0)
+                    isReadFirst: (status == 400 || status == 500) && random.below(2) == 0)
                 if action == .holdAndReport { #expect(status >= 429 && !story.bodyIsGone, "\(place)") }
-                if action == .readError { #expect(status == 400 && !story.bodyIsGone && !story.isAlone, "\(place)") }
+                if action == .readError {
+                    #expect((status == 400 || status == 500) && !story.bodyIsGone && !story.isAlone, "\(place)")
+                }
                 if action == .holdHead { #expect(status == 200, "\(place)") }
                 if action == .forward { story.isCommitted = true }
                 if action != .ignore { #expect(before.isAwaiting, "\(place)") }
             case 8 where random.below(4) == 0:
                 if exchange.requeued() { #expect(before.state == .holdingFailure && exchange.state == .waiting, "\(place)") }
             case 8 where random.below(4) == 0:
+                if exchange.willSendAgain() {
+                    #expect(before.state == .holdingFailure && exchange.state == .connecting, "\(place)")
+                }
+            case 8 where random.below(4) == 0:
                 let isContextError = random.below(2) == 0
-                if exchange.errorWasRead(isContextError: isContextError) {
+                if exchange.errorWasRead(isHeld: isContextError) {
                     #expect(before.state == .readingError, "\(place)")
                     story.isCommitted = !isContextError
                 }

@@ -87,13 +87,19 @@ struct SnapshotDocument {
             "request_max": server.requestMax.map { JSON($0) } ?? .null,
             "name": .string(server.name), "kind": .string(kinds(server.id)?.rawValue ?? "unknown"), "state": .string(state),
             "reason": JSON(reason),
-            "slots": server.lastReport?.slots.map { ["total": JSON($0.total), "busy": JSON($0.busy)] } ?? .null,
+            "slots": slots(server),
             "limit": server.limit.map { JSON($0) } ?? .null,
             "prefill_tokens_per_second": server.prefillTokensPerSecond.map { JSON(($0 * 10).rounded() / 10) } ?? .null,
             "decode_tokens_per_second": server.decodeTokensPerSecond.map { JSON(($0 * 10).rounded() / 10) } ?? .null,
             "draining": .bool(server.isDraining || server.isRemoved), "removed": .bool(server.isRemoved),
             "models": .array((server.models ?? []).map { .string($0) }),
         ]
+    }
+
+    /// Null when the engine tells of none, or only its processes have a number of them.
+    private func slots(_ server: FleetSnapshot.Server) -> JSON {
+        guard let slots = server.lastReport?.slots, slots.total > 0 else { return .null }
+        return ["total": JSON(slots.total), "busy": JSON(slots.busy)]
     }
 
     private func session(_ session: FleetSnapshot.Session) -> JSON {

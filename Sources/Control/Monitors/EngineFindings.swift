@@ -28,6 +28,9 @@ struct EngineFindings {
     var contextTokens: Int?
     var sees: Bool?
     var slots = SlotFindings()
+    /// Of a llama-server that runs a process for each model.
+    var routerMode: EngineReports.RouterMode?
+    var processes = ModelProcesses()
 
     struct SlotFindings {
         /// The slots that llama-server last reported, and when `/slots` was last requested.
@@ -40,6 +43,17 @@ struct EngineFindings {
     }
 
     init(kind: EngineKind?) { self.kind = kind }
+
+    /// How often to request the model list of an engine that has a cheaper health check.
+    private static let listInterval = Interval.seconds(10)
+    /// The same for a router that has had requests within the long interval: they load models and push others out.
+    private static let busyRoutersListInterval = Interval.seconds(2)
+
+    func listIsDue(at now: Moment) -> Bool {
+        guard let modelsAskedAt else { return true }
+        let isBusyRouter = routerMode != nil && slots.quietSince + Self.listInterval > now
+        return modelsAskedAt + (isBusyRouter ? Self.busyRoutersListInterval : Self.listInterval) <= now
+    }
 
     /// The engine does not have the health check of its kind.
     var lacksHealthCheck: Bool { kind != nil && kind == kindWithoutHealthCheck }

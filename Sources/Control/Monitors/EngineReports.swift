@@ -32,7 +32,8 @@ package enum EngineReports {
         let context = json["default_generation_settings"]?["n_ctx"]?.intValue
         return Properties(
             totalSlots: json["total_slots"]?.intValue, isSleeping: json["is_sleeping"]?.boolValue ?? false,
-            contextTokens: context.flatMap { $0 > 0 ? $0 : nil }, sees: json["modalities"]?["vision"]?.boolValue)
+            contextTokens: context.flatMap { $0 > 0 ? $0 : nil }, sees: json["modalities"]?["vision"]?.boolValue,
+            routerMode: RouterMode(json))
     }
 
     package struct Properties: Sendable, Equatable {
@@ -42,6 +43,8 @@ package enum EngineReports {
         package var contextTokens: Int?
         /// The model takes images.
         package var sees: Bool?
+        /// Nil of a server that has its model itself.
+        package var routerMode: RouterMode?
     }
 
     /// One model of a list, with all fields that the engine reports for it.
@@ -55,6 +58,8 @@ package enum EngineReports {
         package var running: JSON?
         /// Whether it is in memory, when the engine says so elsewhere than in `entry`.
         package var residency: ListedModel.Residency?
+        /// What its own process has told, in llama-server's router mode.
+        package var process: ModelProcess?
 
         package init(id: String, entry: JSON, description: JSON? = nil) {
             self.id = id
@@ -66,7 +71,15 @@ package enum EngineReports {
         package var listed: ListedModel {
             ListedModel(
                 id, aliases: entry["aliases"]?.arrayValue?.compactMap(\.stringValue) ?? [],
-                residency: residency ?? statedResidency, traits: traits)
+                residency: residency ?? statedResidency, traits: traits, slots: process?.slots)
+        }
+
+        /// The engine can be asked for it: llama-server answers 400 while it downloads a model, and until it has read its models again.
+        package var isAvailable: Bool {
+            switch entry["status"]?["value"]?.stringValue {
+            case "downloading", "downloaded": false
+            case nil, .some: true
+            }
         }
 
         /// llama-server's router mode has `status.value`, LM Studio `state`.
@@ -74,13 +87,16 @@ package enum EngineReports {
             switch entry["status"]?["value"]?.stringValue ?? entry["state"]?.stringValue {
             case "loaded", "ready": .loaded
             case "loading", "starting", "sleeping": .loading
-            case "unloaded", "not-loaded", "stopped", "downloading", "downloaded", "failed": .unloaded
+            case "unloaded" where entry["status"]?["failed"] == true: .failed
+            case "failed": .failed
+            case "unloaded", "not-loaded", "stopped", "downloading", "downloaded": .unloaded
             case nil, .some: nil
             }
         }
 
         /// vLLM has `max_model_len`, llama-server `meta.n_ctx`, Ollama tells it of loaded models, LM Studio of all.
         private var contextTokens: Int? {
+            if let told = process?.contextTokens { return told }
             let stated =
                 entry["max_model_len"] ?? entry["meta"]?["n_ctx"] ?? running?["context_length"]
                 ?? entry["loaded_context_length"]
@@ -89,8 +105,14 @@ package enum EngineReports {
 
         /// llama-server and Ollama list what a model can do.
         private var sees: Bool? {
+            if let told = process?.sees { return told }
             let capabilities = (entry["capabilities"] ?? description?["capabilities"])?.arrayValue?.compactMap(\.stringValue)
-            return capabilities.map { $0.contains("vision") || $0.contains("multimodal") }
+            return capabilities.map { $0.contains("vision") || $0.contains("multimodal") } ?? listsImages
+        }
+
+        /// Before it has loaded a model, a router knows of images by the model's files. It may have failed to read them, so only a yes counts.
+        private var listsImages: Bool? {
+            entry["architecture"]?["input_modalities"]?.arrayValue?.contains("image") == true ? true : nil
         }
 
         /// llama-server has `meta`, Ollama `details` and `size`, LM Studio `arch` and `quantization`.

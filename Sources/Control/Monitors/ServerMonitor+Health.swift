@@ -5,7 +5,7 @@ import Routing
 /// Health checks, in the way of each kind of engine. None of them loads a model or wakes a sleeping one.
 extension ServerMonitor {
     /// How often to request `/slots` of an idle llama-server.
-    private static let slotsInterval = Interval.seconds(5)
+    static let slotsInterval = Interval.seconds(5)
 
     func probe(timeout: Duration) -> EventLoopFuture<BackendReport> {
         guard let llmhealth = server.llmhealth else { return probeEngine(timeout) }
@@ -41,10 +41,15 @@ extension ServerMonitor {
 
     /// The report of an engine that works.
     private func healthy(slots: BackendReport.Slots? = nil) -> BackendReport {
-        BackendReport(
+        var report = BackendReport(
             isBusy: false, slots: slots, warning: findings.refusal,
             resumesStreams: findings.kind == .llamaServer && !findings.isOldLlamaServer,
             contextTokens: findings.contextTokens, sees: findings.sees)
+        if let routerMode = findings.routerMode {
+            report.mostLoadedModels = routerMode.mostLoadedModels
+            report.loadsModelsItself = routerMode.loadsModelsItself
+        }
+        return report
     }
 
     /// The machine's load by the original's health protocol. Fails with `HealthPortFailure`.
@@ -151,7 +156,7 @@ extension ServerMonitor {
             return alive.flatMap { bound.value.askForSlots(timeout) }
         }
         var known = slots.last
-        if let total = known?.total, running > 0 || slots.quietSince > slots.askedAt {
+        if let total = known?.total, total > 0, running > 0 || slots.quietSince > slots.askedAt {
             known = .init(total: total, busy: min(running, total))
         }
         guard slots.areStale || findings.isSleeping && running > 0 else {
@@ -185,6 +190,10 @@ extension ServerMonitor {
             }
             monitor.note(props)
             let total = props.totalSlots.map { BackendReport.Slots(total: $0, busy: 0) }
+            // Only its processes have slots, which are asked for with the list of models.
+            if props.routerMode != nil {
+                return monitor.loop.makeSucceededFuture(monitor.learned(slots: monitor.findings.slots.last))
+            }
             if props.isSleeping { return monitor.loop.makeSucceededFuture(monitor.learned(slots: total)) }
             let askedAt = Clock.now
             return monitor.client.get("/slots", from: monitor.server.engine, timeout: timeout, on: monitor.loop).map { response in

@@ -4,14 +4,12 @@ import Routing
 
 /// Model lists, and what they show about the engine.
 extension ServerMonitor {
-    /// How often to request the model list of an engine that has a cheaper health check.
-    private static let modelListInterval = Interval.seconds(10)
-
     /// Requests the model list when it is due, in addition to the probes.
     func refreshModels() {
         let now = Clock.now
-        let isDue = findings.modelsAskedAt.map { $0 + Self.modelListInterval <= now } ?? true
-        guard isDue, server.llmhealth != nil || findings.kind?.hasHealthCheck == true, !findings.lacksHealthCheck else { return }
+        guard findings.listIsDue(at: now), server.llmhealth != nil || findings.kind?.hasHealthCheck == true,
+            !findings.lacksHealthCheck
+        else { return }
         findings.modelsAskedAt = now
         let bound = NIOLoopBound(self, eventLoop: loop)
         get("/v1/models").whenSuccess { bound.value.note($0) }
@@ -40,6 +38,8 @@ extension ServerMonitor {
 
     func note(_ props: EngineReports.Properties) {
         (findings.contextTokens, findings.sees) = (props.contextTokens, props.sees)
+        if props.routerMode != nil, findings.routerMode == nil { findings.modelsAskedAt = nil }
+        findings.routerMode = props.routerMode
         note(isSleeping: props.isSleeping)
     }
 
@@ -84,6 +84,7 @@ extension ServerMonitor {
     private func became(_ kind: EngineKind) {
         guard kind != findings.kind, !isStopped else { return }
         findings.kind = kind
+        findings.routerMode = nil
         findings.modelsAskedAt = nil
         // Get the slots and the states of models at once, not with the next scheduled probe.
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -110,9 +111,44 @@ extension ServerMonitor {
             body(of: "/running").whenSuccess { body in
                 bound.value.publish(EngineReports.llamaSwap(models, running: body, last: bound.value.findings.models))
             }
+        case .llamaServer where findings.routerMode != nil:
+            let known = findings.processes.note(models)
+            publish(known)
+            askProcesses(of: known)
+            countBusySlots()
         case .llamaServer where findings.isSleeping:
             publish(models.map { $0.with(.loading) })
         case nil, .llamaServer, .vllm, .sglang, .openai: publish(models)
+        }
+    }
+
+    /// Asks the processes that a router has started since for their slots and contexts. `/props` wakes no model, and can be asked while
+    /// the process computes. What they tell is published with the next list, which is soon asked for: this one may be outdated by then.
+    private func askProcesses(of models: [EngineReports.Model]) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        for model in findings.processes.unasked(in: models) {
+            let arguments = findings.processes.arguments(of: model)
+            body(of: ModelProcesses.target("/props", model: model)).whenSuccess { body in
+                guard let props = body.flatMap(EngineReports.props) else { return }
+                bound.value.findings.processes.learned(props, of: model, arguments: arguments)
+                bound.value.findings.modelsAskedAt = nil
+            }
+        }
+    }
+
+    /// Counts the slots that a router's processes use for others. Not while requests of this balancer run there, as of a server with one
+    /// model.
+    ///
+    /// The total is 0: only the processes have a limit, and the router may start another one.
+    private func countBusySlots() {
+        let askedAt = Clock.now
+        guard inFlight(server.id) == 0, findings.slots.quietSince + Self.slotsInterval <= askedAt else { return }
+        let answers = findings.processes.sleepless.prefix(ModelProcesses.mostAsked).map { model in
+            body(of: ModelProcesses.target("/slots", model: model)).map { $0.flatMap(EngineReports.slots)?.busy ?? 0 }
+        }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        EventLoopFuture.reduce(0, answers, on: loop, +).whenSuccess { busy in
+            bound.value.findings.slots.last = .init(total: 0, busy: busy, countedAt: askedAt)
         }
     }
 
@@ -125,6 +161,6 @@ extension ServerMonitor {
         guard !isStopped else { return }
         if let models { findings.models = models }
         learned(server.id, findings.kind, models)
-        if let models { report(.modelsListed(server.id, models.map(\.listed))) }
+        if let models { report(.modelsListed(server.id, models.filter(\.isAvailable).map(\.listed))) }
     }
 }

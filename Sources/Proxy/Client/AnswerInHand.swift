@@ -53,14 +53,20 @@ struct AnswerInHand {
     /// The server has not stated the length of the body, so the balancer can insert its own events.
     var hasOpenLength: Bool { body.isChunked || body.isUntilClose }
 
-    /// Reads the next piece. Nil when its chunks are malformed.
+    /// Reads the next piece. Nil when its chunks are malformed. Ends in front of what a router sends when it has lost the model's process.
     mutating func read(_ bytes: ByteBuffer) -> AnswerPiece? {
         var piece = AnswerPiece(bytes: bytes)
         let beganBetweenChunks = body.isChunked && body.isBetweenChunks
         let span = bytes.readableBytesSpan
         reading: while true {
             switch body.next(span, &piece.consumed) {
-            case .content(let range): piece.content.append(range)
+            case .content(let range):
+                if streamKind == .events, let text = RouterModeError.text(in: span, range) {
+                    piece.loss = text
+                    observe(piece, span)
+                    return piece
+                }
+                piece.content.append(range)
             case .needMore, .finished: break reading
             case .malformed: return nil
             }

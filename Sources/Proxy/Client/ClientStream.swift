@@ -119,6 +119,8 @@ struct AnswerPiece {
     var isWholeChunks = false
     /// The piece ends the body.
     var isLast = false
+    /// The answer breaks behind this piece: what the server says instead of the rest.
+    var loss: String?
 }
 
 /// Parts of a buffer, in order. Nearly always a single part.

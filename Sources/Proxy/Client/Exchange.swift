@@ -18,7 +18,8 @@ package struct Exchange: Equatable, Sendable {
         case awaitingAnswer(onReused: Bool)
         /// A failure (`RetryableStatus`) is held until the router has decided whether to try another server.
         case holdingFailure
-        /// A short 400 is read before it is forwarded: it may say that the prompt is longer than the server's context.
+        /// A short error is read before anything is done about it: it may say that the prompt is longer than the server's context, or that a
+        /// router did not reach the model's process.
         case readingError
         /// The head of a streamed 200 has arrived, but no byte of its body. An engine that dies now has produced no output.
         case holdingHead
@@ -138,12 +139,12 @@ package struct Exchange: Equatable, Sendable {
         case ignore
     }
 
-    /// - Parameter mayTellContextError: an answer that may say that the prompt is longer than the server's context.
+    /// - Parameter isReadFirst: an error whose text decides what is done about it.
     package mutating func answerHead(
-        status: Int, isStream: Bool, hasBodyBytes: Bool, isSearch: Bool = false, mayTellContextError: Bool = false
+        status: Int, isStream: Bool, hasBodyBytes: Bool, isSearch: Bool = false, isReadFirst: Bool = false
     ) -> HeadAction {
         guard case .awaitingAnswer = state else { return .ignore }
-        if mayTellContextError, body.isRepeatable, audience != .nobody {
+        if isReadFirst, body.isRepeatable, audience != .nobody {
             state = .readingError
             return .readError
         }
@@ -159,10 +160,10 @@ package struct Exchange: Equatable, Sendable {
         return .forward
     }
 
-    /// The held 400 was read. False when none is held.
-    package mutating func errorWasRead(isContextError: Bool) -> Bool {
+    /// The error was read. `isHeld`: the router decides about it; otherwise it is forwarded. False when none is being read.
+    package mutating func errorWasRead(isHeld: Bool) -> Bool {
         guard state == .readingError else { return false }
-        state = isContextError ? .holdingFailure : .relaying
+        state = isHeld ? .holdingFailure : .relaying
         return true
     }
 
@@ -177,6 +178,13 @@ package struct Exchange: Equatable, Sendable {
     package mutating func failureKept() -> Bool {
         guard state == .holdingFailure else { return false }
         state = .relaying
+        return true
+    }
+
+    /// The held failure is dropped, and the request is soon sent to the same server again. False when none is held.
+    package mutating func willSendAgain() -> Bool {
+        guard state == .holdingFailure else { return false }
+        state = .connecting
         return true
     }
 

@@ -43,23 +43,32 @@ extension ExchangeRunner {
         // A stream without a body (answer to HEAD, or length 0) is complete after its head.
         let isStream = connection.streamKind != .none && !BodyReader(answer: connection.head, toHead: isHead).isFinished
         let isSearch = record.traits?.isSearch == true
+        let loss = isStream ? loss(in: rest, of: connection) : nil
         switch exchange.answerHead(
-            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0, isSearch: isSearch,
-            mayTellContextError: mayTellContextError(connection.head))
+            status: status, isStream: isStream, hasBodyBytes: rest.readableBytes > 0 && loss == nil, isSearch: isSearch,
+            isReadFirst: mayTellContextError(connection.head) || mayBeRouterModeError(connection.head))
         {
         case .forward: forward(connection, headBytes, rest)
-        case .holdHead: attempt.held = HeldAnswer(connection: connection, head: headBytes)
+        case .holdHead:
+            attempt.held = HeldAnswer(connection: connection, head: headBytes)
+            if let loss { serverLostAnswer(loss) }
         case .holdAndReport:
             attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
-            connection.setReading(false, .answerHeld)
-            guard let ticket = attempt.ticket else { return }
-            let failure = AttemptFailure.answered(status: status, retryAfter: retryAfter(connection.head, headBytes))
-            loop.router.send(.attemptFailed(ticket, failure), from: loop)
+            reportHeldAnswer(status: status)
         case .readError:
             attempt.held = HeldAnswer(connection: connection, head: headBytes, rest: rest)
-            readContextError()
+            readError()
         case .ignore: dropUpstream()
         }
+    }
+
+    /// Asks the router whether to try another server, or to forward the held answer.
+    func reportHeldAnswer(status: Int) {
+        guard let held = attempt.held else { return }
+        held.connection.setReading(false, .answerHeld)
+        guard let ticket = attempt.ticket else { return }
+        let failure = AttemptFailure.answered(status: status, retryAfter: retryAfter(held.connection.head, held.head))
+        loop.router.send(.attemptFailed(ticket, failure), from: loop)
     }
 
     /// `Retry-After` in seconds; nil when it is missing, or is a date.
@@ -73,14 +82,16 @@ extension ExchangeRunner {
     private func answerBody(_ bytes: ByteBuffer) {
         switch exchange.state {
         case .holdingHead:
-            guard let held = attempt.held, exchange.firstByteCame() else { return }
+            guard let held = attempt.held else { return }
+            if let loss = loss(in: bytes, of: held.connection) { return serverLostAnswer(loss) }
+            guard exchange.firstByteCame() else { return }
             attempt.held = nil
             pulse.lastUpstreamByteAt = loop.now
             forward(held.connection, held.head, bytes)
         case .holdingFailure: attempt.held?.rest.writeImmutableBuffer(bytes)
         case .readingError:
             attempt.held?.rest.writeImmutableBuffer(bytes)
-            readContextError()
+            readError()
         case .relaying: relay(bytes)
         case .tunnelling: stream.sendThroughTunnel(bytes)
         case .idle, .receiving, .waiting, .connecting, .awaitingAnswer, .answering, .feedingEvents: break
@@ -153,7 +164,22 @@ extension ExchangeRunner {
             piece.content.forEach { excerpt.append(span, $0, isStream: isStream) }
         }
         if case .forward = answer?.use { stream.send(piece) }
+        if let loss = piece.loss { return serverLostAnswer(loss) }
         if piece.isLast { answerComplete() }
+    }
+
+    /// The server is a router that cannot read the rest of the answer, and says so instead of it.
+    private func serverLostAnswer(_ text: String) {
+        dropUpstream()
+        carryOut(exchange.upstreamLost(), .beforeAnswer(text))
+    }
+
+    /// What a router says instead of the first event of a stream whose head it has sent.
+    private func loss(in bytes: ByteBuffer, of connection: UpstreamConnection) -> String? {
+        guard connection.streamKind == .events else { return nil }
+        var (body, position) = (BodyReader(answer: connection.head, toHead: false), 0)
+        guard case .content(let range) = body.next(bytes.readableBytesSpan, &position) else { return nil }
+        return RouterModeError.text(in: bytes.readableBytesSpan, range)
     }
 
     /// The complete answer has been forwarded.

@@ -128,7 +128,8 @@ extension ExchangeRunner {
 
     /// The router has no better option than the held failure.
     func failureKept(_ ticket: Ticket) {
-        guard attempt.ticket == ticket, let held = attempt.held, exchange.failureKept() else { return }
+        guard attempt.ticket == ticket, let held = attempt.held else { return }
+        guard !willSendAgain(), exchange.failureKept() else { return }
         attempt.held = nil
         forward(held.connection, held.head, held.rest)
         if attempt.upstream === held.connection {

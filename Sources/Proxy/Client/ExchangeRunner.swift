@@ -31,6 +31,8 @@ final class ExchangeRunner {
         case body
         case firstByte
         case nextBytes
+        /// The time to send the request to the same server again.
+        case anotherTry
     }
 
     /// An event of the exchange.
@@ -87,6 +89,7 @@ final class ExchangeRunner {
         case nil: break
         case .body: refuseReceiving(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
         case .firstByte, .nextBytes: upstreamTimedOut()
+        case .anotherTry: sendAgain()
         }
         watchForSilence()
     }

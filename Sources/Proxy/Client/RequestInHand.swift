@@ -30,12 +30,15 @@ struct Attempt {
     var dialNumber = 0
     /// A received answer that is not forwarded yet.
     var held: HeldAnswer?
+    /// How often the request was sent to the same server again, because its router had lost the model's process.
+    var timesSentAgain = 0
 
     /// The request is over. Dials still in progress are recognised as late by their number.
     mutating func reset() {
         ticket = nil
         upstream = nil
         held = nil
+        timesSentAgain = 0
     }
 }
 
@@ -45,6 +48,8 @@ struct HeldAnswer {
     var connection: UpstreamConnection
     var head: ByteBuffer
     var rest = ByteBuffer()
+    /// How often the request may be sent to the same server again because of this answer (`RouterModeError`).
+    var mostSentAgain = 0
 }
 
 /// The times of the latest events of the current request.

@@ -7,6 +7,7 @@ import Wire
 @Suite("An answer that breaks after its first byte")
 struct BrokenStreamTests {
     private static let faults = ["reset-after-events=2", "close-after-events=2"]
+    private static let llamaServersFaults = faults + ["lose-process-after-events=2"]
 
     /// Sends the request and returns what came until the connection ended.
     private func broken(
@@ -24,7 +25,7 @@ struct BrokenStreamTests {
         }
     }
 
-    @Test("ends with an error event of OpenAI's, and without the terminating chunk", arguments: faults)
+    @Test("ends with an error event of OpenAI's, and without the terminating chunk", arguments: llamaServersFaults)
     func openAI(fault: String) async throws {
         try await broken(chat(stream: true, fault: fault)) { balancer, answer, raw in
             #expect(answer.status == 200 && !answer.isWhole)
@@ -40,7 +41,7 @@ struct BrokenStreamTests {
         }
     }
 
-    @Test("ends with `event: error` in Anthropic's form", arguments: faults)
+    @Test("ends with `event: error` in Anthropic's form", arguments: llamaServersFaults)
     func anthropic(fault: String) async throws {
         let request = post("/v1/messages", chatBody(stream: true), fields: ["X-Fake-Fault: \(fault)"])
         try await broken(request) { _, answer, raw in
