@@ -40,6 +40,27 @@ struct EngineFindings {
         var areStale = true
         /// The last time at which a request of this balancer was in flight on the server.
         var quietSince = Moment.zero
+        /// When the slots may be counted next, and the pause after that.
+        private var countAt = Moment.zero
+        private var pause = ServerMonitor.slotsInterval
+
+        /// A llama-server whose slots are counted does not fall asleep (`--sleep-idle-seconds`), so one that nobody uses is left alone
+        /// for longer and longer.
+        private static let longestPause = Interval.seconds(1800)
+
+        func mayCount(at now: Moment) -> Bool { countAt <= now }
+
+        mutating func counted(busy: Int, at now: Moment) {
+            if busy > 0 { pause = ServerMonitor.slotsInterval }
+            countAt = now + pause
+            pause = min(Interval(nanoseconds: 2 * pause.nanoseconds), Self.longestPause)
+        }
+
+        /// A request of this balancer runs on the server.
+        mutating func used(at now: Moment) {
+            quietSince = now
+            (countAt, pause) = (now, ServerMonitor.slotsInterval)
+        }
     }
 
     init(kind: EngineKind?) { self.kind = kind }

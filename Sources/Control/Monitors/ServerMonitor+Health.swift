@@ -4,7 +4,7 @@ import Routing
 
 /// Health checks, in the way of each kind of engine. None of them loads a model or wakes a sleeping one.
 extension ServerMonitor {
-    /// How often to request `/slots` of an idle llama-server.
+    /// How often to request `/props` of an idle llama-server, and `/slots` at first (`EngineFindings.SlotFindings`).
     static let slotsInterval = Interval.seconds(5)
 
     func probe(timeout: Duration) -> EventLoopFuture<BackendReport> {
@@ -148,7 +148,7 @@ extension ServerMonitor {
         }
         let running = inFlight(server.id)
         let now = Clock.now
-        if running > 0 { findings.slots.quietSince = now }
+        if running > 0 { findings.slots.used(at: now) }
         let (slots, interval) = (findings.slots, Self.slotsInterval)
         let isDue = slots.areStale || (slots.quietSince + interval <= now && slots.askedAt + interval <= now)
         guard running > 0 || !isDue else {
@@ -196,9 +196,13 @@ extension ServerMonitor {
             }
             if props.isSleeping { return monitor.loop.makeSucceededFuture(monitor.learned(slots: total)) }
             let askedAt = Clock.now
+            guard monitor.findings.slots.mayCount(at: askedAt) else {
+                return monitor.loop.makeSucceededFuture(monitor.learned(slots: total))
+            }
             return monitor.client.get("/slots", from: monitor.server.engine, timeout: timeout, on: monitor.loop).map { response in
                 var slots = response.status == 200 ? EngineReports.slots(response.body) : nil
                 slots?.countedAt = askedAt
+                bound.value.findings.slots.counted(busy: slots?.busy ?? 0, at: askedAt)
                 return bound.value.learned(slots: slots ?? total)
             }
         }
