@@ -77,7 +77,8 @@ extension Router {
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
                 waitsForLoad: load > 0, isOnlyPrompt: isFirst,
                 beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
-        let displaced = backends[index].memory.began(served, isBusy: backends[index].isBusy(with:), at: now)
+        let displaced = backends[index].memory.began(
+            served, by: request.client, isBusy: backends[index].isBusy(with:), at: now)
         forgetCaches(of: displaced, on: index)
         noteOccupancy(index, at: now)
         habits.began(request.client, at: now)

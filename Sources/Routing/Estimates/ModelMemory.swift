@@ -10,6 +10,8 @@ struct ModelMemory: Sendable {
         var usedAt: Double
         /// False: it is being loaded, or sleeps.
         var isReady: Bool
+        /// Who sent the last request for it.
+        var client = ClientTable.ID.none
     }
 
     /// Whether the engine says at all which models are in its memory. If not, nothing is remembered here, and all models count as loaded.
@@ -19,13 +21,21 @@ struct ModelMemory: Sendable {
     /// How many models the engine says that it holds at most, and the most that it ever listed at once.
     var stated: Int?
     private var seen = 1
+    /// A load was seen to push another model out.
+    private var hasSwapped = false
+    /// Since the last list, as far as is believed.
+    private var pushedOut: [Int] = []
     /// When a request last began to load a model, in seconds.
     private(set) var loadedAt = -Double.infinity
     /// A load has begun or ended, well or not, since the models were listed.
     private(set) var isListOutdated = false
 
+    private static let mostPushedOut = 16
+
     var capacity: Int { stated.map { max(1, $0) } ?? seen }
     var isFull: Bool { residents.count >= capacity }
+    /// Otherwise the engine may hold more.
+    var isCapacityKnown: Bool { stated != nil || hasSwapped }
 
     subscript(served: Int) -> Resident? { residents.first { $0.served == served } }
 
@@ -35,6 +45,9 @@ struct ModelMemory: Sendable {
     mutating func listed(_ found: [Resident], isTold: Bool, isWanted: (Int) -> Bool) {
         self.isTold = isTold
         isListOutdated = false
+        // One that a request has pushed out here is in the list, if the engine holds more.
+        if pushedOut.contains(where: { gone in !found.contains { $0.served == gone } }) { hasSwapped = true }
+        pushedOut = []
         for place in residents.indices.reversed() where !found.contains(where: { $0.served == residents[place].served }) {
             if isWanted(residents[place].served) { residents[place].isReady = false } else { residents.remove(at: place) }
         }
@@ -49,12 +62,14 @@ struct ModelMemory: Sendable {
     }
 
     /// A request was sent for it. Returns the models that the engine pushes out for it; `isBusy`: they compute.
-    mutating func began(_ served: Int, isBusy: (Int) -> Bool, at now: Double) -> [Int] {
+    mutating func began(_ served: Int, by client: ClientTable.ID = .none, isBusy: (Int) -> Bool, at now: Double) -> [Int] {
         guard isTold else { return [] }
         let known = residents.firstIndex { $0.served == served }.map { residents.remove(at: $0) }
         if known == nil { loadedAt = now }
-        residents.append(Resident(served: served, usedAt: now, isReady: known?.isReady ?? false))
-        return pushOut { isBusy($0) || $0 == served }
+        residents.append(Resident(served: served, usedAt: now, isReady: known?.isReady ?? false, client: client))
+        let gone = pushOut { isBusy($0) || $0 == served }
+        if pushedOut.count < Self.mostPushedOut { pushedOut += gone }
+        return gone
     }
 
     /// It begins or ends an answer, so it is in memory.

@@ -78,7 +78,8 @@ extension Router {
         let session = session(of: request, in: list, at: now)
         if list.candidates.count == 1, ineligibility(at: 0, in: list, for: request, at: now) == nil,
             list.candidates[0].served.count == 1,
-            !isClosed(list.candidates[0].index, list.candidates[0].served[0], for: request, reservations)
+            !isClosed(list.candidates[0].index, list.candidates[0].served[0], for: request, reservations),
+            rest(0, list.candidates[0].served[0], for: request, in: list, at: now.seconds) == 0
         {
             let choice = choice(0, list.candidates[0].instances.isEmpty ? nil : 0, session, in: list)
             return .run(choice, Explanation(list: list, choice: choice))
@@ -232,17 +233,19 @@ extension Router {
             var isBusy = isBusy
             var wait: Double?
             let swaps = backends[index].mustSwap(for: served)
+            let rest = rest(position, served, for: request, in: list, at: basis.now)
             if isBusy {
                 guard let end = nextSlot(index, served, basis, reservations) else { continue }
                 wait = end + distrust
             } else if backends[index].isFull(of: served) {
                 // Another instance has room.
                 continue
-            } else if isClosed(index, served, for: request, reservations) {
+            } else if rest > 0 || isClosed(index, served, for: request, reservations) {
                 // A swap has to wait for the end of all that runs there.
                 let ends = releases(index, served, basis)
                 isBusy = true
-                wait = max(reservations.nextEnd(slots(index, served)) ?? 0, (swaps ? ends.max() : ends.min()) ?? 0) + distrust
+                wait =
+                    max(rest, reservations.nextEnd(slots(index, served)) ?? 0, (swaps ? ends.max() : ends.min()) ?? 0) + distrust
             }
             var (price, work) = price(index, served, basis, wait: wait, limit: limit)
             // Of a short prompt, which is not hashed, only its client is known.

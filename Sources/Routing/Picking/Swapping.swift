@@ -20,6 +20,20 @@ extension Router {
         return reservations.swapping.contains(index) || backends[index].mustSwap(for: served)
     }
 
+    /// Seconds for which a model that computes nothing keeps its place all the same: its clients think for a moment between two turns, and it
+    /// would have to be loaded again for them. Never longer than that load takes, and not for a client that has used it itself: that one
+    /// goes from one model to the other.
+    func rest(_ position: Int, _ served: Int, for request: PendingRequest, in list: CandidateList, at now: Double) -> Double {
+        let index = list.candidates[position].index
+        guard backends[index].memory.isTold, backends[index].memory.isCapacityKnown, request.mayHold,
+            request.history.attempts == 0,
+            let leaving = backends[index].displaced(by: served), leaving.client != request.client,
+            !backends[index].isBusy(with: leaving.served), !hasPatienceEnded(for: request, position, in: list, at: now)
+        else { return 0 }
+        let load = loadSeconds(index, leaving.served, usual: usualLoadSeconds(among: list))
+        return max(0, leaving.usedAt + min(load, 2 * habits.pause.value) - now)
+    }
+
     /// Those whose model is in some server's memory come before those whose model has to be loaded, until the others have had their time.
     func swapTurn(of request: PendingRequest, among list: CandidateList, at now: Double) -> SwapTurn {
         var turn = SwapTurn.needsLoad

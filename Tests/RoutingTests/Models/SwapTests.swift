@@ -47,6 +47,23 @@ struct SwapTests {
         }
     }
 
+    @Test("a client that thinks between its turns keeps its model meanwhile, while others wait, and not for ever")
+    func thinking() {
+        let clients = [Client(models: ["x"], pause: 1), .init(models: ["y"], pause: 1)]
+        var world = SwapWorld(servers: 1, holding: 1, clients: clients)
+        world.live(seconds: 600)
+        // Without a rest, each request would find the other model: 600 s / (3 + 2) s = 120 loads.
+        #expect(world.collisions == 0 && world.loads < 70)
+        for model in ["x", "y"] { #expect((world.waits[model]?.max() ?? .infinity) < 25) }
+    }
+
+    @Test("a client that goes from one model to the other does not wait for itself")
+    func alone() {
+        var world = SwapWorld(servers: 1, holding: 1, clients: [Client(models: ["x", "y"], pause: 0.1)])
+        world.live(seconds: 100)
+        #expect(world.waits.values.allSatisfy { $0.allSatisfy { $0 == 0 } })
+    }
+
     @Test("a third model has its turn, too")
     func three() {
         let clients = (0..<6).map { Client(models: [["x", "y", "z"][$0 % 3]], pause: 0.2) }
