@@ -2,6 +2,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Routing
 
 @testable import Control
 
@@ -64,4 +65,20 @@ private final class DocumentHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     }
+}
+
+/// Calls `body` while a fleet of one server, which gives these answers, is probed.
+func withDocuments(
+    _ documents: [String: DocumentServer.Document], kind: EngineKind? = nil, timeout: Duration = .seconds(60),
+    body: (DocumentServer, TestFleet) async throws -> Void
+) async throws {
+    let server = try await DocumentServer(documents)
+    let fleet = try TestFleet(
+        [.init(id: BackendID(rawValue: 1), name: "A", engine: server.target, kind: kind)], timeout: timeout)
+    fleet.watch()
+    let result: Result<Void, any Error>
+    do { result = .success(try await body(server, fleet)) } catch { result = .failure(error) }
+    fleet.monitor.stop()
+    try await server.stop()
+    try result.get()
 }

@@ -147,21 +147,6 @@ import Wire
             try await fleet.server("A", is: "down") { $0.isDown }
         }
     }
-
-    private func withDocuments(
-        _ documents: [String: DocumentServer.Document], kind: EngineKind? = nil, timeout: Duration = .seconds(60),
-        body: (DocumentServer, TestFleet) async throws -> Void
-    ) async throws {
-        let server = try await DocumentServer(documents)
-        let fleet = try TestFleet(
-            [.init(id: BackendID(rawValue: 1), name: "A", engine: server.target, kind: kind)], timeout: timeout)
-        fleet.watch()
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(server, fleet)) } catch { result = .failure(error) }
-        fleet.monitor.stop()
-        try await server.stop()
-        try result.get()
-    }
 }
 
 extension DocumentServer {

@@ -31,7 +31,7 @@ import Wire
 
     @Test("the router of requests is told so with each probe")
     func report() async throws {
-        try await watching { server, fleet in
+        try await withDocuments(Self.router.documents) { server, fleet in
             try await fleet.server("A", is: "a router of four models") { $0.lastReport?.mostLoadedModels == 4 }
             #expect(fleet.router.snapshot().servers.map { $0.lastReport?.loadsModelsItself } == [true])
             server.set("/props", .init(body: #"{"role":"router","max_instances":0,"models_autoload":false}"#))
@@ -49,7 +49,7 @@ import Wire
 
     @Test("each process is asked for its slots and its context; nothing that loads or wakes a model is asked")
     func slots() async throws {
-        try await watching { server, fleet in
+        try await withDocuments(Self.router.documents) { server, fleet in
             let slots = { () -> [String: Int] in
                 let models = fleet.monitor.catalog.models(leavingOut: []).all.map(\.listed)
                 return Dictionary(models.compactMap { model in model.slots.map { (model.name, $0) } }) { first, _ in first }
@@ -73,7 +73,7 @@ import Wire
         var documents = Self.router.documents
         documents["/props?model=a&autoload=false"] = .init(
             status: 500, server: "llama.cpp", body: "proxy error: Could not establish connection")
-        try await watching(documents) { server, fleet in
+        try await withDocuments(documents) { server, fleet in
             try await wait(for: "many probes", { server.asked.count { $0 == "/health" } }) { $0 > 40 }
             let lists = server.asked.count { $0 == "/v1/models" }
             #expect(server.asked.count { $0 == "/props?model=a&autoload=false" } <= lists)
@@ -180,19 +180,5 @@ import Wire
         var status: JSON = ["value": .string(state), "args": .array(["llama-server", "--port", .string("\(port)")])]
         if failed { status = status.setting("exit_code", to: 1).setting("failed", to: true) }
         return EngineReports.Model(id: name, entry: ["id": .string(name), "status": status])
-    }
-
-    private func watching(
-        _ documents: [String: DocumentServer.Document] = router.documents,
-        body: (DocumentServer, TestFleet) async throws -> Void
-    ) async throws {
-        let server = try await DocumentServer(documents)
-        let fleet = try TestFleet([.init(id: BackendID(rawValue: 1), name: "A", engine: server.target)])
-        fleet.watch()
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(server, fleet)) } catch { result = .failure(error) }
-        fleet.monitor.stop()
-        try await server.stop()
-        try result.get()
     }
 }

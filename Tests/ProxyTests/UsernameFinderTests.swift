@@ -75,13 +75,13 @@ struct UsernameFinderTests {
 
     @Test("a group with alternatives behind a fixed beginning leaves the beginning fixed")
     func literalPrefixes() {
-        #expect(UsernameFinder.literalPrefix(of: #"name is (?:Mr|Ms) (\w+)"#) == "name is ")
-        #expect(UsernameFinder.literalPrefix(of: #"name[ |:]+(\w+)"#) == "name")
-        #expect(UsernameFinder.literalPrefix(of: #"name[(|](\w+)"#) == "name")
-        #expect(UsernameFinder.literalPrefix(of: #"name=(\w+)|user=(\w+)"#) == "")
-        #expect(UsernameFinder.literalPrefix(of: #"name\(|user"#) == "")
-        #expect(UsernameFinder.literalPrefix(of: #"names?=(\w+)"#) == "name")
-        #expect(UsernameFinder.literalPrefix(of: #"name\Q|\E(\w+)"#) == "")
+        #expect(LiteralPrefix.of(#"name is (?:Mr|Ms) (\w+)"#) == "name is ")
+        #expect(LiteralPrefix.of(#"name[ |:]+(\w+)"#) == "name")
+        #expect(LiteralPrefix.of(#"name[(|](\w+)"#) == "name")
+        #expect(LiteralPrefix.of(#"name=(\w+)|user=(\w+)"#) == "")
+        #expect(LiteralPrefix.of(#"name\(|user"#) == "")
+        #expect(LiteralPrefix.of(#"names?=(\w+)"#) == "name")
+        #expect(LiteralPrefix.of(#"name\Q|\E(\w+)"#) == "")
     }
 
     // MARK: Bounds

@@ -36,7 +36,7 @@ struct UsernameFinder {
         // Matches by Unicode scalars, as `ModelPattern` and the original do. A piece then has as many steps as it has
         // scalars.
         self.expression = expression.matchingSemantics(.unicodeScalar)
-        literalPrefix = Array(Self.literalPrefix(of: pattern).utf8)
+        literalPrefix = Array(LiteralPrefix.of(pattern).utf8)
         rawPrefix = Array(literalPrefix.prefix { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "/") })
         isAtStart = pattern.hasPrefix("^") || pattern.hasPrefix(#"\A"#)
     }
@@ -115,38 +115,5 @@ struct UsernameFinder {
             }
             return false
         }
-    }
-
-    /// The characters with which every match of the pattern begins.
-    static func literalPrefix(of pattern: String) -> String {
-        // The alternatives of `a|b` have no common prefix, and inside `\Q…\E` no character is special.
-        guard !hasAlternatives(pattern), !pattern.contains(#"\Q"#) else { return "" }
-        let prefix = pattern.prefix { !#".*+?()[]{}|\^$"#.contains($0) }
-        // `ab?`: the character in front of such a quantifier is optional.
-        let isOptional = pattern.dropFirst(prefix.count).first.map { "*?{".contains($0) } ?? false
-        return String(isOptional ? prefix.dropLast() : prefix)
-    }
-
-    /// Whether a `|` occurs outside all groups and character classes.
-    private static func hasAlternatives(_ pattern: String) -> Bool {
-        var groups = 0
-        var classes = 0
-        var isEscaped = false
-        for character in pattern {
-            if isEscaped {
-                isEscaped = false
-                continue
-            }
-            switch character {
-            case "\\": isEscaped = true
-            case "[": classes += 1
-            case "]": classes = max(0, classes - 1)
-            case "(" where classes == 0: groups += 1
-            case ")" where classes == 0: groups -= 1
-            case "|" where classes == 0 && groups == 0: return true
-            default: break
-            }
-        }
-        return false
     }
 }

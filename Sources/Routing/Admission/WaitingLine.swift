@@ -18,13 +18,13 @@ struct WaitingLine: Sendable {
 
         /// The order in which requests are served, as far as it is known now.
         static func < (one: Entry, other: Entry) -> Bool {
-            guard let own = one.urgency, let others = other.urgency, own != others else {
-                // Those without an urgency are compared by turn; they do not wait for something better, so they come first.
-                return one.urgency == nil
-                    ? other.urgency != nil || one.turn < other.turn
-                    : other.urgency != nil && one.turn < other.turn
+            switch (one.urgency, other.urgency) {
+            case (let own?, let others?) where own != others: own < others
+            // Those without an urgency do not wait for something better, so they come first.
+            case (nil, .some): true
+            case (.some, nil): false
+            case (nil, nil), (.some, .some): one.turn < other.turn
             }
-            return own < others
         }
     }
 

@@ -5,7 +5,7 @@ struct LoadTime: Sendable, Equatable {
     static let assumedSeconds = 10.0
     private static let kept = 5
     /// A shorter time is not distinguished from a prediction's error; a longer one is something else than loading.
-    private static let plausibleSeconds = 0.2...900.0
+    private static let plausibleSeconds = leastSeconds...900.0
     /// What a shorter load counts as.
     static let leastSeconds = 0.2
 
