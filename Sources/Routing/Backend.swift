@@ -160,6 +160,7 @@ struct Backend: Sendable {
             served[number].wasListed(list.residency(of: served[number].name), at: now)
             // Of a model that is not loaded, the slots are not told.
             served[number].slots = list.slots(of: served[number].name) ?? served[number].slots
+            if let tokens = list.cacheTokens(of: served[number].name) { served[number].cache.state(capacity: tokens) }
         }
         hasSlotsPerModel = models.contains { $0.slots != nil } || hasSlotsPerModel && health.slots == 0
     }
@@ -180,6 +181,7 @@ struct Backend: Sendable {
         var model = ServedModel(name: name, conversationTime: conversationTime)
         model.residency = models?.residency(of: name)
         model.slots = models?.slots(of: name)
+        if let tokens = models?.cacheTokens(of: name) { model.cache.state(capacity: tokens) }
         if let figures = saved.removeValue(forKey: name) { model.restore(figures) }
         served.append(model)
     }

@@ -8,6 +8,8 @@ package struct ListedModel: Sendable, Equatable, Codable {
     package var traits: ModelTraits
     /// Slots of this model's engine process, where the server has one process for each model; nil when it has not, or does not tell.
     package var slots: Int? = nil
+    /// Tokens that the engine's prompt cache holds, all models together; 0 when it is switched off, nil when the engine does not tell.
+    package var cacheTokens: Int? = nil
 
     /// Whether a model is in memory. In order of how soon it can answer.
     package enum Residency: Int, Sendable, Comparable, Codable {
@@ -23,8 +25,9 @@ package struct ListedModel: Sendable, Equatable, Codable {
 
     package init(
         _ name: String, aliases: [String] = [], residency: Residency? = nil, traits: ModelTraits = ModelTraits(),
-        slots: Int? = nil
+        slots: Int? = nil, cacheTokens: Int? = nil
     ) {
+        self.cacheTokens = cacheTokens
         self.name = name
         self.aliases = aliases
         self.residency = residency
@@ -115,6 +118,9 @@ package struct ModelList: Sendable, Equatable {
 
     /// Slots of the model's own engine process; nil when the model is not listed, or the engine does not say.
     func slots(of name: String) -> Int? { indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].slots } }
+
+    /// Tokens that the engine's prompt cache holds; nil when the model is not listed, or the engine does not say.
+    func cacheTokens(of name: String) -> Int? { indexOfName[ModelName.withoutLatest(name)].flatMap { models[$0].cacheTokens } }
 
     /// The model's own name, for any of its names; nil when the model is not listed. `name:latest` is the same as `name`
     /// (Ollama).

@@ -37,7 +37,7 @@ import Wire
         "finds out other engines by their model lists, and asks them only what they are made for",
         arguments: [
             (Behaviour.Kind.ollama, EngineKind.ollama, ["/v1/models", "/api/version", "/api/tags", "/api/ps"]),
-            (.openai, .vllm, ["/v1/models", "/health"]),
+            (.openai, .vllm, ["/v1/models", "/health", "/metrics"]),
         ])
     func findsOthers(kind: Behaviour.Kind, expected: EngineKind, paths: [String]) async throws {
         let asked = Set(paths)

@@ -28,6 +28,9 @@ struct EngineFindings {
     var contextTokens: Int?
     var sees: Bool?
     var slots = SlotFindings()
+    /// Tokens that the engine's prompt cache holds; nil when it does not tell. `hasToldCache`: it was asked since it started.
+    var cacheTokens: Int?
+    var hasToldCache = false
     /// Of a llama-server that runs a process for each model.
     var routerMode: EngineReports.RouterMode?
     var processes = ModelProcesses()
@@ -106,5 +109,6 @@ struct EngineFindings {
         slots.areStale = true
         hasAskedForSigns = false
         kindWithoutHealthCheck = nil
+        (cacheTokens, hasToldCache) = (nil, false)
     }
 }

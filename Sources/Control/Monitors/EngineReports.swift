@@ -60,6 +60,8 @@ package enum EngineReports {
         package var residency: ListedModel.Residency?
         /// What its own process has told, in llama-server's router mode.
         package var process: ModelProcess?
+        /// Tokens that the engine's prompt cache holds, when it tells.
+        package var cacheTokens: Int?
 
         package init(id: String, entry: JSON, description: JSON? = nil) {
             self.id = id
@@ -71,7 +73,8 @@ package enum EngineReports {
         package var listed: ListedModel {
             ListedModel(
                 id, aliases: entry["aliases"]?.arrayValue?.compactMap(\.stringValue) ?? [],
-                residency: residency ?? statedResidency, traits: traits, slots: process?.slots)
+                residency: residency ?? statedResidency, traits: traits, slots: process?.slots,
+                cacheTokens: cacheTokens)
         }
 
         /// The engine can be asked for it: llama-server answers 400 while it downloads a model, and until it has read its models again.

@@ -85,6 +85,7 @@ extension ServerMonitor {
         guard kind != findings.kind, !isStopped else { return }
         findings.kind = kind
         findings.routerMode = nil
+        (findings.cacheTokens, findings.hasToldCache) = (nil, false)
         findings.modelsAskedAt = nil
         // Get the slots and the states of models at once, not with the next scheduled probe.
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -118,7 +119,24 @@ extension ServerMonitor {
             countBusySlots()
         case .llamaServer where findings.isSleeping:
             publish(models.map { $0.with(.loading) })
-        case nil, .llamaServer, .vllm, .sglang, .openai: publish(models)
+        case .vllm, .sglang:
+            publish(models)
+            askForPromptCache()
+        case nil, .llamaServer, .openai: publish(models)
+        }
+    }
+
+    /// Asks once how much the engine's prompt cache holds. One that cannot be reached is asked again with the next list.
+    private func askForPromptCache() {
+        let kind = findings.kind
+        guard !findings.hasToldCache, let page = EngineReports.promptCachePage(of: kind) else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        get(page).whenSuccess { response in
+            guard kind == bound.value.findings.kind else { return }
+            bound.value.findings.hasToldCache = true
+            guard response.status == 200 else { return }
+            bound.value.findings.cacheTokens = EngineReports.promptCacheTokens(response.body, of: kind)
+            bound.value.publish(bound.value.findings.models)
         }
     }
 
@@ -159,6 +177,8 @@ extension ServerMonitor {
 
     private func publish(_ models: [EngineReports.Model]?) {
         guard !isStopped else { return }
+        var models = models
+        for index in (models ?? []).indices { models?[index].cacheTokens = findings.cacheTokens }
         if let models { findings.models = models }
         learned(server.id, findings.kind, models)
         if let models { report(.modelsListed(server.id, models.filter(\.isAvailable).map(\.listed))) }

@@ -41,6 +41,7 @@ struct CacheBelief: Sendable {
     /// Tokens that the list is believed to hold at most, and those that it has been seen to hold.
     private(set) var capacity = Double.infinity
     private(set) var provenCapacity = 0.0
+    private var statedCapacity: Int?
     /// Answers that found what only an engine that copies idle seats has, less those that did not find such a copy.
     private var idleEvidence = 0
     /// Whose only place in the list is due to that: their seat has not been taken by a prompt that saves them.
@@ -175,8 +176,15 @@ struct CacheBelief: Sendable {
             if !savesIdleSeats { for id in copies { drop(id, &store, now) } }
             return
         }
-        capacity = max(provenCapacity, Self.leastCapacity, min(capacity, depth - tokens))
+        capacity = min(capacity, max(provenCapacity, Self.leastCapacity, depth - tokens))
         trim(&store, now)
+    }
+
+    /// The engine tells how much its cache holds. What its answers show counts more, so this counts once.
+    mutating func state(capacity tokens: Int) {
+        guard tokens != statedCapacity else { return }
+        statedCapacity = tokens
+        (capacity, provenCapacity) = (Double(tokens), 0)
     }
 
     /// What was known of an earlier run.

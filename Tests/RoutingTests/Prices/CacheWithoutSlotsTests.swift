@@ -25,6 +25,37 @@ struct CacheWithoutSlotsTests {
         #expect(scene.belief.capacity == 24_144 && scene.kept.count == 9)
     }
 
+    @Test("of an engine that tells the size of its cache, the oldest prompts are forgotten when it is full")
+    func toldSize() {
+        var scene = scene()
+        func list(_ tokens: Int?) {
+            _ = scene.scene.happens(.modelsListed(Scene.id(1), [ListedModel("m", cacheTokens: tokens)]))
+        }
+        list(25_000)
+        for number in 0..<4 { scene.play(TestPrompt((number, 10_000)), client: "\(number)") }
+        #expect(belief(scene).kept.count == 2 && belief(scene).capacity == 25_000)
+        // What an answer shows counts more than what was told.
+        let surpassed = scene.ask(TestPrompt((1, 10_000), (9, 100)), client: "1")
+        _ = scene.finish(surpassed.ticket, cached: 9984, prompt: 116)
+        list(nil)
+        list(25_000)
+        #expect(belief(scene).capacity == 37_500)
+        list(0)
+        #expect(belief(scene).capacity == 0)
+        scene.play(TestPrompt((5, 10_000)), client: "5")
+        #expect(belief(scene).kept.isEmpty, "the cache is switched off")
+    }
+
+    @Test("a denied hit never makes a small cache larger")
+    func deniedSmall() {
+        var scene = scene()
+        _ = scene.scene.happens(.modelsListed(Scene.id(1), [ListedModel("m", cacheTokens: 9000)]))
+        for number in 0..<2 { scene.play(TestPrompt((number, 4000)), client: "\(number)") }
+        let denied = scene.ask(TestPrompt((0, 4000), (9, 100)), client: "0")
+        _ = scene.finish(denied.ticket, cached: 0, prompt: 4100)
+        #expect(belief(scene).capacity == 9000)
+    }
+
     @Test("equal prompts take one place of the list", arguments: [1, 50])
     func equalPrompts(others: Int) {
         var scene = BeliefScene(seats: 0)
