@@ -63,7 +63,10 @@ struct Backend: Sendable {
     }
 
     /// The model's own slots are taken.
-    func isFull(of number: Int) -> Bool { ownSlots(of: number).map { competing(for: number) >= $0 } ?? false }
+    func isFull(of number: Int) -> Bool {
+        guard let own = ownSlots(of: number) else { return false }
+        return competing(for: number) >= own
+    }
 
     /// Requests that run in the slots that the model can use.
     func competing(for number: Int) -> Int {

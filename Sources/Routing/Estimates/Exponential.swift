@@ -8,18 +8,15 @@ enum Exponential {
         guard x > 0 else { return 1 }
         guard x < 690 else { return 0 }
         // x = halvings * ln 2 + rest
-        let halvings = Int(x / ln2)
+        let halvings = Int(x * (1 / ln2))
         let rest = x - Double(halvings) * ln2
-        // Taylor series of e^-rest for 0 <= rest < 0.7; the first term left out is below 1e-9.
-        var sum = 1 - rest * (1.0 / 9)
-        sum = 1 - rest * sum * (1.0 / 8)
-        sum = 1 - rest * sum * (1.0 / 7)
-        sum = 1 - rest * sum * (1.0 / 6)
-        sum = 1 - rest * sum * (1.0 / 5)
-        sum = 1 - rest * sum * (1.0 / 4)
-        sum = 1 - rest * sum * (1.0 / 3)
-        sum = 1 - rest * sum * (1.0 / 2)
-        sum = 1 - rest * sum
+        // Taylor series of e^-rest for 0 <= rest < 0.7; the first term left out is below 1e-8. In pairs (Estrin's scheme), because a
+        // processor computes those at the same time.
+        let square = rest * rest
+        let fourth = square * square
+        let first = (1 - rest) + square * (1.0 / 2 - rest * (1.0 / 6))
+        let second = (1.0 / 24 - rest * (1.0 / 120)) + square * (1.0 / 720 - rest * (1.0 / 5040))
+        let sum = first + fourth * (second + fourth * (1.0 / 40_320 - rest * (1.0 / 362_880)))
         return sum * Double(bitPattern: UInt64(1023 - halvings) << 52)
     }
 

@@ -232,7 +232,7 @@ extension Router {
         for (number, served) in list.candidates[position].served.enumerated() {
             var isBusy = isBusy
             var wait: Double?
-            let swaps = backends[index].mustSwap(for: served)
+            let swaps = backends[index].memory.isTold && backends[index].mustSwap(for: served)
             let rest = rest(position, served, for: request, in: list, at: basis.now)
             if isBusy {
                 guard let end = nextSlot(index, served, basis, reservations) else { continue }

@@ -56,7 +56,8 @@ extension Router {
 
     /// Seconds that it costs to load the model again that has to leave for this one, as far as it is likely to be needed soon.
     func displacement(_ index: Int, _ served: Int, _ basis: PriceBasis) -> Double {
-        guard let leaving = backends[index].displaced(by: served) else { return 0 }
+        // Nearly always false, and asked here because the call below copies the server's state.
+        guard backends[index].memory.isTold, let leaving = backends[index].displaced(by: served) else { return 0 }
         let isUsed = backends[index].isBusy(with: leaving.served)
         let age = isUsed ? 0 : max(0, basis.now - leaving.usedAt)
         return loadSeconds(index, leaving.served, usual: basis.usualLoad)
