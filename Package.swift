@@ -31,6 +31,7 @@ let tls: [Target.Dependency] = [
     .product(name: "NIOSSL", package: "swift-nio-ssl"),
     .product(name: "NIOTLS", package: "swift-nio"),
 ]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let pure: [Target] = [
@@ -49,7 +50,7 @@ let benchmarks: [Target] =
 
 let effects: [Target] = [
     .target(name: "CHeap"),
-    .target(name: "Proxy", dependencies: ["Routing", "Wire"] + nio + tls, swiftSettings: fast),
+    .target(name: "Proxy", dependencies: ["Routing", "Wire", crypto] + nio + tls, swiftSettings: fast),
     .target(
         name: "Control", dependencies: ["Routing", "Wire", "Proxy"] + nioHTTP,
         resources: [.embedInCode("Dashboard")], swiftSettings: strict),
@@ -99,6 +100,7 @@ let package = Package(
         : [
             .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
             .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+            .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
             .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),

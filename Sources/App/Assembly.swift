@@ -71,6 +71,8 @@ struct Assembly {
             settings.forwardingTrust = .proxies(trusted)
         }
 
+        settings.keys = KeyRing(configuration.keys)
+        settings.forwardsClientKey = configuration.forwardsClientKey
         settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: known.hostName))
 
         monitored = servers.map { Self.monitored($0.settings, $0.id, $0.transport) }

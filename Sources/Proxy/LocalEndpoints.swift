@@ -2,7 +2,7 @@ package import NIOCore
 
 /// Answers the balancer's own paths (implemented in `Control`). Called on the connection's loop; must not block.
 ///
-/// Requests for `/admin/` are passed on only from callers that `LocalAccess` allows.
+/// Requests for `/admin/` are passed on only from callers that `KeyCheck` allows, or `LocalAccess` while no keys are configured.
 package protocol LocalEndpoints: Sendable {
     func answer(_ request: LocalRequest) -> LocalAnswer
 }
@@ -13,6 +13,8 @@ package struct LocalRequest: Sendable {
     /// As received, with its query.
     package var target: String
     package var body: [UInt8]
+    /// The client's key; nil when none are configured, or the request needs none.
+    package var key: ClientKey?
     /// The value of `Via` for requests that are made on behalf of this one, so that a loop of balancers is found.
     package var via: String
 }

@@ -16,7 +16,11 @@ package struct ProxySettings: Sendable {
     package var volatilePatterns: [String] = []
     /// Which peers' `X-Forwarded-…` fields are trusted and forwarded.
     package var forwardingTrust = ForwardingTrust.everyone
-    /// Who may use `/admin/` and `/upstream/`.
+    /// The keys of clients. Empty: nobody needs one.
+    package var keys = KeyRing()
+    /// The client's own key reaches engines, although keys are configured.
+    package var forwardsClientKey = false
+    /// Who may use `/admin/` and `/upstream/` while no keys are configured.
     package var localAccess = LocalAccess()
 
     package init() {}

@@ -8,6 +8,8 @@ struct RequestMemory {
     private(set) var volatilePrompts = VolatilePrompts()
     var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
     private var matcher = ModelMatcher(Router().patterns)
+    /// The models of keys that may not use all.
+    private var keyModels: [ObjectIdentifier: PatternSet] = [:]
 
     /// Compiles the patterns that have changed.
     mutating func apply(_ new: ProxySettings, insteadOf old: ProxySettings) {
@@ -15,7 +17,18 @@ struct RequestMemory {
             usernames = UsernameFinder(pattern: new.usernamePattern)
         }
         if old.volatilePatterns != new.volatilePatterns { volatilePrompts = VolatilePrompts(patterns: new.volatilePatterns) }
+        if old.keys != new.keys || keyModels.isEmpty {
+            let limited = new.keys.keys.compactMap { key in key.models.map { (ObjectIdentifier(key), PatternSet($0)) } }
+            keyModels = Dictionary(limited) { first, _ in first }
+        }
         if old.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
+    }
+
+    /// Whether the key may be used for that model.
+    mutating func isGood(_ key: ClientKey, for model: String) -> Bool {
+        guard let models = key.models else { return true }
+        // A request that began before the configuration was read again has an older key.
+        return keyModels[ObjectIdentifier(key)]?.matches(model) ?? models.contains { $0.matches(model) }
     }
 
     /// The model's route, found before the router's lock is taken.

@@ -14,6 +14,8 @@ package struct RequestRecord: ~Copyable, Sendable {
     var line = RequestLine.none
     /// Address of the connection's peer, which may be a proxy.
     var peerAddress = ""
+    /// The name of the client's key; nil when it has shown none.
+    package var keyName: String?
     /// The traits passed to the router; nil before the router is asked.
     var traits: RequestTraits?
     /// The grant of the latest attempt; nil before the first.
@@ -29,8 +31,6 @@ package struct RequestRecord: ~Copyable, Sendable {
     package var bytesSent = 0
     /// The tokens and times of the answer; nil when nothing is known of them.
     package var usage: AnswerUsage?
-    /// `usage.promptMilliseconds` is the time to the first byte, because the engine does not say.
-    var isPromptTimedHere = false
 
     package enum Ending: Sendable {
         case complete
@@ -53,9 +53,11 @@ package struct RequestRecord: ~Copyable, Sendable {
 
     package var address: String { traits?.address ?? peerAddress }
     package var username: String? { traits?.username }
-    /// What the client calls its session, or the name of its key; nil when it is known by its user or address only.
+    /// What the client calls its session; nil when it is known by its user, key or address only.
     var session: String? {
-        guard let traits, traits.client != traits.address, traits.client != traits.username else { return nil }
+        guard let traits, traits.client != traits.address, traits.client != traits.username, traits.client != keyName else {
+            return nil
+        }
         return traits.client
     }
     package var model: String? { traits?.model }
@@ -73,6 +75,7 @@ package struct RequestRecord: ~Copyable, Sendable {
         text.write(",\"client\":", string: address)
         text.write(",\"user\":", string: username)
         text.write(",\"session\":", string: session)
+        text.write(",\"key\":", string: keyName)
         text.write(",\"method\":", string: line.method)
         text.write(",\"path\":", string: line.path)
         text.write(",\"model\":", string: model)

@@ -2,7 +2,7 @@
 package struct ModelPattern: Sendable, Equatable, Codable {
     /// The longest model name, in bytes, that is matched against an expression. Longer names match literal patterns only,
     /// because `Regex` backtracks and the client chooses the name (docs/decisions/0021-patterns-see-short-pieces.md).
-    static let longestName = 256
+    package static let longestName = 256
 
     package let source: String
 
@@ -15,7 +15,7 @@ package struct ModelPattern: Sendable, Equatable, Codable {
     }
 
     /// Also false when the pattern does not compile; the configuration check rejects such patterns.
-    func matches(_ model: String) -> Bool { CompiledPattern(self).matches(model) }
+    package func matches(_ model: String) -> Bool { CompiledPattern(self).matches(model) }
 }
 
 /// `Regex` is not `Sendable`, so compiled patterns are not shared between threads.
@@ -90,6 +90,24 @@ package struct ModelMatcher {
 
     /// The number of models with a cached result.
     var rememberedModels: Int { answers.count }
+}
+
+/// Whether one of several patterns matches a model's name.
+///
+/// Patterns are compiled once and results are cached. Each thread has its own.
+package struct PatternSet {
+    private let compiled: [CompiledPattern]
+    private var answers: [String: Bool] = [:]
+
+    package init(_ patterns: [ModelPattern]) { compiled = patterns.map { CompiledPattern($0) } }
+
+    package mutating func matches(_ model: String) -> Bool {
+        if let known = answers[model] { return known }
+        let isMatch = compiled.contains { $0.matches(model) }
+        if answers.count >= Router.rememberedModels { answers.removeAll(keepingCapacity: true) }
+        answers[model] = isMatch
+        return isMatch
+    }
 }
 
 extension Router {

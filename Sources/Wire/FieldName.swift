@@ -6,7 +6,7 @@ package enum FieldName: UInt8, Sendable {
     // Other hop-by-hop fields (RFC 9110 section 7.6.1, and those that older proxies remove)
     case keepAlive, proxyConnection, te, trailer, proxyAuthenticate, proxyAuthorization
     // Fields that are rewritten or read
-    case authorization, apiKey, contentType, contentEncoding, accelBuffering, origin
+    case authorization, apiKey, azureKey, contentType, contentEncoding, accelBuffering, origin
     case forwarded, forwardedFor, forwardedProto, forwardedHost, realIP, via, requestID
     /// Any other field in which a proxy says who its client is: `X-Forwarded-…`, `X-Client-IP`, `CF-Connecting-IP` and the like.
     case forwardedOther
@@ -39,6 +39,7 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "origin") { return .origin }
         case 7:
             if isName(bytes, "upgrade") { return .upgrade }
+            if isName(bytes, "api-key") { return .azureKey }
             if isName(bytes, "trailer") { return .trailer }
         case 8:
             if isName(bytes, "trailers") { return .trailer }

@@ -2,6 +2,9 @@
 package struct RequestFacts: Equatable, Sendable {
     /// The top-level `model`, decoded. When there are several, the last one is used, as in the engines' parsers.
     package var model: String?
+    /// The body has several fields that an engine may take for the model's name: equal ones, or `Model`, because Go, in which Ollama is
+    /// written, ignores the case of keys.
+    package var hasSeveralModels = false
     /// The bytes of the value of `model` in the body; in JSON including its quotes.
     package var modelRange: Range<Int>?
     /// The top-level `name` or `source`, in which some of Ollama's requests name their model.

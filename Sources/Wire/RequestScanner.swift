@@ -32,6 +32,8 @@ package struct RequestScanner: Sendable {
 
     // The current string.
     private var isKey = false
+    /// Which of `modelKeys` have come, one bit for each.
+    private var modelKeysSeen: UInt8 = 0
     private var captures = false
     var stringStart = 0
     /// What earlier pieces contained of the captured string, with escapes unresolved.
@@ -456,12 +458,23 @@ extension RequestScanner {
     private mutating func keyEnded(_ name: Bytes, raw: Bytes) -> Bool {
         setKey(Key(name))
         if depth == 1 {
+            noteModelKey(name)
             promptReader.topLevelKeyEnded(name)
         } else if promptReader.isActive {
             promptReader.keyEnded(name, raw: raw, depth)
         }
         return true
     }
+
+    private mutating func noteModelKey(_ name: Bytes) {
+        guard (4...6).contains(name.count), topKey == .other || topKey == .model || topKey == .name else { return }
+        for (place, known) in Self.modelKeys.enumerated() where FieldName.equalIgnoringCase(name, known) {
+            if modelKeysSeen & 1 << place != 0 || !name.equals(known) { facts.hasSeveralModels = true }
+            modelKeysSeen |= 1 << place
+        }
+    }
+
+    private static let modelKeys: [StaticString] = ["model", "name", "source"]
 
     private mutating func setKey(_ key: Key) {
         switch depth {

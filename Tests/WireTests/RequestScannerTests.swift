@@ -75,6 +75,16 @@ struct RequestScannerTests {
         #expect(try scan(#"{"stream":true,"stream":false}"#).stream == false)
     }
 
+    @Test(
+        "notices several fields that an engine may take for the model's name",
+        arguments: [
+            (#"{"model":"a"}"#, false), (#"{"model":"a","model":"a"}"#, true), (#"{"model":"a","Model":"b"}"#, true),
+            (#"{"MODEL":"b"}"#, true), (#"{"m\u006fdel":"a","model":"b"}"#, true), (#"{"model":"a","name":"b"}"#, false),
+            (#"{"name":"a","Name":"b"}"#, true), (#"{"x":{"model":"b"},"model":"a"}"#, false),
+            (#"{"tools":[{"Model":1,"name":2}],"model":"a"}"#, false), (#"{"models":"b","model":"a","mode":1}"#, false),
+        ])
+    func severalModels(text: String, expected: Bool) throws { #expect(try scan(text).hasSeveralModels == expected) }
+
     @Test("gives the same facts wherever the bytes are cut")
     func everySplit() throws {
         let text = #"""

@@ -16,9 +16,10 @@ package struct Program: AsyncParsableCommand {
               llama-balancer --config server-list.yaml
               llama-balancer check --config server-list.yaml
               llama-balancer status --watch
+              llama-balancer key new alice
               llama-balancer simulate --agents 6 --servers 4000,2500,1500,800
             """,
-        version: version, subcommands: [Serve.self, Demo.self, Check.self, Status.self, Simulate.self],
+        version: version, subcommands: [Serve.self, Demo.self, Check.self, Status.self, KeyCommand.self, Simulate.self],
         defaultSubcommand: Serve.self)
 
     package static let version = "0.1.0"

@@ -11,6 +11,8 @@ struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows a running balancer as a table.",
         discussion: """
+            A balancer with keys wants one with admin: true. It is taken from the environment variable LLAMA_BALANCER_KEY.
+
             Examples:
               llama-balancer status
               llama-balancer status --url http://192.168.1.5:18000 --watch
@@ -29,8 +31,12 @@ struct Status: AsyncParsableCommand {
         do { base = try BaseURL.parse(url, assumingHTTP: true).url } catch {
             throw CommandFailure.usage("--url \(url): \(error.message)")
         }
-        let transport = try Self.transport(to: base, ProcessInfo.processInfo.environment)
-        let target = ProbeTarget(host: base.host, port: base.port, transport: transport, pathPrefix: base.pathPrefix)
+        let environment = ProcessInfo.processInfo.environment
+        let transport = try Self.transport(to: base, environment)
+        var target = ProbeTarget(host: base.host, port: base.port, transport: transport, pathPrefix: base.pathPrefix)
+        if let key = environment["LLAMA_BALANCER_KEY"], !key.isEmpty {
+            target.headers = [.init(name: "Authorization", value: "Bearer \(key)")]
+        }
         let group = MultiThreadedEventLoopGroup.singleton
         repeat {
             let response: ProbeClient.Response
@@ -40,6 +46,11 @@ struct Status: AsyncParsableCommand {
                 ).get()
             } catch {
                 throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
+            }
+            if response.status == 401 || response.status == 403 {
+                throw CommandFailure.failed(
+                    "The balancer at \(url) answered \(response.status). Set the environment variable LLAMA_BALANCER_KEY to a key "
+                        + "with admin: true.")
             }
             guard response.status == 200, let document = try? JSON(parsing: response.body), document["backends"] != nil else {
                 throw CommandFailure.failed(

@@ -73,6 +73,12 @@ package struct Configuration: Equatable, Sendable {
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
     package var modelRules = ModelRule.builtIn
 
+    /// `keys`: the keys of clients. Empty: nobody needs one, and only programs on this machine may steer the balancer.
+    package var keys: [ClientKey] = []
+
+    /// `forward-client-key`: servers receive the client's key, although the balancer has keys of its own.
+    package var forwardsClientKey = false
+
     package init(servers: [ServerSettings]) {
         self.servers = servers
     }

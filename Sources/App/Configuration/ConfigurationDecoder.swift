@@ -41,6 +41,8 @@ struct ConfigurationDecoder {
         result.privacy = privacy(fields["privacy"])
         result.volatilePrompts = volatilePrompts(fields["volatile-prompts"])
         result.modelRules = modelRules(fields["model-rules"])
+        result.keys = keys(fields["keys"])
+        result.forwardsClientKey = forwardsClientKey(fields["forward-client-key"], hasKeys: fields["keys"] != nil)
         return result
     }
 
@@ -197,6 +199,16 @@ extension ConfigurationDecoder {
             report(field, "unknown value", hint: "write replace, keep, or a list of regular expressions")
         }
         return .replace(patterns: [])
+    }
+
+    private mutating func forwardsClientKey(_ field: Field?, hasKeys: Bool) -> Bool {
+        guard let field, let forwards = boolean(field) else { return false }
+        if !hasKeys {
+            report(
+                field, "there are no keys", hint: "without keys, the client's own key always reaches the server; remove this line"
+            )
+        }
+        return forwards
     }
 
     private mutating func trustedProxies(_ field: Field?) -> [AddressRange]? {

@@ -17,9 +17,8 @@ struct ConfigurationKeys: Sendable {
             "listen", "servers", "models", "fallback_server", "fallback-server", "pull-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
             "model-rules", "routing", "state-file",
-            "default-model", "aliases", "volatile-prompts", "$schema",
+            "default-model", "aliases", "volatile-prompts", "keys", "forward-client-key", "$schema",
         ],
-        planned: ["keys": "keys for clients are not supported yet; protect the port by other means"],
         synonyms: [
             "backends": "servers", "upstreams": "servers", "nodes": "servers", "engines": "servers", "endpoints": "servers",
             "port": "listen", "host": "listen", "bind": "listen", "routes": "models", "fallback": "fallback_server",
@@ -41,6 +40,12 @@ struct ConfigurationKeys: Sendable {
         ])
     static let tls = ConfigurationKeys(
         place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
+    static let key = ConfigurationKeys(
+        place: "keys[]", names: ["name", "key", "key-sha256", "models", "admin", "expires"],
+        synonyms: [
+            "token": "key", "secret": "key", "value": "key", "apikey": "key", "sha256": "key-sha256", "hash": "key-sha256",
+            "keyhash": "key-sha256", "model": "models", "user": "name", "expiry": "expires", "expiresat": "expires",
+        ])
     static let routing = ConfigurationKeys(
         place: "routing", names: ["rule"],
         synonyms: ["policy": "rule", "strategy": "rule", "algorithm": "rule", "balance": "rule"])
@@ -57,7 +62,8 @@ struct ConfigurationKeys: Sendable {
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
     static let all = [
-        file, listen, server, tls, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits, modelRule,
+        file, listen, server, tls, key, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits,
+        modelRule,
         modelRuleMatch,
     ]
 }

@@ -31,6 +31,10 @@ extension Configuration {
         let hasOwn = models?.contains { $0.rule != nil } == true
         blocks.append("rule\(hasOwn ? ", where a pattern has none of its own" : ""): \(routing.rule.rawValue)")
         blocks.append(Self.block(Self.count(modelRules.count, "model rule") + rulesOrigin, modelRules.map(Self.row)))
+        if !keys.isEmpty {
+            let title = "\(Self.count(keys.count, "key")); requests without one are refused"
+            blocks.append(Self.block(title, keys.map(Self.row)))
+        }
         let changed = zip(values, Configuration(servers: []).values).filter { $0.text != $1.text }
         if !changed.isEmpty {
             let rows = changed.map { [$0.key, $0.text, "(default \($1.text))"] }
@@ -66,6 +70,12 @@ extension Configuration {
             server.name, server.baseURL.description, "kind \(server.kind?.rawValue ?? "auto")", limit,
             notes.joined(separator: ", "),
         ]
+    }
+
+    private static func row(_ key: ClientKey) -> [String] {
+        let models = key.models.map { $0.map(\.source).joined(separator: ", ") } ?? "all models"
+        let expiry = key.expiresAt.map { "until \(UTCTimestamp.text(seconds: $0 / 1000))" } ?? ""
+        return [key.name, models, key.isAdmin ? "admin" : "", expiry]
     }
 
     private static func row(_ rule: ModelRule) -> [String] {
@@ -114,6 +124,7 @@ extension Configuration {
             ("trusted-proxies", trustedProxiesText),
             ("privacy", privacy.rawValue),
             ("volatile-prompts", volatilePromptsText),
+            ("forward-client-key", forwardsClientKey ? "true" : "false"),
         ]
     }
 

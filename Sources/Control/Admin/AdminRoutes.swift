@@ -54,9 +54,9 @@ package final class AdminRoutes: LocalEndpoints {
         case "/llmhealth": return .now(.json(sources.load.json))
         case "/llmhealth-snapshot": return .now(.json(snapshot()))
         case "/access-log-stats": return .now(.json(sources.activity.statistics(names: names)))
-        case "/v1/models", "/models": return .now(.json(models().openAI))
-        case "/api/tags": return .now(.json(models().ollamaTags))
-        case "/api/ps": return .now(.json(models().ollamaRunning))
+        case "/v1/models", "/models": return .now(.json(models(for: request.key).openAI))
+        case "/api/tags": return .now(.json(models(for: request.key).ollamaTags))
+        case "/api/ps": return .now(.json(models(for: request.key).ollamaRunning))
         case "/health": return .now(health())
         case "/metrics": return metrics()
         case "/favicon.ico": return .now(LocalResponse(status: 204, contentType: nil))
@@ -73,8 +73,8 @@ package final class AdminRoutes: LocalEndpoints {
         ).json
     }
 
-    /// Omits servers that are known to be down, so that every listed model can be used.
-    private func models() -> MergedModels {
+    /// Omits servers that are known to be down and models that the key may not be used for, so that every listed model can be used.
+    private func models(for key: ClientKey?) -> MergedModels {
         let configuration = sources.configuration.current
         var down: Set<BackendID> = []
         var silent: Set<String> = []
@@ -85,6 +85,7 @@ package final class AdminRoutes: LocalEndpoints {
         // A server that does not tell its models, such as one that wants a key, has those that the configuration names.
         let named = configuration.patterns.filter { !silent.isDisjoint(with: $0.servers) }
         merged.add(names: configuration.aliases + named.compactMap { ModelPattern($0.pattern).name })
+        merged.keepOnly(for: key)
         return merged
     }
 

@@ -1,3 +1,4 @@
+import Proxy
 package import Wire
 import Routing
 
@@ -33,6 +34,13 @@ package struct MergedModels: Sendable {
         for name in names where models[name] == nil {
             models[name] = EngineReports.Model(id: name, entry: ["id": .string(name), "owned_by": "llama-balancer"])
         }
+    }
+
+    /// Leaves out the models that the key may not be used for.
+    mutating func keepOnly(for key: ClientKey?) {
+        guard let patterns = key?.models else { return }
+        var good = PatternSet(patterns)
+        models = models.filter { good.matches($0.key) }
     }
 
     /// All models, sorted by name.

@@ -62,7 +62,7 @@ extension ExchangeRunner {
                 .finished(
                     ticket,
                     Outcome(
-                        verdict, timings: record.usage.map { Timings($0, isTimedHere: record.isPromptTimedHere) },
+                        verdict, timings: record.usage.map { Timings($0, isTimedHere: pulse.isPromptTimedHere) },
                         created: created)), from: loop)
         }
         if ending != .refused { finishRecord() }
@@ -99,7 +99,7 @@ extension ExchangeRunner {
                 usage.predictedMilliseconds ?? pulse.lastUpstreamByteAt.milliseconds(since: pulse.answerBeganAt)
         }
         record.usage = usage
-        record.isPromptTimedHere = isTimedHere
+        pulse.isPromptTimedHere = isTimedHere
     }
 
     private func countedWork(_ streamKind: StreamKind) -> AnswerUsage? {

@@ -9,6 +9,7 @@ extension ExchangeRunner {
         let passed = head.fields.filter { $0.known == .via }.map { string($0.value) }
         let local = LocalRequest(
             method: request.line.method, target: request.line.target, body: Array(request.body.readableBytesView),
+            key: request.key,
             via: (passed + ["1.1 " + loop.viaName]).joined(separator: ", "))
         switch loop.localEndpoints.answer(local) {
         case .now(let response): send(response, isRefusal: false)
@@ -92,7 +93,8 @@ extension ExchangeRunner {
         record.status = reply.status
         record.ending = .refused
         if exchange.bodyStopped() { stream.stopReceiving() }
-        let isRefusal = request.line.kind != .own
+        // Refused keys are lines of the access log, whatever they were for.
+        let isRefusal = request.line.kind != .own || reply.code == ErrorReply.invalidKey || reply.code == ErrorReply.forbidden
         if isCommitted {
             // A stream has begun without an answer, so the error is its only event.
             stream.breakOff(reply.streamEvent(request.line.dialect))
@@ -100,6 +102,7 @@ extension ExchangeRunner {
             return finishExchange()
         }
         var headers: [(name: String, value: String)] = [("X-Request-Id", record.requestID)]
+        if reply.status == 401 { headers.append(("WWW-Authenticate", request.line.challenge)) }
         if reply.status == 426 { headers.append(("Upgrade", "HTTP/1.1")) }
         if let seconds = reply.retryAfterSeconds { headers.append(("Retry-After", String(seconds))) }
         send(

@@ -20,8 +20,8 @@ extension ExchangeRunner {
         request.nextUploadLook = loop.settings.limits.retryBody
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
-        if let reply = refusalAtHead() { return refuse(reply) }
         if !hasBody, answersPreflight() { return }
+        if let reply = refusalForKey() ?? refusalAtHead() { return refuse(reply) }
         var bodyLength: Int?
         if case .length(let length) = head.framing { bodyLength = length }
         scanner.begin(bodyFormat, length: bodyLength)
@@ -63,7 +63,10 @@ extension ExchangeRunner {
                 message: "The model cannot be read from a body with Content-Encoding \(value(of: .contentEncoding) ?? ""). "
                     + "Send the body as it is; no engine needs it to be compressed.")
         }
-        if line.kind.steersBalancer(path: line.path), let denial = loop.settings.localAccess.denial(of: caller) {
+        // With keys, the key has decided.
+        if loop.settings.keys.isEmpty, line.kind.steersBalancer(path: line.path),
+            let denial = loop.settings.localAccess.denial(of: caller)
+        {
             return .init(status: 403, code: "forbidden", message: denial.message(path: line.path))
         }
         // Probes of other balancers have no `Via`.
@@ -73,6 +76,34 @@ extension ExchangeRunner {
             message: "This request has passed this balancer before: one of its servers is the balancer itself, "
                 + "or another balancer that sends requests back. Remove that server from the configuration.")
     }
+
+    /// The request needs a key and has none that is good for it. Decided first, so that a stranger learns nothing else.
+    private func refusalForKey() -> ErrorReply? {
+        guard !loop.settings.keys.isEmpty else { return nil }
+        switch KeyCheck(
+            request.line, credentials, loop.settings.keys, now: loop.wallMilliseconds,
+            isOtherSite: loop.settings.localAccess.isOtherSite(caller))
+        {
+        case .passed(let key):
+            request.key = key
+            record.keyName = key?.name
+            return nil
+        case .denied(let denial): return denial.reply
+        }
+    }
+
+    private var credentials: Credentials {
+        var credentials = Credentials()
+        for field in head.fields where Self.keyFields.contains(field.known) {
+            let start = request.headBytes.readerIndex + field.value.lowerBound
+            let value = request.headBytes.getBytes(at: start, length: field.value.count) ?? []
+            if field.known == .authorization { credentials.add(authorization: value) } else { credentials.add(value) }
+        }
+        return credentials
+    }
+
+    /// The fields in which clients send keys: OpenAI's, Anthropic's and Azure's.
+    static let keyFields = FieldSet(.authorization, .apiKey, .azureKey)
 
     /// The body is compressed. `identity` and an empty value mean that it is not.
     private var isEncoded: Bool {
@@ -155,6 +186,8 @@ extension ExchangeRunner {
     /// The body has become long: asks the router at once if the received part shows where the request should go.
     private func routeEarlyIfPossible() {
         request.nextUploadLook = max(1, request.body.readableBytes) * 2
+        // What follows may name another model, for which the key is not good.
+        guard request.key?.models == nil else { return }
         guard let (destination, counts) = destinationSoFar() else { return }
         stream.setReading(false, .serverSlow)
         deadline.clear()

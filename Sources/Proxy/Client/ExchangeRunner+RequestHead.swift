@@ -72,6 +72,7 @@ extension ExchangeRunner {
             head.present.isDisjoint(with: Self.forwardingFields)
             || loop.settings.forwardingTrust.believes(request.peer.address)
         var replaced = believesPeer ? Self.rewritten : Self.rewritten.union(Self.forwardingFields)
+        if !loop.settings.keys.isEmpty, !loop.settings.forwardsClientKey { replaced = replaced.union(Self.keyFields) }
         // A stream may have to begin before its answer, and then it cannot be compressed.
         if request.facts.stream == true, loop.settings.keepAliveInterval != nil { replaced.insert(.acceptEncoding) }
         writer.copyFields(of: head, from: source, except: pool.lines.replaced.union(replaced))

@@ -9,12 +9,13 @@ extension ExchangeRunner {
 
     /// Asks the router for a server. `early`: before the body is complete.
     func submit(_ destination: RequestTraits.Destination, counts: Bool, early: Bool = false) {
+        if let denial = denialOfModel() { return early ? refuseReceiving(denial.reply) : refuse(denial.reply) }
         let address = clientAddress()
         let username = findUsername()
         record.requestID = requestID()
         let identity = ClientIdentity(
             username: username, sessionField: { value(of: $0.field) }, promptCacheKey: request.facts.promptCacheKey,
-            address: address)
+            keyName: request.key?.name, address: address)
         var match: RouteMatch?
         if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
@@ -29,6 +30,20 @@ extension ExchangeRunner {
         let ticket = loop.ticket(for: self)
         attempt.ticket = ticket
         loop.router.send(.requestArrived(ticket, traits), from: loop)
+    }
+
+    /// The client's key is not good for the models that the request names. A request can name one in its target and one in its body, and
+    /// which of them an engine takes is the engine's business, so the key has to be good for both.
+    private func denialOfModel() -> KeyDenial? {
+        guard let key = request.key, key.models != nil else { return nil }
+        // An administrator's key may use everything that a server has.
+        if case .upstream = request.line.kind { return nil }
+        guard !request.facts.hasSeveralModels else { return .severalModels(name: key.name) }
+        var named = [request.line.namedModel, request.facts.model].compactMap(\.self)
+        if request.line.dialect == .ollama, let name = request.facts.name { named.append(name) }
+        guard !named.isEmpty else { return .noModel(name: key.name) }
+        let refused = named.first { !loop.memory.isGood(key, for: $0) }
+        return refused.map { .model(name: key.name, model: $0.cut(toBytes: ModelPattern.longestName)) }
     }
 
     /// Ollama streams unless it is told not to.

@@ -56,9 +56,15 @@ package struct LocalAccess: Sendable {
         guard !caller.isForwarded else { return .forwarded }
         let host = caller.host ?? ""
         guard isOurs(host) else { return .foreignHost(host) }
-        if let origin = caller.origin, origin != "http://" + host, origin != "https://" + host { return .otherSite }
-        if let site = caller.fetchSite, site != "same-origin", site != "none" { return .otherSite }
-        return nil
+        return isOtherSite(caller) ? .otherSite : nil
+    }
+
+    /// A browser says that a page of another site sends the request.
+    func isOtherSite(_ caller: Caller) -> Bool {
+        let host = caller.host ?? ""
+        if let origin = caller.origin, origin != "http://" + host, origin != "https://" + host { return true }
+        if let site = caller.fetchSite, site != "same-origin", site != "none" { return true }
+        return false
     }
 
     /// A host that is an address is safe from DNS rebinding. A host name is safe only when it is one of the known names.

@@ -8,6 +8,8 @@ struct RequestInHand: ~Copyable {
     var peer = Peer()
     /// The received head, kept for further attempts until something has been sent to the client.
     var headBytes = ByteBuffer()
+    /// The key that the client has shown; nil when none are configured, or the request needs none.
+    var key: ClientKey?
     /// The client asks for a WebSocket.
     var wantsUpgrade = false
     /// The received part of the body, while the body is kept.
@@ -61,4 +63,6 @@ struct Pulse {
     /// When the server last sent something, or the client last began to read again.
     var lastUpstreamByteAt = Moment.zero
     var lastKeepAliveAt = Moment.zero
+    /// The engine does not say how long the prompt took, so the time to the first byte counts as that.
+    var isPromptTimedHere = false
 }

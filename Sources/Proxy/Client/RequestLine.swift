@@ -35,6 +35,16 @@ final class RequestLine: Sendable {
         namedModel = kind.isRoutedByModel ? Routes.namedModel(method: method, target: target) : nil
     }
 
+    var isRead: Bool { method == "GET" || method == "HEAD" }
+
+    /// What a client without a key should send (RFC 9110 section 11.6.1). For pages, a browser asks its user.
+    var challenge: String {
+        switch KeyNeed(self) {
+        case .nothing, .anyKey: "Bearer realm=\"llama-balancer\""
+        case .admin: "Basic realm=\"llama-balancer\", charset=\"UTF-8\""
+        }
+    }
+
     /// Before the first request.
     static let none = RequestLine(bytes: ByteBuffer(), method: "", target: "")
 }

@@ -160,7 +160,7 @@ package enum Routes {
     }
 
     /// OpenAI's paths are served with and without `/v1`.
-    private static func withoutVersion(_ path: String) -> String {
+    static func withoutVersion(_ path: String) -> String {
         path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
     }
 

@@ -299,6 +299,9 @@ struct EndedRequest: Sendable {
     let totalMilliseconds: Double
     let bytesSent: Int
     let usage: AnswerUsage?
+    let keyName: String?
+    /// Its line in the access log.
+    let line: String
 
     init(_ record: borrowing RequestRecord) {
         requestID = record.requestID
@@ -311,5 +314,10 @@ struct EndedRequest: Sendable {
         totalMilliseconds = record.totalMilliseconds
         bytesSent = record.bytesSent
         usage = record.usage
+        keyName = record.keyName
+        var text = ByteWriter()
+        var clock = ClockText()
+        record.write(into: &text, &clock)
+        line = String(decoding: text.bytes, as: UTF8.self)
     }
 }

@@ -1,0 +1,111 @@
+import Foundation
+import Proxy
+import Routing
+
+// `keys`: read here, used in Proxy.
+
+extension ConfigurationDecoder {
+    /// Shorter keys can be guessed. Those of `key new` have 46 characters.
+    private static let shortestKey = 16
+
+    mutating func keys(_ field: Field?) -> [ClientKey] {
+        var keys: [ClientKey] = []
+        for item in items(field) {
+            guard let key = key(item) else { continue }
+            if keys.contains(where: { $0.name == key.name }) {
+                report(
+                    item, "there are two keys with the name \"\(key.name)\"",
+                    hint: "the name is what logs show; give each its own")
+            }
+            if let same = keys.first(where: { $0.digest == key.digest }) {
+                report(item, "is the same key as \"\(same.name)\"", hint: "make another one with llama-balancer key new NAME")
+            }
+            keys.append(key)
+        }
+        if let field, case .list(let items) = field.node.content, items.isEmpty {
+            report(field, "is empty", hint: "leave it out if nobody needs a key, or make one with llama-balancer key new NAME")
+        }
+        return keys
+    }
+
+    private mutating func key(_ field: Field) -> ClientKey? {
+        let fields = object(field, .key, hint: "llama-balancer key new NAME prints what to write")
+        let name = keyName(fields["name"])
+        let digest = digest(fields, in: field)
+        let models = fields["models"].map { field in items(field).compactMap { regex($0) }.map { ModelPattern($0) } }
+        let isAdmin = boolean(fields["admin"]) ?? false
+        let expiresAt = expiry(fields["expires"])
+        if let field = fields["models"], models?.isEmpty == true, case .list(let items) = field.node.content, items.isEmpty {
+            report(field, "is empty, so the key is good for no model", hint: "leave it out for all models")
+        }
+        if fields["name"] == nil, case .object = field.node.content, !fields.hasUnknown {
+            report(field, "the key has no name", hint: "add name: it is what logs show")
+        }
+        guard let name, let digest else { return nil }
+        return ClientKey(name: name, digest: digest, models: models, isAdmin: isAdmin, expiresAt: expiresAt)
+    }
+
+    private mutating func keyName(_ field: Field?) -> String? {
+        guard let field, let name = text(field) else { return nil }
+        guard !name.isEmpty, name.utf8.count <= 64, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        else {
+            report(field, "not a name", hint: "write 1 to 64 characters, for example the person's or the program's name")
+            return nil
+        }
+        return name
+    }
+
+    private mutating func digest(_ fields: Fields, in field: Field) -> KeyDigest? {
+        switch (fields["key-sha256"], fields["key"]) {
+        case (let digest?, nil):
+            guard let text = text(digest) else { return nil }
+            if let digest = KeyDigest(hexadecimal: text) { return digest }
+            report(digest, "not a SHA-256", hint: "it has 64 hexadecimal digits; llama-balancer key new NAME prints it")
+        case (nil, let key?): return digestOfKey(key)
+        case (let digest?, _?): report(digest, "there is a key beside it", hint: "write one of them")
+        case (nil, nil):
+            guard case .object = field.node.content, !fields.hasUnknown else { return nil }
+            report(
+                field, "the key itself is missing",
+                hint: "add key-sha256 (llama-balancer key new NAME prints it), or key: ${NAME} for an environment variable")
+        }
+        return nil
+    }
+
+    private mutating func digestOfKey(_ field: Field) -> KeyDigest? {
+        guard let key = text(field) else { return nil }
+        guard case .scalar(let scalar) = field.node.content, scalar.isFromEnvironment else {
+            report(
+                field, "a key does not belong in this file: whoever reads the file could use it",
+                hint: "write key-sha256 (llama-balancer key new NAME prints it), or key: ${NAME} for an environment variable")
+            return nil
+        }
+        guard key.utf8.count >= Self.shortestKey else {
+            report(
+                field, "the key has fewer than \(Self.shortestKey) characters", hint: "make one with llama-balancer key new NAME")
+            return nil
+        }
+        guard key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            report(
+                field, "the key has characters that header fields cannot carry", hint: "make one with llama-balancer key new NAME"
+            )
+            return nil
+        }
+        return KeyDigest(of: key.utf8)
+    }
+
+    /// The end of that day, or the moment, in milliseconds since 1970.
+    private mutating func expiry(_ field: Field?) -> Int? {
+        guard let field, let text = text(field) else { return nil }
+        let day = Date.ISO8601FormatStyle().year().month().day()
+        // February 30 would be read as March 2.
+        if let start = try? Date(text, strategy: day), start.formatted(day) == text {
+            return Int(start.timeIntervalSince1970 * 1000) + 86_400_000
+        }
+        if let moment = try? Date(text, strategy: .iso8601), moment.formatted(day) == text.prefix(10) {
+            return Int(moment.timeIntervalSince1970 * 1000)
+        }
+        report(field, "not a date", hint: "for example 2027-01-31 (good until the end of that day, UTC), or 2027-01-31T12:00:00Z")
+        return nil
+    }
+}

@@ -1,0 +1,21 @@
+/// The paths of the engines' APIs, which a client's key is good for.
+///
+/// Engines have many others, with which they are managed (`/api/delete`, `/models/unload`, `/flush_cache`), and some that show what other
+/// clients do (`/slots`, llama-swap's `/logs`). Nobody can list them all, so it is the others that are listed, and whatever is not here
+/// needs an administrator's key.
+extension Routes {
+    /// - Parameter path: of a request that is `RouteKind.passed`: not routed by its path alone.
+    static func isAPI(method: String, path: String) -> Bool {
+        let short = withoutVersion(path)
+        let isRead = method == "GET" || method == "HEAD"
+        if short.hasPrefix("/models/") || short == "/props" || short == "/version" { return isRead }
+        return families.contains { short == $0 || short.hasPrefix($0) && short.dropFirst($0.count).first == "/" }
+    }
+
+    /// With everything below them.
+    private static let families = [
+        "/chat/completions", "/completions", "/responses", "/conversations", "/messages", "/embeddings", "/rerank", "/reranking",
+        "/score", "/classify", "/pooling", "/moderations", "/audio", "/images", "/videos", "/files", "/batches", "/stream",
+        "/streams", "/realtime", "/tokenize", "/detokenize", "/apply-template", "/infill",
+    ]
+}

@@ -1,0 +1,53 @@
+package import Routing
+
+/// A key of a client, and what it may be used for. The key itself is not known here.
+package final class ClientKey: Sendable, Equatable {
+    /// Shown in the access log and on pages.
+    package let name: String
+    package let digest: KeyDigest
+    /// The models that it may be used for; nil: all.
+    package let models: [ModelPattern]?
+    /// It may see and steer the balancer, too: `/admin/`, `/upstream/`, the page and the metrics.
+    package let isAdmin: Bool
+    /// It is refused from then on, in milliseconds since 1970; nil: never.
+    package let expiresAt: Int?
+
+    package init(name: String, digest: KeyDigest, models: [ModelPattern]? = nil, isAdmin: Bool = false, expiresAt: Int? = nil) {
+        self.name = name
+        self.digest = digest
+        self.models = models
+        self.isAdmin = isAdmin
+        self.expiresAt = expiresAt
+    }
+
+    package static func == (one: ClientKey, other: ClientKey) -> Bool {
+        one.name == other.name && one.digest == other.digest && one.models == other.models && one.isAdmin == other.isAdmin
+            && one.expiresAt == other.expiresAt
+    }
+}
+
+/// All keys of clients. Empty: none are configured, and nobody needs one.
+package struct KeyRing: Sendable, Equatable {
+    package let keys: [ClientKey]
+    /// Places among the keys, by the first bytes of their digests.
+    private let places: [UInt64: Int]
+
+    /// Compared with when no key has the same first bytes, so that the comparison is made in any case.
+    private static let nobody = KeyDigest(of: [])
+
+    /// - Parameter keys: no two with the same digest.
+    package init(_ keys: [ClientKey] = []) {
+        self.keys = keys
+        places = Dictionary(keys.indices.map { (keys[$0].digest.prefix, $0) }) { first, _ in first }
+    }
+
+    package var isEmpty: Bool { keys.isEmpty }
+
+    /// Nil when there is no such key.
+    package func key(_ presented: some Sequence<UInt8>) -> ClientKey? {
+        let digest = KeyDigest(of: presented)
+        let place = places[digest.prefix]
+        let isRight = (place.map { keys[$0].digest } ?? Self.nobody) == digest
+        return isRight ? place.map { keys[$0] } : nil
+    }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Proxy
+import Routing
+import Testing
+
+@testable import App
+
+@Suite("Keys in the configuration") struct KeyConfigurationTests {
+    private static let digest = KeyDigest(of: "lb-0123456789abcdefghij".utf8).hexadecimal
+
+    @Test("are read from a SHA-256 or from the environment, with their rights")
+    func read() throws {
+        let found = try configuration(
+            withServer(
+                """
+                keys:
+                  - { name: alice, key-sha256: \(Self.digest) }
+                  - { name: ci, key: "${CI_KEY}", models: ['qwen3.*', m], expires: 2027-01-31 }
+                  - { name: operator, key: "${ADMIN_KEY}", admin: true, expires: "2027-01-31T12:00:00Z" }
+                forward-client-key: true
+                """), environment: ["CI_KEY": "a-key-for-the-builds", "ADMIN_KEY": "a-key-for-operators"])
+        #expect(
+            found.keys == [
+                ClientKey(name: "alice", digest: KeyDigest(of: "lb-0123456789abcdefghij".utf8)),
+                // The first moment of the next day.
+                ClientKey(
+                    name: "ci", digest: KeyDigest(of: "a-key-for-the-builds".utf8),
+                    models: [ModelPattern("qwen3.*"), ModelPattern("m")], expiresAt: 1_801_440_000_000),
+                ClientKey(
+                    name: "operator", digest: KeyDigest(of: "a-key-for-operators".utf8), isAdmin: true,
+                    expiresAt: 1_801_396_800_000),
+            ])
+        #expect(found.forwardsClientKey)
+        #expect(!found.summary.contains("a-key-for") && found.summary.contains("operator"))
+    }
+
+    @Test(
+        "that cannot be used are reported, and never shown",
+        arguments: [
+            ("{ name: a, key: lb-plain-0123456789abcdefghij }", "a key does not belong in this file"),
+            ("{ name: a, key: \"${SHORT}\" }", "fewer than 16 characters"),
+            ("{ name: a, key: \"${SPACED}\" }", "header fields cannot carry"), ("{ name: a, key-sha256: abc }", "not a SHA-256"),
+            ("{ name: a }", "the key itself is missing"), ("{ key: \"${GOOD}\" }", "has no name"),
+            ("{ name: \"\", key: \"${GOOD}\" }", "not a name"),
+            ("{ name: a, key: \"${GOOD}\", key-sha256: abc }", "there is a key beside it"),
+            ("{ name: a, key: \"${GOOD}\", models: [] }", "good for no model"),
+            ("{ name: a, key: \"${GOOD}\", models: ['('] }", "models[0]"),
+            ("{ name: a, key: \"${GOOD}\", expires: tomorrow }", "not a date"),
+            ("{ name: a, key: \"${GOOD}\", expires: 2027-02-30 }", "not a date"),
+            ("{ name: a, key: \"${GOOD}\", token: x }", "unknown key"), ("alice", "expected an object"),
+            ("{ name: a, key: \"${GOOD}\" }, { name: a, key: \"${OTHER}\" }", "two keys with the name"),
+            ("{ name: a, key: \"${GOOD}\" }, { name: b, key: \"${GOOD}\" }", "is the same key as \"a\""),
+        ])
+    func reported(keys: String, message: String) {
+        let environment = [
+            "SHORT": "shrt-secret", "SPACED": "a secret with spaces", "GOOD": "good-secret-0123456789",
+            "OTHER": "other-secret-0123456789",
+        ]
+        let found = problems(withServer("keys: [\(keys)]\n"), environment: environment)
+        #expect(found.contains { $0.contains(message) }, "\(found)")
+        #expect(found.allSatisfy { !$0.contains("secret") && !$0.contains("lb-plain") }, "\(found)")
+    }
+
+    @Test("without keys, there is nothing to be forwarded")
+    func forwardWithoutKeys() {
+        #expect(problems(withServer("forward-client-key: true\n")).contains { $0.contains("there are no keys") })
+    }
+
+    @Test("a new key is long and random, and its lines are a configuration")
+    func new() throws {
+        var random = Zeros()
+        #expect(KeyCommand.New.key(using: &random) == "lb-" + String(repeating: "A", count: 43))
+        var system = SystemRandomNumberGenerator()
+        let keys = Set((0..<100).map { _ in KeyCommand.New.key(using: &system) })
+        #expect(keys.count == 100 && keys.allSatisfy { $0.utf8.count == 46 })
+        let command = try #require(
+            try Program.parseAsRoot(
+                ["key", "new", "alice \"A\"", "--models", "qwen3\\..*", "--expires", "2027-01-31", "--admin"])
+                as? KeyCommand.New)
+        let key = try #require(keys.first)
+        let found = try configuration(withServer("keys:\n" + command.lines(digest: KeyDigest(of: key.utf8))))
+        #expect(
+            found.keys == [
+                ClientKey(
+                    name: "alice \"A\"", digest: KeyDigest(of: key.utf8), models: [ModelPattern("qwen3\\..*")], isAdmin: true,
+                    expiresAt: 1_801_440_000_000)
+            ])
+    }
+
+    @Test(
+        "what would be refused in the configuration is refused at once",
+        arguments: [["key", "new", ""], ["key", "new", "a", "--expires", "soon"], ["key", "new", "a", "--models", "("]])
+    func refused(arguments: [String]) {
+        #expect(throws: (any Error).self) {
+            let command = try Program.parseAsRoot(arguments) as? KeyCommand.New
+            try command?.validate()
+        }
+    }
+}
+
+/// Draws zeros.
+private struct Zeros: RandomNumberGenerator {
+    mutating func next() -> UInt64 { 0 }
+}

@@ -1,0 +1,128 @@
+import FakeBackend
+import Proxy
+import Routing
+import Testing
+
+@Suite("A balancer with keys")
+struct KeyTests {
+    private static let secret = "lb-0123456789abcdefghij"
+    private static let adminSecret = "lb-admin-0123456789abcdefghij"
+
+    private static func setup(models: [String]? = nil, forwards: Bool = false) -> Setup {
+        var setup = Setup()
+        setup.servers = [.init("A", Behaviour { $0.models = ["m", "n"] }, models: ["m", "n"])]
+        setup.settings.keys = KeyRing([
+            ClientKey(name: "alice", digest: KeyDigest(of: secret.utf8), models: models.map { $0.map { ModelPattern($0) } }),
+            ClientKey(name: "operator", digest: KeyDigest(of: adminSecret.utf8), isAdmin: true),
+        ])
+        setup.settings.forwardsClientKey = forwards
+        return setup
+    }
+
+    @Test("refuses who has none, in the caller's API, before a body is taken, and asks no engine")
+    func missing() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            let client = try await balancer.connect()
+            try await client.send(head("POST", "/v1/chat/completions", ["Content-Length: 100000", "Expect: 100-continue"]))
+            let answer = try await client.answer()
+            #expect(answer.status == 401 && answer["WWW-Authenticate"] == #"Bearer realm="llama-balancer""#)
+            #expect(answer.text.contains(#""code":"invalid_api_key""#) && answer.text.contains("Authorization: Bearer KEY"))
+            await client.close()
+            let anthropic = try await balancer.ask(post("/v1/messages", "{}", fields: ["x-api-key: sk-ant-wrong"]))
+            #expect(anthropic.status == 401 && anthropic.text.contains("authentication_error"))
+            #expect(try await balancer.ask(get("/metrics"))["WWW-Authenticate"]?.hasPrefix("Basic ") == true)
+            #expect(try balancer.engine("A").observations.requests.isEmpty)
+            let record = try #require(try await balancer.records(2).first)
+            #expect(record.status == 401 && record.keyName == nil)
+        }
+    }
+
+    @Test(
+        "takes it in the fields of OpenAI's, Anthropic's and Azure's clients, and keeps it to itself",
+        arguments: ["Authorization: Bearer \(secret)", "x-api-key: \(secret)", "api-key: \(secret)", "API-Key: \(secret)"])
+    func forms(field: String) async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            #expect(try await balancer.ask(chat(fields: [field])).status == 200)
+            let seen = try #require(try balancer.engine("A").observations.work.last)
+            #expect(!seen.fields.contains { $0.value.contains(Self.secret) })
+            let record = try #require(try await balancer.records(1).first)
+            #expect(record.keyName == "alice" && record.line.contains(#""key":"alice""#))
+            #expect(!record.line.contains(Self.secret))
+        }
+    }
+
+    @Test("passes it on where the configuration says so")
+    func forwarded() async throws {
+        try await withBalancer(Self.setup(forwards: true)) { balancer in
+            let answer = try await balancer.ask(chat(fields: ["Authorization: Bearer \(Self.secret)"]))
+            #expect(answer.status == 200)
+            #expect(try balancer.engine("A").observations.work.last?.field("Authorization") == "Bearer \(Self.secret)")
+        }
+    }
+
+    @Test("lets a key use its models only, whichever way a request names them")
+    func models() async throws {
+        try await withBalancer(Self.setup(models: ["m.*"])) { balancer in
+            let field = "Authorization: Bearer \(Self.secret)"
+            func status(_ request: String) async throws -> Int { try await balancer.ask(request).status }
+            #expect(try await status(chat(model: "m", fields: [field])) == 200)
+            #expect(try await status(chat(model: "n", fields: [field])) == 403)
+            #expect(try await status(get("/v1/models/n", fields: [field])) == 403)
+            #expect(try await status(get("/v1/realtime?model=n", fields: [field])) == 403)
+            #expect(try await status(get("/v1/files", fields: [field])) == 403, "it names none")
+            #expect(try await status(post("/v1/score", #"{"model":"n"}"#, fields: [field])) == 403)
+            #expect(try await status(post("/v1/score?model=m", #"{"model":"n"}"#, fields: [field])) == 403, "two names")
+            for body in [#"{"model":"n","model":"m"}"#, #"{"model":"m","Model":"n"}"#, #"{"MODEL":"n","\u006dodel":"m"}"#] {
+                #expect(try await status(post("/api/chat", body, fields: [field])) == 403, "\(body)")
+            }
+            #expect(try await status(post("/api/show", #"{"model":"m","name":"n"}"#, fields: [field])) == 403)
+            let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n"
+            let upload = post(
+                "/v1/audio/transcriptions", form + "n\r\n" + form + "m\r\n--b--\r\n",
+                fields: [field, "Content-Type: multipart/form-data; boundary=b"])
+            #expect(try await status(upload) == 403)
+            #expect(try await status(post("/v1/chat/completions?model=n", chatBody(model: "m"), fields: [field])) == 403)
+            #expect(try await status(post("/api/show", #"{"name":"n"}"#, fields: [field])) == 403)
+            let answer = try await balancer.ask(chat(model: "n", fields: [field]))
+            #expect(answer.text.contains(#""code":"forbidden""#) && answer.text.contains("GET /v1/models"))
+            let seen = try balancer.engine("A").observations.requests
+            #expect(seen.count == 1)
+        }
+    }
+
+    @Test("lets an administrator's key steer it from another machine, and nobody else")
+    func steering() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            let far = "X-Forwarded-For: 10.0.0.1"
+            for target in ["/admin/requests", "/upstream/A/slots", "/metrics"] {
+                let stranger = try await balancer.ask(get(target, fields: [far]))
+                #expect(stranger.status == 401)
+                #expect(try await balancer.ask(get(target, fields: [far, "api-key: \(Self.secret)"])).status == 403)
+                #expect(try await balancer.ask(get(target, fields: [far, "api-key: \(Self.adminSecret)"])).status == 200)
+            }
+            // A browser that knows the password sends it for every page.
+            let basic = "Authorization: Basic eDpsYi1hZG1pbi0wMTIzNDU2Nzg5YWJjZGVmZ2hpag=="
+            #expect(try await balancer.ask(get("/admin/requests", fields: [basic])).status == 200)
+            #expect(try await balancer.ask(get("/admin/requests", fields: [basic, "Sec-Fetch-Site: cross-site"])).status == 403)
+            #expect(try await balancer.ask(chat(fields: [basic])).status == 401)
+        }
+    }
+
+    @Test("answers a browser's question before a request without a key, and health checks")
+    func open() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            let preflight = get(
+                "/v1/chat/completions", method: "OPTIONS",
+                fields: ["Origin: https://page.example", "Access-Control-Request-Method: POST"])
+            let permission = try await balancer.ask(preflight)
+            #expect(permission.status == 204)
+            #expect(try await balancer.ask(get("/health")).status == 200)
+            // With a body, it is no such question, and would be passed on.
+            let other = head(
+                "OPTIONS", "/v1/chat/completions",
+                ["Origin: https://page.example", "Access-Control-Request-Method: POST", "Content-Length: 2"])
+            #expect(try await balancer.ask(other + "{}").status == 401)
+            #expect(try balancer.engine("A").observations.requests.isEmpty)
+        }
+    }
+}

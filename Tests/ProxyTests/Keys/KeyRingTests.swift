@@ -1,0 +1,177 @@
+import NIOCore
+import Routing
+import Testing
+import Wire
+
+@testable import Proxy
+
+@Suite("Keys of clients")
+struct KeyRingTests {
+    private func key(_ name: String, _ text: String) -> ClientKey { ClientKey(name: name, digest: KeyDigest(of: text.utf8)) }
+
+    @Test(
+        "a digest is the SHA-256 of FIPS 180-4",
+        arguments: [
+            ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+            ),
+        ])
+    func vectors(text: String, digest: String) {
+        #expect(KeyDigest(of: text.utf8).hexadecimal == digest)
+        #expect(KeyDigest(hexadecimal: digest.uppercased()) == KeyDigest(of: Array(text.utf8)))
+    }
+
+    @Test(
+        "what is no digest is none",
+        arguments: [
+            "", "abc", String(repeating: "g", count: 64), String(repeating: "a", count: 63), String(repeating: "a", count: 65),
+            "+" + String(repeating: "a", count: 63), String(repeating: "é", count: 32),
+        ])
+    func noDigest(text: String) { #expect(KeyDigest(hexadecimal: text) == nil) }
+
+    @Test("each of a thousand keys is found by itself, and nothing else is a key")
+    func thousand() {
+        let ring = KeyRing((0..<1000).map { key("\($0)", "key-number-\($0)") })
+        for number in 0..<1000 { #expect(ring.key("key-number-\(number)".utf8)?.name == "\(number)") }
+        var random = SplitMix64(seed: 7)
+        var passed = 0
+        for _ in 0..<10_000 {
+            let length = Int(random.next() % 60)
+            if ring.key((0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }) != nil { passed += 1 }
+        }
+        #expect(passed == 0)
+        #expect(ring.key("key-number-1 ".utf8) == nil && ring.key("KEY-NUMBER-1".utf8) == nil && ring.key("".utf8) == nil)
+    }
+
+    @Test("without keys, not even the empty one is known")
+    func empty() { #expect(KeyRing().key("".utf8) == nil && KeyRing().isEmpty) }
+}
+
+@Suite("The key that a request presents")
+struct CredentialsTests {
+    private func presented(authorization: [String] = [], plain: [String] = []) -> Credentials {
+        var credentials = Credentials()
+        for value in authorization { credentials.add(authorization: Array(value.utf8)) }
+        for value in plain { credentials.add(Array(value.utf8)) }
+        return credentials
+    }
+
+    @Test(
+        "is read from Authorization, as bearer token or as the password of Basic",
+        arguments: [
+            ("Bearer k-1", "k-1", false), ("bearer   k-1", "k-1", false), ("BEARER k-1", "k-1", false),
+            ("Basic YTprLTE=", "k-1", true), ("basic Oms6MQ==", "k:1", true),
+        ])
+    func authorization(value: String, key: String, isBasic: Bool) {
+        let found = presented(authorization: [value])
+        #expect(found.problem == nil && found.key == Array(key.utf8) && found.isBasic == isBasic)
+    }
+
+    @Test(
+        "cannot be read from anything else",
+        arguments: ["k-1", "Bearer", "Bearer ", "Digest k-1", "Basic !", "Basic a2V5", "Basic YTo=", "", "Bearer " + long])
+    func unreadable(value: String) { #expect(presented(authorization: [value]).problem == .unreadable) }
+
+    @Test("may come in several fields, if it is the same in all of them")
+    func several() {
+        #expect(presented(authorization: ["Bearer a"], plain: ["a"]).problem == nil)
+        #expect(presented(authorization: ["Bearer a"], plain: ["b"]).problem == .several)
+        #expect(presented(authorization: ["Bearer a", "Bearer b"]).problem == .several)
+        #expect(presented(authorization: ["nonsense"], plain: ["a"]).problem == .unreadable)
+        #expect(presented(plain: [""]).problem == .unreadable)
+        #expect(presented().problem == .missing)
+    }
+
+    private static let long = String(repeating: "k", count: 1025)
+}
+
+@Suite("What a key is good for")
+struct KeyCheckTests {
+    private static let user = ClientKey(name: "user", digest: KeyDigest(of: "user-key".utf8), expiresAt: 1000)
+    private static let admin = ClientKey(name: "admin", digest: KeyDigest(of: "admin-key".utf8), isAdmin: true)
+
+    private func check(
+        _ method: String, _ target: String, key: String?, isBasic: Bool = false, now: Int = 0, isOtherSite: Bool = false
+    ) -> KeyCheck {
+        var credentials = Credentials()
+        // "u:" before the key, in Base64.
+        if let key {
+            if isBasic {
+                credentials.add(
+                    authorization: Array("Basic \(key == "admin-key" ? "dTphZG1pbi1rZXk=" : "dTp1c2VyLWtleQ==")".utf8))
+            } else {
+                credentials.add(Array(key.utf8))
+            }
+        }
+        return KeyCheck(
+            RequestLine(bytes: .init(), method: method, target: target), credentials, KeyRing([Self.user, Self.admin]), now: now,
+            isOtherSite: isOtherSite)
+    }
+
+    @Test("health checks need none", arguments: ["/health", "/llmhealth", "/favicon.ico", "/health?x=1", "/health/"])
+    func open(target: String) { #expect(check("GET", target, key: nil) == .passed(nil)) }
+
+    @Test(
+        "the API needs one",
+        arguments: [
+            ("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/api/tags"), ("POST", "/api/show"),
+            ("GET", "/v1/models/m"), ("POST", "/v1/streams/lookup"), ("POST", "/v1/audio/speech"), ("GET", "/props"),
+            ("OPTIONS", "/v1/chat/completions"), ("GET", "/v1/responses/resp_1"), ("DELETE", "/v1/files/file-1"),
+            ("POST", "/v1/responses/input_tokens"), ("GET", "/v1/realtime?model=m"), ("POST", "/tokenize"), ("POST", "/score"),
+        ])
+    func api(method: String, target: String) {
+        #expect(check(method, target, key: nil) == .denied(.credentials(.missing)))
+        #expect(check(method, target, key: "wrong-key") == .denied(.unknown))
+        #expect(check(method, target, key: "user-key") == .passed(Self.user))
+        #expect(check(method, target, key: "admin-key") == .passed(Self.admin))
+    }
+
+    @Test(
+        "what shows or steers the balancer needs an administrator's",
+        arguments: [
+            "/admin", "/admin/requests", "/upstream", "/upstream/A/slots", "/llmhealth-snapshot", "/llmhealth-monitor",
+            "/llmhealth-monitor/x.js", "/access-log-stats", "/metrics",
+            // Of engines:
+            "/slots", "/logs", "/", "/anything", "/healthy", "//health", "/filesystem", "/api/delete", "/unload",
+        ])
+    func admin(target: String) {
+        #expect(check("GET", target, key: nil) == .denied(.credentials(.missing)))
+        #expect(
+            check("GET", target, key: "user-key") == .denied(.notAdmin(name: "user", path: Routes.path(of: target))))
+        #expect(check("GET", target, key: "admin-key") == .passed(Self.admin))
+        #expect(check("GET", target, key: "admin-key", isBasic: true) == .passed(Self.admin))
+    }
+
+    @Test(
+        "an engine is managed with an administrator's only",
+        arguments: [
+            ("POST", "/api/pull"), ("DELETE", "/api/delete"), ("POST", "/api/create"), ("POST", "/models/load"),
+            ("DELETE", "/v1/models/m"), ("POST", "/props"), ("POST", "/slots/0?action=save"), ("POST", "/flush_cache"),
+            ("POST", "/health"), ("PUT", "/lora-adapters"),
+        ])
+    func management(method: String, target: String) {
+        #expect(check(method, target, key: "user-key") == .denied(.notAdmin(name: "user", path: Routes.path(of: target))))
+        #expect(check(method, target, key: "admin-key") == .passed(Self.admin))
+    }
+
+    @Test("is over at its end")
+    func expired() {
+        #expect(check("GET", "/v1/models", key: "user-key", now: 999) == .passed(Self.user))
+        #expect(check("GET", "/v1/models", key: "user-key", now: 1000) == .denied(.expired(name: "user")))
+    }
+
+    @Test("a browser's own password steers nothing for pages of other sites, and computes nothing at all")
+    func basic() {
+        for target in ["/admin/reload", "/upstream/A/slots"] {
+            #expect(
+                check("POST", target, key: "admin-key", isBasic: true, isOtherSite: true) == .denied(.otherSite(path: target)))
+            #expect(check("POST", target, key: "admin-key", isOtherSite: true) == .passed(Self.admin))
+        }
+        #expect(check("POST", "/v1/chat/completions", key: "admin-key", isBasic: true) == .denied(.credentials(.unreadable)))
+        #expect(check("POST", "/v1/streams/lookup", key: "admin-key", isBasic: true) == .denied(.credentials(.unreadable)))
+        #expect(check("GET", "/v1/models", key: "user-key", isBasic: true) == .passed(Self.user))
+    }
+}
