@@ -48,6 +48,7 @@ struct Assembly {
             },
             fallback: fallback, policy: policy)
         fleet.rule = configuration.routing.rule
+        fleet.keyLimits = Dictionary(configuration.keys.map { ($0.name, $0.limits) }) { first, _ in first }
         fleet.defaultModel = configuration.defaultModel
         fleet.aliases = Dictionary(configuration.aliases.map { ($0.name, $0.models) }) { first, _ in first }
 

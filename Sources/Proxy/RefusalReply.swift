@@ -15,6 +15,11 @@ extension ErrorReply {
             self.init(
                 status: 404, code: "server_not_found",
                 message: "There is no server named \"\(name)\". GET /llmhealth-snapshot lists the names.")
+        case .keyLimit(let excess):
+            self.init(
+                status: 429, code: "rate_limit_exceeded",
+                message: "The key \"\(excess.key)\" may use \(excess.kind.text(excess.limit)) (keys[].\(excess.kind.rawValue)). "
+                    + "Try again in \(excess.retryAfterSeconds) s.", retryAfterSeconds: excess.retryAfterSeconds)
         case .queueFull(let waiting, let seconds):
             self.init(
                 status: 429, code: "queue_full",
@@ -47,5 +52,16 @@ extension ErrorReply {
     private static func seconds(_ nanoseconds: Int64) -> String {
         let text = String(Double(nanoseconds / 1_000_000) / 1000)
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    }
+}
+
+extension KeyLimits.Kind {
+    fileprivate func text(_ limit: Int) -> String {
+        switch self {
+        case .requestMax: "\(limit) requests at once"
+        case .requestsPerMinute: "\(limit) requests in a minute"
+        case .tokensPerMinute: "\(limit) tokens in a minute"
+        case .tokensPerDay: "\(limit) tokens in a day"
+        }
     }
 }

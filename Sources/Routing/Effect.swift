@@ -56,6 +56,8 @@ package struct Grant: Sendable, Equatable {
     package var cache: CacheForecast?
     /// The request's class.
     package var priority = PriorityClass.normal
+    /// What the client's key has left; nil when it has no limits.
+    package var standing: KeyStanding?
 }
 
 /// How much of a prompt the server should find in its cache.
@@ -78,6 +80,7 @@ package enum Refusal: Sendable, Equatable {
     /// No server has the model and there is no fallback.
     case modelNotFound(String)
     case noSuchServer(String)
+    case keyLimit(KeyExcess)
     case queueFull(waiting: Int, retryAfterSeconds: Int)
     /// It would wait longer than its class may (`RoutingPolicy.longestPrediction`).
     case waitTooLong(predictedSeconds: Int, limit: Interval)

@@ -54,6 +54,8 @@ package struct Fleet: Sendable, Equatable, Codable {
     package var defaultModel: String?
     /// The configuration's own names for models: each stands for the first of its models that a server can run.
     package var aliases: [String: [String]] = [:]
+    /// The limits of clients' keys, by the keys' names.
+    package var keyLimits: [String: KeyLimits] = [:]
     package var policy: RoutingPolicy
     /// For requests without a route.
     package var rule = PickingRule.sticky

@@ -37,6 +37,8 @@ package final class RequestTraits: Sendable, Codable {
     package let destination: Destination
     /// The client's identity: for affinity and for fairness in the waiting line.
     package let client: String
+    /// The name of the client's key; nil when it has none.
+    package let key: String?
     /// The client's address, for display.
     package let address: String
     /// The name found by `sticky.username-pattern`, for display.
@@ -61,12 +63,14 @@ package final class RequestTraits: Sendable, Codable {
     package let match: RouteMatch?
 
     package init(
-        destination: Destination, client: String, address: String = "", username: String? = nil, counts: Bool = true,
+        destination: Destination, client: String, key: String? = nil, address: String = "", username: String? = nil,
+        counts: Bool = true,
         requestID: String = "", path: String = "", conversation: String? = nil, follows: Followed? = nil,
         prompt: PromptChain? = nil, isStream: Bool = false, priority: PriorityClass? = nil, match: RouteMatch? = nil
     ) {
         self.destination = destination
         self.client = client
+        self.key = key
         self.address = address
         self.username = username
         self.counts = counts

@@ -4,6 +4,7 @@ extension Router {
     mutating func arrived(_ ticket: Ticket, _ traits: RequestTraits, _ now: Moment, _ effects: inout [Effect]) {
         var request = PendingRequest(ticket: ticket, traits: traits, arrivedAt: now)
         guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
+        if let excess = reserve(ticket, traits, at: now) { return refuse(request, .keyLimit(excess), nil, now, &effects) }
         retryBudget.requestArrived(at: now)
         request.priority = list.priority.lowered(to: traits.priority)
         if traits.counts { meet(&request, among: list, at: now) }
@@ -101,7 +102,7 @@ extension Router {
                     backend: id, serverName: backends[index].server.name, model: explanation.list.replacement(of: choice),
                     attempt: request.history.attempts, waitedMilliseconds: waited, isTrial: isTrial,
                     resumesStreams: backends[index].health.lastReport?.resumesStreams ?? false,
-                    cache: cache, priority: request.priority)))
+                    cache: cache, priority: request.priority, standing: standing(of: traits.key, at: now))))
         rememberForComparison(traits, explanation.list, id)
         totals.granted(cache, waitedMilliseconds: waited)
         let decision = note(.granted(attempt: request.history.attempts), on: request, explanation, at: now)
@@ -114,12 +115,15 @@ extension Router {
     mutating func refuse(
         _ request: PendingRequest, _ refusal: Refusal, _ explanation: Explanation?, _ now: Moment, _ effects: inout [Effect]
     ) {
+        settle(request.ticket, nil, isAnswered: false, at: now)
         note(.refused(refusal), on: request, explanation, at: now)
         effects.append(.refuse(request.ticket, refusal))
     }
 
     mutating func ended(_ ticket: Ticket, _ outcome: Outcome, _ now: Moment, _ effects: inout [Effect]) {
         guard let request = running.removeValue(forKey: ticket) else { return }
+        // Of an answer that was broken off, or whose client left, something was computed; how much, nobody says.
+        settle(ticket, outcome.timings, isAnswered: !request.hasFailed, at: now)
         if let created = outcome.created { owners.record(created, at: request.backend) }
         if let index = indexOfBackend[request.backend] {
             if !backends[index].isRemoved { endSession(of: request, at: now) }

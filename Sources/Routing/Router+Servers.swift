@@ -94,6 +94,7 @@ extension Router {
     mutating func changeFleet(_ new: Fleet, _ now: Moment, _ effects: inout [Effect]) {
         fleetNumber += 1
         let oldTime = fleet.policy.conversationTime
+        keys.change(new.keyLimits, at: now.seconds)
         rebuildBackends(new)
         if new.policy.conversationTime != oldTime { setConversationTime(new.policy.conversationTime, at: now.seconds) }
         for backend in backends where backend.isRemoved { sessions.forget(backend.id) }

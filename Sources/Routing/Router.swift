@@ -28,6 +28,7 @@ package struct Router: Sendable {
     var sequences = SequenceStore()
     var totals = RoutingTotals()
     var predictions = PredictionErrors()
+    var keys = KeyTable()
     var habits = Habits(conversationTime: RoutingPolicy().conversationTime)
     var comparison = ComparisonRules()
     /// The average time that a granted request takes, in seconds; used for `Retry-After`.
@@ -43,7 +44,11 @@ package struct Router: Sendable {
         switch event {
         case .requestArrived(let ticket, let traits): arrived(ticket, traits, now, &effects)
         case .requestCancelled(let ticket):
-            if line.remove(ticket) == nil { ended(ticket, Outcome(.abandoned), now, &effects) }
+            if line.remove(ticket) == nil {
+                ended(ticket, Outcome(.abandoned), now, &effects)
+            } else {
+                settle(ticket, nil, isAnswered: false, at: now)
+            }
         case .finished(let ticket, let outcome): ended(ticket, outcome, now, &effects)
         case .attemptFailed(let ticket, let failure): attemptFailed(ticket, failure, now, &effects)
         case .answerBegan(let ticket): answerBegan(ticket, now, &effects)

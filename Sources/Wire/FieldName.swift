@@ -20,6 +20,8 @@ package enum FieldName: UInt8, Sendable {
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     // Our own answer fields: an engine cannot set them
+    /// What is left of a client's limits: `x-ratelimit-…`.
+    case rateLimit
     case balancerServer, balancerModel, balancerQueued, balancerAttempts, balancerCache
 
     /// True for fields that are never passed on, whether `Connection` names them or not.
@@ -101,11 +103,10 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "access-control-request-headers") { return .requestedHeaders }
         default: break
         }
-        let prefix: StaticString = "x-forwarded-"
-        guard bytes.count > prefix.utf8CodeUnitCount, isName(bytes.extracting(..<prefix.utf8CodeUnitCount), prefix) else {
-            return .other
-        }
-        return .forwardedOther
+        // Both prefixes have twelve bytes.
+        guard bytes.count > 12 else { return .other }
+        let prefix = bytes.extracting(..<12)
+        return isName(prefix, "x-forwarded-") ? .forwardedOther : isName(prefix, "x-ratelimit-") ? .rateLimit : .other
     }
 
     /// Compares a name with a lower-case literal of the same length, ignoring case. All bytes of the name must be token

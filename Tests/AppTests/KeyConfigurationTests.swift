@@ -16,7 +16,8 @@ import Testing
                 keys:
                   - { name: alice, key-sha256: \(Self.digest) }
                   - { name: ci, key: "${CI_KEY}", models: ['qwen3.*', m], expires: 2027-01-31 }
-                  - { name: operator, key: "${ADMIN_KEY}", admin: true, expires: "2027-01-31T12:00:00Z" }
+                  - { name: operator, key: "${ADMIN_KEY}", admin: true, expires: "2027-01-31T12:00:00Z",
+                      request-max: 4, requests-per-minute: 60, tokens-per-minute: 200000, tokens-per-day: 5000000 }
                 forward-client-key: true
                 """), environment: ["CI_KEY": "a-key-for-the-builds", "ADMIN_KEY": "a-key-for-operators"])
         #expect(
@@ -28,7 +29,9 @@ import Testing
                     models: [ModelPattern("qwen3.*"), ModelPattern("m")], expiresAt: 1_801_440_000_000),
                 ClientKey(
                     name: "operator", digest: KeyDigest(of: "a-key-for-operators".utf8), isAdmin: true,
-                    expiresAt: 1_801_396_800_000),
+                    expiresAt: 1_801_396_800_000,
+                    limits: KeyLimits(
+                        requestMax: 4, requestsPerMinute: 60, tokensPerMinute: 200_000, tokensPerDay: 5_000_000)),
             ])
         #expect(found.forwardsClientKey)
         #expect(!found.summary.contains("a-key-for") && found.summary.contains("operator"))

@@ -119,6 +119,7 @@ extension Refusal {
         switch self {
         case .modelNotFound: "modelNotFound"
         case .noSuchServer: "noSuchServer"
+        case .keyLimit: "keyLimit"
         case .queueFull: "queueFull"
         case .waitTooLong: "waitTooLong"
         case .queueTimeout: "queueTimeout"

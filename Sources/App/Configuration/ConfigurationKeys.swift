@@ -41,10 +41,15 @@ struct ConfigurationKeys: Sendable {
     static let tls = ConfigurationKeys(
         place: "servers.NAME.tls", names: ["ca", "server-name", "certificate", "private-key", "verify"])
     static let key = ConfigurationKeys(
-        place: "keys[]", names: ["name", "key", "key-sha256", "models", "admin", "expires"],
+        place: "keys[]",
+        names: [
+            "name", "key", "key-sha256", "models", "admin", "expires", "request-max", "requests-per-minute", "tokens-per-minute",
+            "tokens-per-day",
+        ],
         synonyms: [
             "token": "key", "secret": "key", "value": "key", "apikey": "key", "sha256": "key-sha256", "hash": "key-sha256",
             "keyhash": "key-sha256", "model": "models", "user": "name", "expiry": "expires", "expiresat": "expires",
+            "rpm": "requests-per-minute", "tpm": "tokens-per-minute", "tpd": "tokens-per-day", "budget": "tokens-per-day",
         ])
     static let routing = ConfigurationKeys(
         place: "routing", names: ["rule"],

@@ -75,7 +75,12 @@ extension Configuration {
     private static func row(_ key: ClientKey) -> [String] {
         let models = key.models.map { $0.map(\.source).joined(separator: ", ") } ?? "all models"
         let expiry = key.expiresAt.map { "until \(UTCTimestamp.text(seconds: $0 / 1000))" } ?? ""
-        return [key.name, models, key.isAdmin ? "admin" : "", expiry]
+        let limits: [(Int?, KeyLimits.Kind)] = [
+            (key.limits.requestMax, .requestMax), (key.limits.requestsPerMinute, .requestsPerMinute),
+            (key.limits.tokensPerMinute, .tokensPerMinute), (key.limits.tokensPerDay, .tokensPerDay),
+        ]
+        let limited = limits.compactMap { limit, kind in limit.map { "\(kind.rawValue) \($0)" } }.joined(separator: ", ")
+        return [key.name, models, key.isAdmin ? "admin" : "", expiry, limited]
     }
 
     private static func row(_ rule: ModelRule) -> [String] {

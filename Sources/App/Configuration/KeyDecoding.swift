@@ -35,6 +35,11 @@ extension ConfigurationDecoder {
         let models = fields["models"].map { field in items(field).compactMap { regex($0) }.map { ModelPattern($0) } }
         let isAdmin = boolean(fields["admin"]) ?? false
         let expiresAt = expiry(fields["expires"])
+        let limits = KeyLimits(
+            requestMax: integer(fields["request-max"], in: 1...1_000_000),
+            requestsPerMinute: integer(fields["requests-per-minute"], in: 1...1_000_000),
+            tokensPerMinute: integer(fields["tokens-per-minute"], in: 1...1_000_000_000_000),
+            tokensPerDay: integer(fields["tokens-per-day"], in: 1...1_000_000_000_000))
         if let field = fields["models"], models?.isEmpty == true, case .list(let items) = field.node.content, items.isEmpty {
             report(field, "is empty, so the key is good for no model", hint: "leave it out for all models")
         }
@@ -42,7 +47,7 @@ extension ConfigurationDecoder {
             report(field, "the key has no name", hint: "add name: it is what logs show")
         }
         guard let name, let digest else { return nil }
-        return ClientKey(name: name, digest: digest, models: models, isAdmin: isAdmin, expiresAt: expiresAt)
+        return ClientKey(name: name, digest: digest, models: models, isAdmin: isAdmin, expiresAt: expiresAt, limits: limits)
     }
 
     private mutating func keyName(_ field: Field?) -> String? {

@@ -50,7 +50,7 @@ extension ClientHandler: ClientStream {
         writer.write("HTTP/1.1")
         writer.write(source, 8..<head.fieldsStart)
         writer.copyFields(
-            of: head, from: source, except: fields.isEventStream ? AnswerFields.replacedInStreams : AnswerFields.replaced)
+            of: head, from: source, except: fields.replaced)
         if framing == .chunked { writer.write("Transfer-Encoding: chunked\r\n") }
         fields.write(into: &writer)
         writeConnectionField(into: &writer)

@@ -57,6 +57,8 @@ struct AnswerFields {
     var queuedMilliseconds: Double
     /// What the server should have found in its cache; nil when nothing is known of the prompt.
     var cache: CacheForecast?
+    /// What the client's key has left; nil when it has no limits.
+    var standing: KeyStanding?
     var isEventStream: Bool
 
     func write(into writer: inout ByteWriter) {
@@ -74,13 +76,19 @@ struct AnswerFields {
             writer.write(cache.tokens)
             writer.write("\r\n")
         }
+        for field in standing?.fields ?? [] { writer.write("\(field.name): \(field.value)\r\n") }
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
     }
 
     /// Fields that the balancer sets; a server's values are removed.
+    var replaced: FieldSet {
+        let plain = isEventStream ? Self.replacedInStreams : Self.replaced
+        return standing == nil ? plain : plain.union(FieldSet(.rateLimit))
+    }
+
     static let replaced = FieldSet(
         .requestID, .balancerServer, .balancerModel, .balancerQueued, .balancerAttempts, .balancerCache)
-    static let replacedInStreams = replaced.union(FieldSet(.accelBuffering))
+    private static let replacedInStreams = replaced.union(FieldSet(.accelBuffering))
 }
 
 extension CacheForecast.Result {

@@ -146,7 +146,7 @@ extension ExchangeRunner {
         AnswerFields(
             requestID: record.requestID, serverLine: connection.pool.lines.server, instance: record.instance,
             attempts: record.attempts, queuedMilliseconds: record.queuedMilliseconds, cache: record.grant?.cache,
-            isEventStream: connection.streamKind == .events)
+            standing: record.grant?.standing, isEventStream: connection.streamKind == .events)
     }
 
     /// Forwards a piece of the body.

@@ -19,7 +19,8 @@ extension ExchangeRunner {
         var match: RouteMatch?
         if case .model(let model) = destination { match = loop.match(model) }
         let traits = RequestTraits(
-            destination: destination, client: identity.name, address: address, username: username, counts: counts,
+            destination: destination, client: identity.name, key: request.key?.name, address: address, username: username,
+            counts: counts,
             requestID: record.requestID, path: request.line.path.cut(toBytes: Self.longestPath),
             conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) },
             follows: request.line.followed ?? request.facts.follows.map { .made($0.cut(toBytes: ClientIdentity.longestName)) },

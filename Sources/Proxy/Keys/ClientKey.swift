@@ -11,8 +11,14 @@ package final class ClientKey: Sendable, Equatable {
     package let isAdmin: Bool
     /// It is refused from then on, in milliseconds since 1970; nil: never.
     package let expiresAt: Int?
+    /// How much it may be used for.
+    package let limits: KeyLimits
 
-    package init(name: String, digest: KeyDigest, models: [ModelPattern]? = nil, isAdmin: Bool = false, expiresAt: Int? = nil) {
+    package init(
+        name: String, digest: KeyDigest, models: [ModelPattern]? = nil, isAdmin: Bool = false, expiresAt: Int? = nil,
+        limits: KeyLimits = KeyLimits()
+    ) {
+        self.limits = limits
         self.name = name
         self.digest = digest
         self.models = models
@@ -22,7 +28,7 @@ package final class ClientKey: Sendable, Equatable {
 
     package static func == (one: ClientKey, other: ClientKey) -> Bool {
         one.name == other.name && one.digest == other.digest && one.models == other.models && one.isAdmin == other.isAdmin
-            && one.expiresAt == other.expiresAt
+            && one.expiresAt == other.expiresAt && one.limits == other.limits
     }
 }
 

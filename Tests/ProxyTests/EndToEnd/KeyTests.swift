@@ -108,6 +108,26 @@ struct KeyTests {
         }
     }
 
+    @Test("tells what is left of a key's limits, and refuses what is more")
+    func limits() async throws {
+        var setup = Self.setup()
+        setup.keyLimits = ["alice": KeyLimits(requestsPerMinute: 2, tokensPerMinute: 100_000)]
+        try await withBalancer(setup) { balancer in
+            let field = "Authorization: Bearer \(Self.secret)"
+            let first = try await balancer.ask(chat(fields: [field]))
+            #expect(first["x-ratelimit-limit-requests"] == "2" && first["x-ratelimit-remaining-requests"] == "1")
+            #expect(first["x-ratelimit-limit-tokens"] == "100000" && first["x-ratelimit-reset-requests"] == "30s")
+            #expect(try await balancer.ask(chat(fields: [field])).status == 200)
+            let refused = try await balancer.ask(chat(fields: [field]))
+            #expect(refused.status == 429 && refused["Retry-After"].flatMap { Int($0) }.map { (1...30).contains($0) } == true)
+            #expect(refused.text.contains("rate_limit_exceeded") && refused.text.contains("2 requests in a minute"))
+            // What computes nothing is not limited, and another key has limits of its own.
+            #expect(try await balancer.ask(post("/tokenize", #"{"model":"m","content":"x"}"#, fields: [field])).status == 200)
+            let other = try await balancer.ask(chat(fields: ["api-key: \(Self.adminSecret)"]))
+            #expect(other.status == 200 && other["x-ratelimit-limit-requests"] == nil)
+        }
+    }
+
     @Test("answers a browser's question before a request without a key, and health checks")
     func open() async throws {
         try await withBalancer(Self.setup()) { balancer in

@@ -49,12 +49,13 @@ struct PricedScene {
     /// A request arrives. `server`: nil when it waits, or was refused.
     mutating func ask(
         _ prompt: TestPrompt?, client: String = "c", model: String = "m", counts: Bool = true, id: String = "",
-        priority: PriorityClass? = nil
+        priority: PriorityClass? = nil, key: String? = nil
     ) -> (ticket: Ticket, server: String?, effects: [Effect]) {
         last += 1
         let ticket = Ticket(owner: 0, sequence: last)
         let traits = RequestTraits(
-            destination: .model(model), client: client, counts: counts, requestID: id, prompt: prompt?.chain, isStream: true,
+            destination: .model(model), client: client, key: key, counts: counts, requestID: id, prompt: prompt?.chain,
+            isStream: true,
             priority: priority)
         let effects = scene.happens(.requestArrived(ticket, traits))
         return (ticket, effects.grant(of: ticket)?.serverName, effects)

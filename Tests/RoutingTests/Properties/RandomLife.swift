@@ -93,7 +93,8 @@ struct RandomLife {
         var match: RouteMatch?
         if case .model(let model) = destination, random.chance(percent: 80) { match = matcher.match(model) }
         let traits = RequestTraits(
-            destination: destination, client: "client-\(random.below(6))", counts: random.below(10) > 0,
+            destination: destination, client: "client-\(random.below(6))", key: random.pick([nil, "limited", "free"]),
+            counts: random.below(10) > 0,
             requestID: "r\(nextTicket)", follows: random.below(10) == 0 ? .made("made-\(random.below(3))") : nil,
             prompt: random.below(4) == 0 ? nil : randomPrompt(), isStream: random.below(3) > 0, match: match)
         happens(.requestArrived(Ticket(owner: 0, sequence: nextTicket), traits))
@@ -226,6 +227,12 @@ struct RandomLife {
         let fallback = random.chance(percent: 60) ? random.pick(ids) : nil
         var fleet = Fleet(servers: servers, routes: routes, fallback: fallback, policy: policy)
         fleet.rule = random.pick(PickingRule.allCases)
+        fleet.keyLimits = [
+            "free": KeyLimits(),
+            "limited": KeyLimits(
+                requestMax: random.pick([nil, 1, 4]), requestsPerMinute: random.pick([nil, 60]),
+                tokensPerMinute: random.pick([nil, 20_000, 200_000]), tokensPerDay: random.pick([nil, 1_000_000])),
+        ]
         return fleet
     }
 

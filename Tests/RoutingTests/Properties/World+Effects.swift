@@ -99,6 +99,8 @@ extension World {
         let candidates = candidates(for: request).servers
         switch refusal {
         case .modelNotFound, .noSuchServer: expect(candidates.isEmpty, "\(ticket) is told that there is no server")
+        case .keyLimit(let excess):
+            expect(request.attempts == 0 && request.traits.key == excess.key, "\(ticket) is refused for \(excess)")
         case .queueFull(let waiting, _):
             expect(waiting >= fleet.policy.maxWaiting && request.attempts == 0, "\(ticket) is refused by a line of \(waiting)")
         case .waitTooLong: expect(request.attempts == 0, "\(ticket) is refused after an attempt")
@@ -120,6 +122,7 @@ extension Refusal {
         case .queueFull(_, let seconds), .queueTimeout(_, let seconds), .noServerAvailable(_, let seconds),
             .waitTooLong(let seconds, _):
             seconds
+        case .keyLimit(let excess): min(600, excess.retryAfterSeconds)
         case .modelNotFound, .noSuchServer, .upstreamFailed: nil
         }
     }

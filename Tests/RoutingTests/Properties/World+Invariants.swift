@@ -18,6 +18,12 @@ extension World {
             expect(backend.throttle.until == server.pausedUntil, "\(backend.id): full until \(backend.throttle.until)")
             expect(backend.health.isDown == server.isDown, "\(backend.id) down: \(backend.health.phase)")
         }
+        let withKey = requests.values.filter { $0.traits.key != nil && $0.traits.counts }
+        expect(router.keys.unsettled == withKey.count, "\(router.keys.unsettled) have reserved, not \(withKey.count)")
+        for key in ["free", "limited"] {
+            let alive = withKey.count { $0.traits.key == key }
+            expect(router.keys.inFlight(key) == alive, "\(key): \(router.keys.inFlight(key)) in flight, not \(alive)")
+        }
         for ticket in waiting { checkWaiting(ticket, now) }
         let deadlines = router.line.inOrder.map(\.deadline)
         if let next = deadlines.min() {
@@ -39,7 +45,9 @@ extension World {
             expect(
                 !hasRoom || server.isDown || server.isDraining || server.isRemoved || mayHold,
                 "\(ticket) waits although \(id) has a free place")
-            hasHope = hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil || server.pausedUntil > now
+            hasHope =
+                hasHope || server.isDraining || server.inFlight > 0 || circuit.trial != nil || server.pausedUntil > now
+                || server.mayRest(at: now)
         }
         expect(hasHope, "\(ticket) waits for nothing")
     }

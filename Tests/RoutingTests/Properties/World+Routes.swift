@@ -89,11 +89,13 @@ extension World {
     }
 
     /// Whether a request may wait for a busy server while another one, or another slot, is free: it is worth waiting for, computes with
-    /// another model, or its last slot is left to other clients.
+    /// another model, its last slot is left to other clients, or its model keeps its place for a while.
     func mayHold(_ request: Request, at now: Moment) -> Bool {
         guard rule(for: request) == .expectedCost, request.traits.counts, request.attempts == 0 else { return false }
         return inTurn(for: request, at: now).contains { id in
-            isUsable(id, for: request, at: now) && (servers[id]?.isFull(at: now) == true || (servers[id]?.inFlight ?? 0) > 0)
+            guard let server = servers[id] else { return false }
+            return isUsable(id, for: request, at: now)
+                && (server.isFull(at: now) || server.inFlight > 0 || server.mayRest(at: now))
         }
     }
 

@@ -22,6 +22,11 @@ struct World {
         var learnedLimit: Int?
         var answersSinceLearned = 0
         var nextPause = Interval.seconds(1)
+        /// It says how many models it holds. Then one of them may keep its place for a while, although nothing computes there.
+        var tellsCapacity = false
+        var changedAt = Moment.zero
+
+        func mayRest(at now: Moment) -> Bool { tellsCapacity && now < changedAt + .seconds(10) }
 
         var limit: Int? { [requestMax, slots, learnedLimit].compactMap { $0 }.min() }
 
@@ -66,6 +71,8 @@ struct World {
     /// The most slots that a server has ever told of.
     var mostSlots: [BackendID: Int] = [:]
     var wakes: [Moment] = []
+    /// Of the latest event.
+    var now = Moment.zero
     /// Who made what.
     var owners: [String: BackendID] = [:]
     /// The first thing that was not as it must be.
@@ -93,6 +100,7 @@ struct World {
 
     mutating func happens(_ event: Event, at now: Moment) {
         (answered, suspected) = (nil, nil)
+        self.now = now
         switch event {
         case .requestArrived(let ticket, let traits):
             arrivals += 1
@@ -146,6 +154,7 @@ struct World {
             if servers[id]?.isDown == true { servers[id]?.circuits = [:] }
             servers[id]?.isDown = false
             servers[id]?.slots = report.slots.map(\.total)
+            if report.mostLoadedModels != nil { servers[id]?.tellsCapacity = true }
             mostSlots[id] = max(mostSlots[id] ?? 1, report.slots?.total ?? 1)
         case .probeFailed(let id, _, let engineListens):
             servers[id]?.failures += 1
@@ -153,7 +162,9 @@ struct World {
             if let failures = servers[id]?.failures, failures >= fleet.policy.failuresUntilDown {
                 servers[id]?.isDown = true
             }
-        case .modelsListed(let id, let models): servers[id]?.models = models.map(\.name)
+        case .modelsListed(let id, let models):
+            servers[id]?.models = models.map(\.name)
+            servers[id]?.changedAt = now
         case .fleetChanged(let new):
             fleet = new
             for id in servers.keys { servers[id]?.isRemoved = true }
@@ -242,6 +253,7 @@ struct World {
     mutating func release(_ ticket: Ticket) {
         guard let request = requests[ticket], case .running(let id) = request.place else { return }
         if request.traits.counts { servers[id]?.inFlight -= 1 } else { servers[id]?.passing -= 1 }
+        servers[id]?.changedAt = now
         forgetRemoved()
     }
 

@@ -130,6 +130,7 @@ struct Setup: Sendable {
     /// Nil: none.
     var fallback: String? = "A"
     var policy = RoutingPolicy()
+    var keyLimits: [String: KeyLimits] = [:]
     var settings = Setup.patientSettings
     var maxConnections = 1000
     var names = TestNames()
@@ -150,7 +151,7 @@ struct Setup: Sendable {
 
     var fleet: Fleet {
         let ids = Dictionary(uniqueKeysWithValues: servers.indices.map { (servers[$0].name, BackendID(rawValue: $0)) })
-        return Fleet(
+        var fleet = Fleet(
             servers: servers.indices.map {
                 .init(id: BackendID(rawValue: $0), name: servers[$0].name, requestMax: servers[$0].requestMax)
             },
@@ -158,6 +159,8 @@ struct Setup: Sendable {
                 $0.map { .init(pattern: ModelPattern($0.pattern), servers: $0.servers.compactMap { ids[$0] }) }
             },
             fallback: fallback.flatMap { ids[$0] }, policy: policy)
+        fleet.keyLimits = keyLimits
+        return fleet
     }
 
     fileprivate func settings(ports: [Int]) -> ProxySettings {
