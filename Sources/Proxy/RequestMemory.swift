@@ -8,7 +8,7 @@ struct RequestMemory {
     private(set) var volatilePrompts = VolatilePrompts()
     var ids = RequestIDs(seed: UInt64.random(in: .min ... .max))
     private var matcher = ModelMatcher(Router().patterns)
-    /// The models of keys that may not use all.
+    /// The models of keys that may not use all, by the objects of the present settings, which keep them alive.
     private var keyModels: [ObjectIdentifier: PatternSet] = [:]
 
     /// Compiles the patterns that have changed.
@@ -17,9 +17,9 @@ struct RequestMemory {
             usernames = UsernameFinder(pattern: new.usernamePattern)
         }
         if old.volatilePatterns != new.volatilePatterns { volatilePrompts = VolatilePrompts(patterns: new.volatilePatterns) }
-        if old.keys != new.keys || keyModels.isEmpty {
-            let limited = new.keys.keys.compactMap { key in key.models.map { (ObjectIdentifier(key), PatternSet($0)) } }
-            keyModels = Dictionary(limited) { first, _ in first }
+        // Each time: equal keys are other objects, and the addresses of the old ones are used again.
+        keyModels = Dictionary(new.keys.keys.compactMap { key in key.models.map { (ObjectIdentifier(key), PatternSet($0)) } }) {
+            first, _ in first
         }
         if old.modelRules != new.modelRules { modelRules = ModelRuleSet(new.modelRules) }
     }

@@ -61,12 +61,16 @@ package final class RequestTraits: Sendable, Codable {
     package let priority: PriorityClass?
     /// The model's route. When nil, or found for an earlier fleet, the router finds the route itself.
     package let match: RouteMatch?
+    /// Only servers that list the model may run it. An engine with a single model answers under any name, also under one that a key is good
+    /// for.
+    package let mustBeListed: Bool
 
     package init(
         destination: Destination, client: String, key: String? = nil, address: String = "", username: String? = nil,
         counts: Bool = true,
         requestID: String = "", path: String = "", conversation: String? = nil, follows: Followed? = nil,
-        prompt: PromptChain? = nil, isStream: Bool = false, priority: PriorityClass? = nil, match: RouteMatch? = nil
+        prompt: PromptChain? = nil, isStream: Bool = false, priority: PriorityClass? = nil, match: RouteMatch? = nil,
+        mustBeListed: Bool = false
     ) {
         self.destination = destination
         self.client = client
@@ -82,6 +86,7 @@ package final class RequestTraits: Sendable, Codable {
         self.isStream = isStream
         self.priority = priority
         self.match = match
+        self.mustBeListed = mustBeListed
     }
 
     /// The request goes to a server that its target names (`/upstream/NAME/…`).

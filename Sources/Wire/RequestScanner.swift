@@ -64,6 +64,7 @@ package struct RequestScanner: Sendable {
     package mutating func reset(readsPrompt: Bool = true) {
         // The other properties are set before they are used.
         facts = RequestFacts()
+        modelKeysSeen = 0
         state = .value
         depth = 0
         offset = 0
@@ -468,13 +469,14 @@ extension RequestScanner {
 
     private mutating func noteModelKey(_ name: Bytes) {
         guard (4...6).contains(name.count), topKey == .other || topKey == .model || topKey == .name else { return }
-        for (place, known) in Self.modelKeys.enumerated() where FieldName.equalIgnoringCase(name, known) {
-            if modelKeysSeen & 1 << place != 0 || !name.equals(known) { facts.hasSeveralModels = true }
-            modelKeysSeen |= 1 << place
+        for (known, bit) in Self.modelKeys where FieldName.equalIgnoringCase(name, known) {
+            if modelKeysSeen & bit != 0 || !name.equals(known) { facts.hasSeveralModels = true }
+            modelKeysSeen |= bit
         }
     }
 
-    private static let modelKeys: [StaticString] = ["model", "name", "source"]
+    /// `name` and `source` mean the same to Ollama.
+    private static let modelKeys: [(StaticString, UInt8)] = [("model", 1), ("name", 2), ("source", 2)]
 
     private mutating func setKey(_ key: Key) {
         switch depth {

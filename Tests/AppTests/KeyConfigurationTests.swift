@@ -47,6 +47,8 @@ import Testing
             ("{ name: \"\", key: \"${GOOD}\" }", "not a name"),
             ("{ name: a, key: \"${GOOD}\", key-sha256: abc }", "there is a key beside it"),
             ("{ name: a, key: \"${GOOD}\", models: [] }", "good for no model"),
+            ("{ name: a, key: \"${GOOD}\", models: }", "has no value"),
+            ("{ name: a, key: \"${GOOD}\", models: [''] }", "an empty pattern"),
             ("{ name: a, key: \"${GOOD}\", models: ['('] }", "models[0]"),
             ("{ name: a, key: \"${GOOD}\", expires: tomorrow }", "not a date"),
             ("{ name: a, key: \"${GOOD}\", expires: 2027-02-30 }", "not a date"),
@@ -62,6 +64,19 @@ import Testing
         let found = problems(withServer("keys: [\(keys)]\n"), environment: environment)
         #expect(found.contains { $0.contains(message) }, "\(found)")
         #expect(found.allSatisfy { !$0.contains("secret") && !$0.contains("lb-plain") }, "\(found)")
+    }
+
+    @Test("an empty line does not mean that nobody needs a key")
+    func nothing() {
+        #expect(problems(withServer("keys:\n")).contains { $0.contains("nobody would need a key") })
+        #expect(problems(withServer("keys: []\n")).contains { $0.contains("is empty") })
+    }
+
+    @Test("a pattern that takes minutes is warned of")
+    func slowPattern() throws {
+        let found = try configuration(
+            withServer("keys: [{ name: a, key-sha256: \(Self.digest), models: ['(a+)+b'] }]\n"))
+        #expect(found.warnings.contains { $0.contains("keys[].models") })
     }
 
     @Test("without keys, there is nothing to be forwarded")

@@ -41,6 +41,9 @@ struct ConfigurationDecoder {
         result.privacy = privacy(fields["privacy"])
         result.volatilePrompts = volatilePrompts(fields["volatile-prompts"])
         result.modelRules = modelRules(fields["model-rules"])
+        if let field = fields.including(null: "keys"), field.node.content == .null {
+            report(field, "has no value, so nobody would need a key", hint: "leave it out if that is meant")
+        }
         result.keys = keys(fields["keys"])
         result.forwardsClientKey = forwardsClientKey(fields["forward-client-key"], hasKeys: fields["keys"] != nil)
         return result

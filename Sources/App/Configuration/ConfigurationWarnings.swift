@@ -8,6 +8,7 @@ extension Configuration {
         if case .replace(let more) = volatilePrompts { patterns += more.map { ("volatile-prompts", $0) } }
         patterns += modelRules.compactMap { rule in rule.modelPattern.map { ("model-rules[].match.model", $0) } }
         patterns += (models ?? []).map { ("models", $0.pattern) }
+        patterns += keys.flatMap { $0.models ?? [] }.map { ("keys[].models", $0.source) }
         return patterns.filter { NestedQuantifiers.occur(in: $0.1) }.map { key, pattern in
             "\(key): \(pattern) repeats a group in which something repeats. A client can write a short text that keeps such a pattern "
                 + "busy for minutes, and all other clients waiting; write it without the outer repetition"

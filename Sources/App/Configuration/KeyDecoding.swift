@@ -12,6 +12,9 @@ extension ConfigurationDecoder {
         var keys: [ClientKey] = []
         for item in items(field) {
             guard let key = key(item) else { continue }
+            if let models = key.models, models.contains(where: { $0.source.isEmpty }) {
+                report(item, "an empty pattern matches no model", hint: "remove it")
+            }
             if keys.contains(where: { $0.name == key.name }) {
                 report(
                     item, "there are two keys with the name \"\(key.name)\"",
@@ -32,6 +35,9 @@ extension ConfigurationDecoder {
         let fields = object(field, .key, hint: "llama-balancer key new NAME prints what to write")
         let name = keyName(fields["name"])
         let digest = digest(fields, in: field)
+        if let field = fields.including(null: "models"), field.node.content == .null {
+            report(field, "has no value", hint: "leave it out for all models")
+        }
         let models = fields["models"].map { field in items(field).compactMap { regex($0) }.map { ModelPattern($0) } }
         let isAdmin = boolean(fields["admin"]) ?? false
         let expiresAt = expiry(fields["expires"])

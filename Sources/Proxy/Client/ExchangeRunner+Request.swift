@@ -81,14 +81,15 @@ extension ExchangeRunner {
     private func refusalForKey() -> ErrorReply? {
         guard !loop.settings.keys.isEmpty else { return nil }
         switch KeyCheck(
-            request.line, credentials, loop.settings.keys, now: loop.wallMilliseconds,
-            isOtherSite: loop.settings.localAccess.isOtherSite(caller))
+            request.line, credentials, loop.settings.keys, now: loop.wallMilliseconds, site: LocalAccess.site(of: caller))
         {
         case .passed(let key):
             request.key = key
             record.keyName = key?.name
             return nil
-        case .denied(let denial): return denial.reply
+        case .denied(let denial):
+            record.keyName = denial.keyName
+            return denial.reply
         }
     }
 

@@ -25,7 +25,8 @@ extension ExchangeRunner {
             conversation: value(of: .conversationID).map { $0.cut(toBytes: ClientIdentity.longestName) },
             follows: request.line.followed ?? request.facts.follows.map { .made($0.cut(toBytes: ClientIdentity.longestName)) },
             prompt: counts && !early ? prompt() : nil, isStream: asksForStream,
-            priority: value(of: .priority).flatMap { PriorityClass(rawValue: $0.lowercased()) }, match: match)
+            priority: value(of: .priority).flatMap { PriorityClass(rawValue: $0.lowercased()) }, match: match,
+            mustBeListed: request.key?.models != nil)
         record.traits = traits
         exchange.submitted(early: early)
         let ticket = loop.ticket(for: self)
@@ -33,12 +34,13 @@ extension ExchangeRunner {
         loop.router.send(.requestArrived(ticket, traits), from: loop)
     }
 
-    /// The client's key is not good for the models that the request names. A request can name one in its target and one in its body, and
-    /// which of them an engine takes is the engine's business, so the key has to be good for both.
+    /// The client's key is not good for the model that the request names. What cannot be told for certain was refused at the head.
     private func denialOfModel() -> KeyDenial? {
         guard let key = request.key, key.models != nil else { return nil }
         // An administrator's key may use everything that a server has.
         if case .upstream = request.line.kind { return nil }
+        // Each way of writing a form has its own readers.
+        if scanner.isForm { return .onlyModels(name: key.name, path: request.line.path) }
         guard !request.facts.hasSeveralModels else { return .severalModels(name: key.name) }
         var named = [request.line.namedModel, request.facts.model].compactMap(\.self)
         if request.line.dialect == .ollama, let name = request.facts.name { named.append(name) }

@@ -56,15 +56,23 @@ package struct LocalAccess: Sendable {
         guard !caller.isForwarded else { return .forwarded }
         let host = caller.host ?? ""
         guard isOurs(host) else { return .foreignHost(host) }
-        return isOtherSite(caller) ? .otherSite : nil
+        return Self.site(of: caller) == .other ? .otherSite : nil
     }
 
-    /// A browser says that a page of another site sends the request.
-    func isOtherSite(_ caller: Caller) -> Bool {
+    /// The site of the page that sends a request.
+    enum Site {
+        /// A page of this balancer, or none: somebody has typed the address.
+        case own
+        case other
+        /// No browser, or one that does not say.
+        case unknown
+    }
+
+    static func site(of caller: Caller) -> Site {
         let host = caller.host ?? ""
-        if let origin = caller.origin, origin != "http://" + host, origin != "https://" + host { return true }
-        if let site = caller.fetchSite, site != "same-origin", site != "none" { return true }
-        return false
+        if let origin = caller.origin, origin != "http://" + host, origin != "https://" + host { return .other }
+        if let site = caller.fetchSite, site != "same-origin", site != "none" { return .other }
+        return caller.origin == nil && caller.fetchSite == nil ? .unknown : .own
     }
 
     /// A host that is an address is safe from DNS rebinding. A host name is safe only when it is one of the known names.

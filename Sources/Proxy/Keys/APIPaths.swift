@@ -6,9 +6,10 @@
 extension Routes {
     /// - Parameter path: of a request that is `RouteKind.passed`: not routed by its path alone.
     static func isAPI(method: String, path: String) -> Bool {
+        guard !leadsElsewhere(path) else { return false }
         let short = withoutVersion(path)
         let isRead = method == "GET" || method == "HEAD"
-        if short.hasPrefix("/models/") || short == "/props" || short == "/version" { return isRead }
+        if path.hasPrefix("/v1/models/") || short == "/props" || short == "/version" { return isRead }
         return families.contains { short == $0 || short.hasPrefix($0) && short.dropFirst($0.count).first == "/" }
     }
 
@@ -18,4 +19,17 @@ extension Routes {
         "/score", "/classify", "/pooling", "/moderations", "/audio", "/images", "/videos", "/files", "/batches", "/stream",
         "/streams", "/realtime", "/tokenize", "/detokenize", "/apply-template", "/infill",
     ]
+
+    /// An engine may resolve `.` and `..`, also encoded ones, and arrive at another path.
+    static func leadsElsewhere(_ path: String) -> Bool {
+        let decoded = percentDecoded(path[...]).replacing("\\", with: "/")
+        return decoded.split(separator: "/").contains { $0 == "." || $0 == ".." }
+    }
+
+    /// Whether the target's query may name a model, in whatever way its name is written.
+    static func mayNameModel(query target: String) -> Bool {
+        target.drop { $0 != "?" }.dropFirst().split { "&;".contains($0) }.contains { parameter in
+            percentDecoded(parameter.prefix { $0 != "=" }).replacing("+", with: " ").lowercased().contains("model")
+        }
+    }
 }

@@ -32,6 +32,9 @@ enum KeyDenial: Equatable {
     case notAdmin(name: String, path: String)
     /// A page of another site uses the key that the browser knows.
     case otherSite(path: String)
+    /// A browser would send this for a page of another site, too, and nothing shows that it does not.
+    case unprovenSite(path: String)
+    case onlyModels(name: String, path: String)
     case model(name: String, model: String)
     case noModel(name: String)
     case severalModels(name: String)
@@ -48,6 +51,12 @@ enum KeyDenial: Equatable {
         case .notAdmin(let name, let path):
             forbidden("The key \"\(name)\" may not use \(path). It needs admin: true in the balancer's configuration.")
         case .otherSite(let path): forbidden("A page of another site may not use \(path).")
+        case .unprovenSite(let path):
+            forbidden("\(path) does not take a password from a browser. Send the key as Authorization: Bearer KEY.")
+        case .onlyModels(let name, let path):
+            forbidden(
+                "The key \"\(name)\" may use some models only, and what \(path) uses cannot be told for certain. It is good for chats, "
+                    + "completions, embeddings and the like, with the model in a JSON body.")
         case .model(let name, let model):
             forbidden("The key \"\(name)\" may not use the model \"\(model)\". GET /v1/models lists those that it may use.")
         case .noModel(let name):
@@ -68,6 +77,18 @@ extension ErrorReply {
     static let forbidden = "forbidden"
 }
 
+extension KeyDenial {
+    /// The name of the key that was shown; nil when it is none of ours.
+    var keyName: String? {
+        switch self {
+        case .credentials, .unknown, .otherSite, .unprovenSite: nil
+        case .expired(let name), .notAdmin(let name, _), .onlyModels(let name, _), .model(let name, _), .noModel(let name),
+            .severalModels(let name):
+            name
+        }
+    }
+}
+
 /// The result of looking at a request's key.
 enum KeyCheck: Equatable {
     /// Nil: the request needs none.
@@ -76,8 +97,8 @@ enum KeyCheck: Equatable {
 
     /// - Parameters:
     ///   - now: milliseconds since 1970.
-    ///   - isOtherSite: a browser says that a page of another site sends the request.
-    init(_ line: RequestLine, _ credentials: Credentials, _ ring: KeyRing, now: Int, isOtherSite: @autoclosure () -> Bool) {
+    ///   - site: which page sends the request, as far as a browser says.
+    init(_ line: RequestLine, _ credentials: Credentials, _ ring: KeyRing, now: Int, site: @autoclosure () -> LocalAccess.Site) {
         let need = KeyNeed(line)
         guard need != .nothing else {
             self = .passed(nil)
@@ -95,13 +116,49 @@ enum KeyCheck: Equatable {
             self = .denied(.expired(name: key.name))
             return
         }
+        if let denial = Self.denial(line, need, key, isBasic: credentials.isBasic, site) {
+            self = .denied(denial)
+        } else {
+            self = .passed(key)
+        }
+    }
+
+    private static func denial(
+        _ line: RequestLine, _ need: KeyNeed, _ key: ClientKey, isBasic: Bool, _ site: () -> LocalAccess.Site
+    ) -> KeyDenial? {
         switch need {
-        case .admin where !key.isAdmin: self = .denied(.notAdmin(name: key.name, path: line.path))
-        // The page itself may be opened from anywhere, and its data can be read by no other site.
-        case .admin(steers: true) where credentials.isBasic && isOtherSite(): self = .denied(.otherSite(path: line.path))
+        case .nothing: return nil
+        case .admin where !key.isAdmin: return .notAdmin(name: key.name, path: line.path)
+        case .admin(let steers) where isBasic && steers: return denialOfPassword(line, site())
         // Else a page of another site could spend the tokens of whoever has the balancer's page open.
-        case .anyKey where credentials.isBasic && !(line.kind == .own && line.isRead): self = .denied(.credentials(.unreadable))
-        case .nothing, .anyKey, .admin: self = .passed(key)
+        case .anyKey where isBasic && !(line.kind == .own && line.isRead): return .credentials(.unreadable)
+        case .anyKey where key.models != nil && !line.tellsModel: return .onlyModels(name: key.name, path: line.path)
+        case .anyKey, .admin: return nil
+        }
+    }
+
+    /// A browser sends a password that it has kept for pages of other sites, too, and over plain HTTP it does not always say for which.
+    private static func denialOfPassword(_ line: RequestLine, _ site: LocalAccess.Site) -> KeyDenial? {
+        switch site {
+        case .own: nil
+        case .other: .otherSite(path: line.path)
+        // A question to the balancer itself changes nothing, and its answer can be read by no other site.
+        case .unknown: line.kind == .own && line.isRead ? nil : .unprovenSite(path: line.path)
+        }
+    }
+}
+
+extension RequestLine {
+    /// Which model such a request uses can be told for certain: its body names it, as JSON and nowhere else, or it asks about one model,
+    /// or for the list of those that the key may use.
+    fileprivate var tellsModel: Bool {
+        guard !Routes.leadsElsewhere(path), !Routes.mayNameModel(query: target) else { return false }
+        return switch kind {
+        case .own: isRead
+        case .model: true
+        case .multipart: method == "POST"
+        case .passed: isRead && path.hasPrefix("/v1/models/")
+        case .upstream: false
         }
     }
 }

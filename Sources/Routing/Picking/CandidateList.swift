@@ -83,11 +83,25 @@ struct CandidateList: Sendable {
 extension Router {
     /// Finds the servers for a request; nil when there are none.
     mutating func candidates(for traits: RequestTraits) -> CandidateList? {
-        let all = allCandidates(for: traits)
+        var all = allCandidates(for: traits)
+        if traits.mustBeListed { all = all.flatMap { listing($0) } }
         guard let all, let prompt = traits.prompt, all.candidates.count > 1, all.groupEnds.isEmpty,
             prompt.length > all.shortestContext || prompt.images > 0 && all.hasBlind
         else { return all }
         return withoutUnfit(all, prompt)
+    }
+
+    /// The servers that list the model that they are to run; nil when there are none.
+    private mutating func listing(_ list: CandidateList) -> CandidateList? {
+        // A list with several groups is an alias, or the fallback order.
+        let listing = list.candidates.filter { candidate in
+            candidate.instances.first.map { backends[candidate.index].models?.lists($0) == true } ?? false
+        }
+        guard listing.count < list.candidates.count else { return list }
+        guard !listing.isEmpty else { return nil }
+        var found = CandidateList(listing, model: list.model, rule: list.rule)
+        found.priority = list.priority
+        return withServedModels(found)
     }
 
     private mutating func allCandidates(for traits: RequestTraits) -> CandidateList? {

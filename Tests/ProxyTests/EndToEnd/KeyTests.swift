@@ -68,21 +68,27 @@ struct KeyTests {
             #expect(try await status(chat(model: "m", fields: [field])) == 200)
             #expect(try await status(chat(model: "n", fields: [field])) == 403)
             #expect(try await status(get("/v1/models/n", fields: [field])) == 403)
-            #expect(try await status(get("/v1/realtime?model=n", fields: [field])) == 403)
-            #expect(try await status(get("/v1/files", fields: [field])) == 403, "it names none")
-            #expect(try await status(post("/v1/score", #"{"model":"n"}"#, fields: [field])) == 403)
-            #expect(try await status(post("/v1/score?model=m", #"{"model":"n"}"#, fields: [field])) == 403, "two names")
-            for body in [#"{"model":"n","model":"m"}"#, #"{"model":"m","Model":"n"}"#, #"{"MODEL":"n","\u006dodel":"m"}"#] {
+            #expect(try await status(post("/v1/score", #"{"model":"m"}"#, fields: [field])) == 403)
+            for body in [
+                #"{"model":"n","model":"m"}"#, #"{"model":"m","Model":"n"}"#, #"{"MODEL":"n","\u006dodel":"m"}"#,
+                #"{"model":["n"]}"#, #"{"model":null}"#, #"[{"model":"n"}]"#, #"{"name":"n"}"#,
+            ] {
                 #expect(try await status(post("/api/chat", body, fields: [field])) == 403, "\(body)")
             }
             #expect(try await status(post("/api/show", #"{"model":"m","name":"n"}"#, fields: [field])) == 403)
+            #expect(try await status(post("/api/show", #"{"name":"n","source":"m"}"#, fields: [field])) == 403)
+            // An engine with one model answers under any name.
+            #expect(try await status(chat(model: "mystery", fields: [field])) == 404)
             let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n"
             let upload = post(
-                "/v1/audio/transcriptions", form + "n\r\n" + form + "m\r\n--b--\r\n",
+                "/v1/audio/transcriptions", form + "m\r\n--b--\r\n",
                 fields: [field, "Content-Type: multipart/form-data; boundary=b"])
             #expect(try await status(upload) == 403)
-            #expect(try await status(post("/v1/chat/completions?model=n", chatBody(model: "m"), fields: [field])) == 403)
-            #expect(try await status(post("/api/show", #"{"name":"n"}"#, fields: [field])) == 403)
+            for body in ["model=m", "{\"model\":\"m\",\"x\":NaN}"] {
+                let answer = try await status(
+                    post("/v1/audio/speech", body, fields: [field, "Content-Type: application/x-www-form-urlencoded"]))
+                #expect(answer == 400 || answer == 403, "\(body)")
+            }
             let answer = try await balancer.ask(chat(model: "n", fields: [field]))
             #expect(answer.text.contains(#""code":"forbidden""#) && answer.text.contains("GET /v1/models"))
             let seen = try balancer.engine("A").observations.requests
@@ -102,9 +108,39 @@ struct KeyTests {
             }
             // A browser that knows the password sends it for every page.
             let basic = "Authorization: Basic eDpsYi1hZG1pbi0wMTIzNDU2Nzg5YWJjZGVmZ2hpag=="
+            #expect(try await balancer.ask(get("/upstream/A/slots", fields: [basic])).status == 403)
             #expect(try await balancer.ask(get("/admin/requests", fields: [basic])).status == 200)
             #expect(try await balancer.ask(get("/admin/requests", fields: [basic, "Sec-Fetch-Site: cross-site"])).status == 403)
             #expect(try await balancer.ask(chat(fields: [basic])).status == 401)
+        }
+    }
+
+    @Test("lets such a key send many requests on one connection, and keeps keys apart when the configuration is read again")
+    func keptConnection() async throws {
+        let keys = (0..<20).map { number in
+            ("lb-key-number-\(number)-0123456789", "k\(number)", number % 2 == 0 ? "m" : "n")
+        }
+        func ring() -> KeyRing {
+            KeyRing(keys.map { ClientKey(name: $0.1, digest: KeyDigest(of: $0.0.utf8), models: [ModelPattern($0.2)]) })
+        }
+        var setup = Self.setup()
+        setup.settings.keys = ring()
+        try await withBalancer(setup) { balancer in
+            let client = try await balancer.connect()
+            for round in 0..<10 {
+                // Equal keys, but other objects, where the old ones were.
+                var new = balancer.currentSettings()
+                new.keys = ring()
+                try await balancer.proxy.reload(new, fleet: balancer.setup.fleet)
+                for (key, name, model) in keys {
+                    for asked in ["m", "n"] {
+                        try await client.send(chat(model: asked, fields: ["api-key: \(key)"]))
+                        let answer = try await client.answer()
+                        #expect(answer.status == (asked == model ? 200 : 403), "\(name) \(asked) in round \(round)")
+                    }
+                }
+            }
+            await client.close()
         }
     }
 
@@ -125,6 +161,16 @@ struct KeyTests {
             #expect(try await balancer.ask(post("/tokenize", #"{"model":"m","content":"x"}"#, fields: [field])).status == 200)
             let other = try await balancer.ask(chat(fields: ["api-key: \(Self.adminSecret)"]))
             #expect(other.status == 200 && other["x-ratelimit-limit-requests"] == nil)
+        }
+    }
+
+    @Test("names a key that is refused in the access log")
+    func refusedKey() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            let answer = try await balancer.ask(get("/admin/requests", fields: ["api-key: \(Self.secret)"]))
+            #expect(answer.status == 403)
+            let record = try #require(try await balancer.records(1).first)
+            #expect(record.status == 403 && record.keyName == "alice")
         }
     }
 

@@ -94,7 +94,7 @@ struct KeyCheckTests {
     private static let admin = ClientKey(name: "admin", digest: KeyDigest(of: "admin-key".utf8), isAdmin: true)
 
     private func check(
-        _ method: String, _ target: String, key: String?, isBasic: Bool = false, now: Int = 0, isOtherSite: Bool = false
+        _ method: String, _ target: String, key: String?, isBasic: Bool = false, now: Int = 0, site: LocalAccess.Site = .unknown
     ) -> KeyCheck {
         var credentials = Credentials()
         // "u:" before the key, in Base64.
@@ -108,7 +108,7 @@ struct KeyCheckTests {
         }
         return KeyCheck(
             RequestLine(bytes: .init(), method: method, target: target), credentials, KeyRing([Self.user, Self.admin]), now: now,
-            isOtherSite: isOtherSite)
+            site: site)
     }
 
     @Test("health checks need none", arguments: ["/health", "/llmhealth", "/favicon.ico", "/health?x=1", "/health/"])
@@ -136,13 +136,15 @@ struct KeyCheckTests {
             "/llmhealth-monitor/x.js", "/access-log-stats", "/metrics",
             // Of engines:
             "/slots", "/logs", "/", "/anything", "/healthy", "//health", "/filesystem", "/api/delete", "/unload",
+            "/models/load", "/v1/files/../../slots", "/v1/files/%2e%2e/%2E%2e/slots", "/v1/files/..%2f..%2fslots",
+            "/v1/responses/..%5cslots", "/v1/files/./x", "/v1/models/..%2fslots",
         ])
     func admin(target: String) {
         #expect(check("GET", target, key: nil) == .denied(.credentials(.missing)))
         #expect(
             check("GET", target, key: "user-key") == .denied(.notAdmin(name: "user", path: Routes.path(of: target))))
         #expect(check("GET", target, key: "admin-key") == .passed(Self.admin))
-        #expect(check("GET", target, key: "admin-key", isBasic: true) == .passed(Self.admin))
+        #expect(check("GET", target, key: "admin-key", isBasic: true, site: .own) == .passed(Self.admin))
     }
 
     @Test(
@@ -157,6 +159,34 @@ struct KeyCheckTests {
         #expect(check(method, target, key: "admin-key") == .passed(Self.admin))
     }
 
+    @Test("a key for some models is good only for what tells its model for certain")
+    func limited() {
+        let ring = KeyRing([ClientKey(name: "limited", digest: KeyDigest(of: "k".utf8), models: [ModelPattern("m")])])
+        func passes(_ method: String, _ target: String) -> Bool {
+            var credentials = Credentials()
+            credentials.add(Array("k".utf8))
+            let line = RequestLine(bytes: .init(), method: method, target: target)
+            if case .passed = KeyCheck(line, credentials, ring, now: 0, site: .unknown) { return true } else { return false }
+        }
+        for target in ["/v1/chat/completions", "/v1/messages?beta=true", "/api/show", "/v1/embeddings", "/v1/audio/speech"] {
+            #expect(passes("POST", target), "\(target)")
+        }
+        for target in ["/v1/models", "/v1/models/m", "/api/tags"] { #expect(passes("GET", target), "\(target)") }
+        for target in [
+            "/v1/chat/completions?model=m", "/v1/chat/completions?x=1&m%6fdel=n", "/v1/chat/completions?Model=n", "/v1/score",
+            "/v1/messages/batches", "/v1/files", "/v1/batches", "/v1/responses/compact", "/v1/streams/lookup", "/v1/tokenize/x",
+        ] {
+            #expect(!passes("POST", target), "\(target)")
+        }
+        for target in [
+            "/v1/models/m?model=n", "/models/m", "/v1/realtime?model=m", "/v1/responses/resp_1", "/v1/stream/c?model=m", "/props",
+            "/v1/models/..%2fprops",
+        ] {
+            #expect(!passes("GET", target), "\(target)")
+        }
+        for method in ["PUT", "GET", "post", "DELETE"] { #expect(!passes(method, "/v1/chat/completions"), "\(method)") }
+    }
+
     @Test("is over at its end")
     func expired() {
         #expect(check("GET", "/v1/models", key: "user-key", now: 999) == .passed(Self.user))
@@ -167,9 +197,16 @@ struct KeyCheckTests {
     func basic() {
         for target in ["/admin/reload", "/upstream/A/slots"] {
             #expect(
-                check("POST", target, key: "admin-key", isBasic: true, isOtherSite: true) == .denied(.otherSite(path: target)))
-            #expect(check("POST", target, key: "admin-key", isOtherSite: true) == .passed(Self.admin))
+                check("POST", target, key: "admin-key", isBasic: true, site: .other) == .denied(.otherSite(path: target)))
+            #expect(check("POST", target, key: "admin-key", isBasic: true) == .denied(.unprovenSite(path: target)))
+            #expect(check("POST", target, key: "admin-key", isBasic: true, site: .own) == .passed(Self.admin))
+            #expect(check("POST", target, key: "admin-key", site: .other) == .passed(Self.admin))
         }
+        // Over plain HTTP a browser does not say for which page it opens a link or loads a picture.
+        for target in ["/upstream/A/unload", "/unload"] {
+            #expect(check("GET", target, key: "admin-key", isBasic: true) == .denied(.unprovenSite(path: target)))
+        }
+        #expect(check("GET", "/admin/requests", key: "admin-key", isBasic: true) == .passed(Self.admin))
         #expect(check("POST", "/v1/chat/completions", key: "admin-key", isBasic: true) == .denied(.credentials(.unreadable)))
         #expect(check("POST", "/v1/streams/lookup", key: "admin-key", isBasic: true) == .denied(.credentials(.unreadable)))
         #expect(check("GET", "/v1/models", key: "user-key", isBasic: true) == .passed(Self.user))
