@@ -122,7 +122,9 @@ import Wire
             try await fleet.server("A", is: "up") { $0.isUp && $0.limit == 4 }
             try await engines[0].update { $0.fault = fault }
             let down = try await fleet.server("A", is: "down") { $0.isDown }
-            #expect(down.reason?.contains("no answer") == true, "\(down.reason ?? "")")
+            // On a busy machine, not even the connection may come about in so short a time.
+            let reason = try #require(down.reason)
+            #expect(reason.contains("no answer") || reason.contains("no connection within"), "\(reason)")
             try await engines[0].update { $0.fault = nil }
             try await fleet.server("A", is: "up again") { $0.isUp }
             fleet.monitor.stop()
