@@ -22,13 +22,18 @@ extension Routes {
 
     /// An engine may resolve `.` and `..`, also encoded ones, and arrive at another path.
     static func leadsElsewhere(_ path: String) -> Bool {
+        // Nearly all paths have none of these, and this is asked for each request.
+        guard path.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "\\") }) else {
+            return false
+        }
         let decoded = percentDecoded(path[...]).replacing("\\", with: "/")
         return decoded.split(separator: "/").contains { $0 == "." || $0 == ".." }
     }
 
     /// Whether the target's query may name a model, in whatever way its name is written.
     static func mayNameModel(query target: String) -> Bool {
-        target.drop { $0 != "?" }.dropFirst().split { "&;".contains($0) }.contains { parameter in
+        guard target.utf8.contains(UInt8(ascii: "?")) else { return false }
+        return target.drop { $0 != "?" }.dropFirst().split { "&;".contains($0) }.contains { parameter in
             percentDecoded(parameter.prefix { $0 != "=" }).replacing("+", with: " ").lowercased().contains("model")
         }
     }
