@@ -9,7 +9,7 @@ extension ExchangeRunner {
 
     /// Asks the router for a server. `early`: before the body is complete.
     func submit(_ destination: RequestTraits.Destination, counts: Bool, early: Bool = false) {
-        if let denial = denialOfModel() { return early ? refuseReceiving(denial.reply) : refuse(denial.reply) }
+        if let denial = denialOfModel() { return refuse(denial.reply) }
         let address = clientAddress()
         let username = findUsername()
         record.requestID = requestID()

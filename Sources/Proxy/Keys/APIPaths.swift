@@ -5,10 +5,9 @@
 /// needs an administrator's key.
 extension Routes {
     /// - Parameter path: of a request that is `RouteKind.passed`: not routed by its path alone.
-    static func isAPI(method: String, path: String) -> Bool {
+    static func isAPI(path: String, isRead: Bool) -> Bool {
         guard !leadsElsewhere(path) else { return false }
         let short = withoutVersion(path)
-        let isRead = method == "GET" || method == "HEAD"
         if path.hasPrefix("/v1/models/") || short == "/props" || short == "/version" { return isRead }
         return families.contains { short == $0 || short.hasPrefix($0) && short.dropFirst($0.count).first == "/" }
     }
@@ -34,7 +33,7 @@ extension Routes {
     static func mayNameModel(query target: String) -> Bool {
         guard target.utf8.contains(UInt8(ascii: "?")) else { return false }
         return target.drop { $0 != "?" }.dropFirst().split { "&;".contains($0) }.contains { parameter in
-            percentDecoded(parameter.prefix { $0 != "=" }).replacing("+", with: " ").lowercased().contains("model")
+            percentDecoded(parameter.prefix { $0 != "=" }).lowercased().contains("model")
         }
     }
 }

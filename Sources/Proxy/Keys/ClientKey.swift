@@ -35,8 +35,8 @@ package final class ClientKey: Sendable, Equatable {
 /// All keys of clients. Empty: none are configured, and nobody needs one.
 package struct KeyRing: Sendable, Equatable {
     package let keys: [ClientKey]
-    /// Places among the keys, by the first bytes of their digests.
-    private let places: [UInt64: Int]
+    /// By the first bytes of their digests.
+    private let byPrefix: [UInt64: ClientKey]
 
     /// Compared with when no key has the same first bytes, so that the comparison is made in any case.
     private static let nobody = KeyDigest(of: [])
@@ -44,7 +44,7 @@ package struct KeyRing: Sendable, Equatable {
     /// - Parameter keys: no two with the same digest.
     package init(_ keys: [ClientKey] = []) {
         self.keys = keys
-        places = Dictionary(keys.indices.map { (keys[$0].digest.prefix, $0) }) { first, _ in first }
+        byPrefix = Dictionary(keys.map { ($0.digest.prefix, $0) }) { first, _ in first }
     }
 
     package var isEmpty: Bool { keys.isEmpty }
@@ -52,8 +52,7 @@ package struct KeyRing: Sendable, Equatable {
     /// Nil when there is no such key.
     package func key(_ presented: some Sequence<UInt8>) -> ClientKey? {
         let digest = KeyDigest(of: presented)
-        let place = places[digest.prefix]
-        let isRight = (place.map { keys[$0].digest } ?? Self.nobody) == digest
-        return isRight ? place.map { keys[$0] } : nil
+        let found = byPrefix[digest.prefix]
+        return (found?.digest ?? Self.nobody) == digest ? found : nil
     }
 }

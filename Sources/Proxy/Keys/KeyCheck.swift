@@ -13,7 +13,7 @@ enum KeyNeed: Equatable {
         switch line.kind {
         case .upstream: self = .admin(steers: true)
         case .model, .multipart: self = .anyKey
-        case .passed: self = Routes.isAPI(method: line.method, path: line.path) ? .anyKey : .admin(steers: true)
+        case .passed: self = Routes.isAPI(path: line.path, isRead: line.isRead) ? .anyKey : .admin(steers: true)
         case .own:
             switch line.path {
             case "/health", "/llmhealth", "/favicon.ico": self = .nothing

@@ -1,4 +1,5 @@
 import Crypto
+import Wire
 
 /// The SHA-256 of a client's key. The balancer keeps only digests: who reads its memory or its file learns no key.
 ///
@@ -26,20 +27,12 @@ package struct KeyDigest: Sendable {
         var words: [UInt64] = []
         for start in stride(from: 0, to: 64, by: 16) {
             let digits = text.utf8.dropFirst(start).prefix(16)
-            guard digits.allSatisfy({ Self.isHexadecimal($0) }),
+            guard digits.allSatisfy({ JSONString.hexadecimalValue($0) != nil }),
                 let word = UInt64(String(decoding: digits, as: UTF8.self), radix: 16)
             else { return nil }
             words.append(word)
         }
         self.words = (words[0], words[1], words[2], words[3])
-    }
-
-    private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"):
-            true
-        default: false
-        }
     }
 
     /// As 64 hexadecimal digits.
