@@ -14,7 +14,7 @@ struct DecisionTimes {
 }
 
 /// A router with servers that are up and idle and take any model.
-struct World {
+struct World: ~Copyable {
     var router = Router()
     private var now = Moment(nanoseconds: 1_000_000_000)
     private var lastTicket: UInt64 = 0

@@ -45,7 +45,7 @@ final class Balancer: Sendable {
         let descriptors = DescriptorBudget(
             limit: openFiles, clients: settings.limits.connections, loops: loops.count, servers: settings.servers.count)
         if let warning = descriptors.warning { logger.warning("\(warning)") }
-        let router = SharedRouter(eventLoops: loops)
+        let router = SharedRouter(eventLoops: loops, recordingLimit: recording == nil ? nil : RecordingFile.mostEvents)
         router.onServerNews(Self.tellServerNews(logger))
         let names = NameResolver()
         let monitor = HealthMonitor(group: group, router: router, names: names)
@@ -55,7 +55,6 @@ final class Balancer: Sendable {
             .init(router: router, monitor: monitor, load: load, activity: activity, configuration: board),
             eventLoop: group.next())
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
-        if recording != nil { _ = router.startRecording(limit: RecordingFile.mostEvents) }
         router.send(.fleetChanged(assembly.fleet))
         let memory = stateFile.map { LearnedMemory($0, router: router, logger: logger) }
         let proxy = try await ProxyServer.start(

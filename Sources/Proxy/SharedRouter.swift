@@ -22,8 +22,8 @@ package final class SharedRouter: Sendable {
         }
     }
 
-    private struct State: Sendable {
-        var router: Router
+    private struct State: ~Copyable, Sendable {
+        var router = Router()
         /// By owner number. A mailbox contains only effects for its owner's own requests, so its size is bounded by their
         /// number.
         var mailboxes: [Mailbox] = []
@@ -39,7 +39,7 @@ package final class SharedRouter: Sendable {
         var effects: [Effect] = []
     }
 
-    private let state: NIOLockedValueBox<State>
+    private let state: Mutex<State>
     /// The patterns of the router's current fleet. Written under the lock of `state`.
     private let patterns: NIOLockedValueBox<FleetPatterns>
     /// The number of that fleet: loops read it for every request, and a lock would be one more thing that they share.
@@ -48,11 +48,14 @@ package final class SharedRouter: Sendable {
     private let serverNews = NIOLockedValueBox<(@Sendable (String, ServerNews) -> Void)?>(nil)
     private let clock: (any EventLoop)?
 
-    /// - Parameter eventLoops: the first loop runs the router's timers.
-    package init(_ router: Router = Router(), eventLoops: [any EventLoop]) {
-        state = NIOLockedValueBox(State(router: router))
-        patterns = NIOLockedValueBox(router.patterns)
-        fleetNumber = Synchronization.Atomic(router.patterns.fleetNumber)
+    /// - Parameters:
+    ///   - eventLoops: the first loop runs the router's timers.
+    ///   - recordingLimit: the most events to record. Later events are not recorded; with nil, none is.
+    package init(eventLoops: [any EventLoop], recordingLimit: Int? = nil) {
+        let initial = State(recording: recordingLimit.map { Recording(limit: $0) })
+        patterns = NIOLockedValueBox(initial.router.patterns)
+        fleetNumber = Synchronization.Atomic(initial.router.patterns.fleetNumber)
+        state = Mutex(initial)
         clock = eventLoops.first
     }
 
@@ -69,7 +72,7 @@ package final class SharedRouter: Sendable {
     /// Adds an owner and returns its number, which is part of its tickets; 65,536 owners at most. Effects are kept for the
     /// owner until it is attached with `attach`.
     package func addOwner() -> Int {
-        state.withLockedValue { state in
+        state.withLock { state in
             state.mailboxes.append(Mailbox())
             return state.mailboxes.count - 1
         }
@@ -77,7 +80,7 @@ package final class SharedRouter: Sendable {
 
     /// From now on, delivers the owner's effects to that client.
     package func attach(_ client: any RouterClient, as owner: Int) {
-        let hasMail = state.withLockedValue { state in
+        let hasMail = state.withLock { state in
             state.mailboxes[owner].client = client
             state.mailboxes[owner].isAnnounced = !state.mailboxes[owner].effects.isEmpty
             return state.mailboxes[owner].isAnnounced
@@ -91,7 +94,7 @@ package final class SharedRouter: Sendable {
     /// decided earlier.
     package func send(_ event: Event, from owner: Int, at now: Moment, into inbox: inout Inbox) {
         var errands = Errands()
-        state.withLockedValue { state in
+        state.withLock { state in
             state.mailboxes[owner].empty(into: &inbox)
             let known = inbox.effects.count
             handle(event, at: now, &state, &inbox.effects)
@@ -114,7 +117,7 @@ package final class SharedRouter: Sendable {
     package func send(_ event: Event) {
         let now = Clock.now
         var errands = Errands()
-        state.withLockedValue { state in
+        state.withLock { state in
             var effects: [Effect] = []
             handle(event, at: now, &state, &effects)
             for effect in effects { Self.post(effect, &state.mailboxes, &errands) }
@@ -124,7 +127,7 @@ package final class SharedRouter: Sendable {
 
     /// Moves the owner's effects from its mailbox to its inbox.
     package func collect(for owner: Int, into inbox: inout Inbox) {
-        state.withLockedValue { state in
+        state.withLock { state in
             state.mailboxes[owner].isAnnounced = false
             state.mailboxes[owner].empty(into: &inbox)
         }
@@ -146,21 +149,8 @@ package final class SharedRouter: Sendable {
         }
     }
 
-    // MARK: Recording
-
-    /// Records all events from now on. Replaces an earlier recording.
-    ///
-    /// - Parameter limit: the most events to keep. Later events are not recorded.
-    /// - Returns: the router's current state. A replay has to begin with it.
-    package func startRecording(limit: Int) -> Router {
-        state.withLockedValue { state in
-            state.recording = Recording(limit: limit)
-            return state.router
-        }
-    }
-
-    /// The events since `startRecording`; nil when no recording was requested.
-    package func recording() -> Recording? { state.withLockedValue { $0.recording } }
+    /// All events so far; nil when none are recorded.
+    package func recording() -> Recording? { state.withLock { $0.recording } }
 
     /// Updates the matcher to the current fleet. Called before each use. Does not take the router's lock.
     func update(_ matcher: inout ModelMatcher) {
@@ -193,28 +183,28 @@ package final class SharedRouter: Sendable {
 
     package func snapshot(sessionLimit: Int = 1000) -> FleetSnapshot {
         let now = Clock.now
-        return state.withLockedValue { $0.router.snapshot(at: now, sessionLimit: sessionLimit) }
+        return state.withLock { $0.router.snapshot(at: now, sessionLimit: sessionLimit) }
     }
 
     /// How long the decisions about arriving requests took.
-    package func decisionTimes() -> DecisionTimes { state.withLockedValue { $0.decisionTimes } }
+    package func decisionTimes() -> DecisionTimes { state.withLock { $0.decisionTimes } }
 
-    package func requests() -> [FleetSnapshot.Request] { state.withLockedValue { $0.router.requests() } }
+    package func requests() -> [FleetSnapshot.Request] { state.withLock { $0.router.requests() } }
 
     package func decisions(requestID: String) -> [DecisionRecord] {
-        state.withLockedValue { $0.router.decisions(requestID: requestID) }
+        state.withLock { $0.router.decisions(requestID: requestID) }
     }
 
     /// The number of requests that wait in front of that request; nil when it does not wait.
-    func ahead(of ticket: Ticket) -> Int? { state.withLockedValue { $0.router.ahead(of: ticket) } }
+    func ahead(of ticket: Ticket) -> Int? { state.withLock { $0.router.ahead(of: ticket) } }
 
     /// Requests in flight on that server.
-    package func inFlight(of id: BackendID) -> Int { state.withLockedValue { $0.router.inFlight(of: id) } }
+    package func inFlight(of id: BackendID) -> Int { state.withLock { $0.router.inFlight(of: id) } }
 
     /// What was learned of each server.
-    package func savedFigures() -> [SavedFigures] { state.withLockedValue { $0.router.savedFigures() } }
+    package func savedFigures() -> [SavedFigures] { state.withLock { $0.router.savedFigures() } }
 
-    package var canTakeWork: Bool { state.withLockedValue { $0.router.canTakeWork } }
+    package var canTakeWork: Bool { state.withLock { $0.router.canTakeWork } }
 
     package enum Cancellation: Equatable, Sendable {
         case cancelled
@@ -228,7 +218,7 @@ package final class SharedRouter: Sendable {
         let found = requests().filter { $0.traits.requestID == requestID }
         guard let ticket = found.first?.ticket else { return .notFound }
         guard found.count == 1 else { return .ambiguous(found.count) }
-        let client = state.withLockedValue { state in
+        let client = state.withLock { state in
             ticket.owner < state.mailboxes.count ? state.mailboxes[ticket.owner].client : nil
         }
         client?.cancel(ticket)

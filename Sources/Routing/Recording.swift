@@ -1,5 +1,4 @@
-/// All events of a router since the recording began, preferably since the router's creation. Replaying them gives the same
-/// effects.
+/// All events of a router since its creation. Replaying them gives the same effects.
 ///
 /// Contains names and addresses of clients and names of models, but no prompts or answers.
 package struct Recording: Sendable, Codable {
@@ -31,15 +30,13 @@ package struct Recording: Sendable, Codable {
         steps.append(Step(at: now, event: event))
     }
 
-    /// Replays the events on a router.
+    /// Replays the events on a new router.
     ///
-    /// - Parameters:
-    ///   - start: the router's state when the recording began.
-    ///   - body: receives the effects of each step.
-    /// - Returns: the router's state at the end.
+    /// - Parameter body: receives the effects of each step.
+    /// - Returns: the router at the end.
     @discardableResult
-    package func replay(from start: Router = Router(), _ body: (Step, [Effect]) -> Void = { _, _ in }) -> Router {
-        var router = start
+    package func replay(_ body: (Step, [Effect]) -> Void = { _, _ in }) -> Router {
+        var router = Router()
         for step in steps { body(step, router.handle(step.event, at: step.at)) }
         return router
     }

@@ -50,9 +50,9 @@ extension Router {
     ///
     /// - Parameter isAnswered: then what was reserved counts if nothing is known of what was used.
     mutating func settle(_ ticket: Ticket, _ timings: Timings?, isAnswered: Bool, at moment: Moment) {
-        guard let (key, reservation) = keys.reservations.removeValue(forKey: ticket), var budget = keys.budgets[key] else {
-            return
-        }
+        guard !keys.reservations.isEmpty, let (key, reservation) = keys.reservations.removeValue(forKey: ticket),
+            var budget = keys.budgets[key]
+        else { return }
         let used = timings.map { budget.tokens(of: $0) } ?? (isAnswered ? reservation.most : 0)
         budget.settle(reservation, used: used, at: moment.seconds)
         keys.budgets[key] = budget

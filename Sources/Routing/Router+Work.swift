@@ -77,9 +77,7 @@ extension Router {
                 movedTokens: previous.map { isElsewhere ? min($0.tokens, tokens) : 0 } ?? 0, loaded: loaded,
                 waitsForLoad: load > 0, isOnlyPrompt: isFirst,
                 beginsLoad: load > 0 && !backends[index].jobs.contains { $0.served == served }))
-        let displaced = backends[index].memory.began(
-            served, by: request.client, isBusy: backends[index].isBusy(with:), at: now)
-        forgetCaches(of: displaced, on: index)
+        forgetCaches(of: backends[index].useBegan(served, by: request.client, at: now), on: index)
         noteOccupancy(index, at: now)
         habits.began(request.client, at: now)
         habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
@@ -315,7 +313,7 @@ extension Router {
         guard backends[index].memory.isTold else { return }
         let isFailure = if case .failed = end { true } else { hasFailed }
         if isFailure, !backends[index].isBusy(with: job.served) { backends[index].memory.failed(job.served) }
-        forgetCaches(of: backends[index].memory.pushOut(isBusy: backends[index].isBusy(with:)), on: index)
+        forgetCaches(of: backends[index].pushOut(), on: index)
     }
 
     /// A model that left the engine's memory has lost its caches. One that was not in memory when its requests were sent has no old ones.

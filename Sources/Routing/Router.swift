@@ -1,7 +1,8 @@
 /// The state of the whole fleet and of all requests. Every decision is made here, through `handle`.
 ///
-/// The router reads no clock, uses no randomness and does no I/O, so a sequence of events can be replayed.
-package struct Router: Sendable {
+/// The router reads no clock, uses no randomness and does no I/O, so a sequence of events can be replayed. It cannot be copied: a
+/// second one would decide about the same servers.
+package struct Router: ~Copyable, Sendable {
     static let rememberedModels = 4096
     /// The most expired sessions that are dropped in one event. The remaining expired sessions are no longer found, but still
     /// count on their servers.
@@ -35,6 +36,7 @@ package struct Router: Sendable {
     var serviceTime = DecayingAverage(halfLife: 20)
     /// When `clockAdvanced` is due; nil when it was not requested.
     var wakeAt: Moment?
+    private let place = StaysInPlace()
 
     package init() {}
 

@@ -3,7 +3,7 @@ import Routing
 /// Plays a workload in virtual time, through the very router that serves, against modelled servers.
 ///
 /// Everything follows from the setup and the workload: the same ones give the same report.
-package struct Simulator {
+package struct Simulator: ~Copyable {
     enum Event: Sendable {
         case arrives(request: Int)
         /// A batch ends.

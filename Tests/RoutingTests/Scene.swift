@@ -2,7 +2,7 @@
 
 /// A router with a clock that is turned by hand, and short ways to say what happens.
 struct Scene {
-    var router = Router()
+    private let held = HeldRouter()
     private(set) var now = Moment(nanoseconds: 1_000_000_000)
     private var lastTicket: UInt64 = 0
 
@@ -78,14 +78,26 @@ struct Scene {
         happens(.modelsListed(Scene.id(server), models.map { ListedModel($0) }))
     }
 
+    var router: Router {
+        _read { yield held.router }
+        _modify { yield &held.router }
+    }
+
+    /// Changes the router by hand.
+    func change(_ body: (inout Router) -> Void) { body(&held.router) }
+
+    /// Whether a server may take a request.
+    var canTakeWork: Bool { router.canTakeWork }
+
     /// That server as the snapshot shows it.
     func server(_ name: String) -> FleetSnapshot.Server? { snapshot.servers.first { $0.name == name } }
 
-    /// Taken from a copy, so that looking changes nothing.
-    var snapshot: FleetSnapshot {
-        var copy = router
-        return copy.snapshot(at: now)
-    }
+    var snapshot: FleetSnapshot { held.router.snapshot(at: now) }
+}
+
+/// A router cannot be copied; copies of what holds it share it.
+final class HeldRouter {
+    var router = Router()
 }
 
 extension [Effect] {

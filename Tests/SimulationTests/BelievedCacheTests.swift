@@ -4,7 +4,7 @@ import Testing
 @testable import Simulation
 
 /// One engine with conversations that come back, played through the router: what it is believed to have of each prompt, and what it has.
-private struct Comparison {
+private struct Comparison: ~Copyable {
     private struct Talk {
         var prompt = PromptBuilder()
         var turn = 0

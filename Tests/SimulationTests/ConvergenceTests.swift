@@ -19,12 +19,14 @@ struct ConvergenceTests {
         }
     }
 
-    private func figures(_ simulator: Simulator, _ server: Int) -> EngineFigures? {
+    private func figures(_ simulator: borrowing Simulator, _ server: Int) -> EngineFigures? {
         simulator.router.backends[server].served.first { !$0.name.isEmpty }?.figures
     }
 
     /// The relative errors of the speed of prompts and of the time for a token; 1 while unknown.
-    private func errors(_ simulator: Simulator, _ server: Int, slowness: Double = 1) -> (prefill: Double, decode: Double) {
+    private func errors(_ simulator: borrowing Simulator, _ server: Int, slowness: Double = 1) -> (
+        prefill: Double, decode: Double
+    ) {
         guard let figures = figures(simulator, server) else { return (1, 1) }
         let (speed, time) = (
             Self.speeds[server] / slowness, EngineModel.promptTokensPerGenerated / Self.speeds[server] * slowness

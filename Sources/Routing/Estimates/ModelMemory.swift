@@ -109,6 +109,19 @@ struct ModelMemory: Sendable {
 extension Backend {
     func isBusy(with served: Int) -> Bool { jobs.contains { $0.served == served } }
 
+    /// A request was sent for the model. Returns the models that the engine pushes out for it.
+    mutating func useBegan(_ served: Int, by client: ClientTable.ID, at now: Double) -> [Int] {
+        // Not by passing `isBusy(with:)`: that would copy the whole backend.
+        let jobs = jobs
+        return memory.began(served, by: client, isBusy: { other in jobs.contains { $0.served == other } }, at: now)
+    }
+
+    /// The models that leave because they are too many.
+    mutating func pushOut() -> [Int] {
+        let jobs = jobs
+        return memory.pushOut { other in jobs.contains { $0.served == other } }
+    }
+
     /// Whether the model can answer at once. A model of which the engine does not say so counts as loaded.
     func residency(of number: Int) -> ListedModel.Residency {
         guard memory.isTold, let listed = served[number].residency else { return .loaded }

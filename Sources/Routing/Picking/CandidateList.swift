@@ -227,7 +227,7 @@ extension Router {
         let candidates = listing.isEmpty ? indices.map { candidate($0, .init(names: [model])) } : listing
         var list = CandidateList(candidates, model: ownName(of: model, on: indices), rule: route.rule)
         list.priority = route.priority
-        list.leaveOutUnloaded(where: loadsNoModels)
+        list.leaveOutUnloaded(where: { loadsNoModels($0) })
         return list
     }
 
@@ -240,7 +240,7 @@ extension Router {
         }
         if !listing.isEmpty {
             var list = CandidateList(listing, model: ownName(of: model, on: present), rule: fleet.rule)
-            list.leaveOutUnloaded(where: loadsNoModels)
+            list.leaveOutUnloaded(where: { loadsNoModels($0) })
             return list
         }
         let silent = present.filter { backends[$0].models == nil && !backends[$0].health.isDown }

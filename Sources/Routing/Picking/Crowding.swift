@@ -52,7 +52,7 @@ extension Router {
         // Behind a long prompt, a short one waits for many seconds. One server has to be without, or have a slot before it.
         guard room.keepsOneOpen else { return nil }
         if room.open.contains(where: { $0 != index }) || isOpen(index, served, without: seat, at: basis.now) { return nil }
-        return backends.indices.lazy.map { prefillLeft($0, at: basis.now) }.filter { $0 > 0 }.min()
+        return backends.indices.map { prefillLeft($0, at: basis.now) }.filter { $0 > 0 }.min()
     }
 
     private var shortWait: Double { fleet.policy.conversationTime * PriceWeights.shortWait }

@@ -50,9 +50,12 @@ struct NearTies {
     /// The lowest price.
     private(set) var least = Double.infinity
 
-    init(_ offer: Offer?) {
+    /// - Parameter count: about as many offers will be added.
+    init(_ offer: Offer?, count: Int) {
+        offers.reserveCapacity(count)
         guard let offer else { return }
-        (offers, least) = ([offer], offer.price.total)
+        offers.append(offer)
+        least = offer.price.total
     }
 
     /// - Parameter limit: a higher price is not equal to the lowest one so far.
@@ -89,7 +92,7 @@ extension Router {
         var explanation = Explanation(list: list)
         explanation.findings.reserveCapacity(min(Explanation.explainedServers, list.candidates.count))
         let outstanding = outstandingOffer(among: list, group, for: request, session, basis, room, reservations)
-        var ties = NearTies(outstanding)
+        var ties = NearTies(outstanding, count: min(4, list.candidates.count))
         for position in list.candidates.indices {
             let isExplained = position < Explanation.explainedServers
             if !isExplained {
@@ -123,9 +126,9 @@ extension Router {
         }
         guard best.isBusy else {
             explanation.choice = choice
-            return .run(choice, explanation)
+            return .run(choice, consume explanation)
         }
-        return .hold(best, until: now.adding(seconds: best.price.wait), explanation)
+        return .hold(best, until: now.adding(seconds: best.price.wait), consume explanation)
     }
 
     /// A full server may be worth waiting for, unless the request was tried already.

@@ -5,11 +5,13 @@ import Testing
 
 @Suite("A recording of a running balancer")
 struct RecordingTests {
-    @Test("replayed from where it began, decides the same and ends the same")
+    @Test("when replayed, decides the same and ends the same")
     func replays() async throws {
-        let setup = Setup { $0.servers = [.init("A", Behaviour { $0.fault = .status(503) }), .init("B")] }
+        let setup = Setup {
+            $0.servers = [.init("A", Behaviour { $0.fault = .status(503) }), .init("B")]
+            $0.recordingLimit = 1000
+        }
         try await withBalancer(setup) { balancer in
-            let start = balancer.router.startRecording(limit: 1000)
             var servers: [String] = []
             for number in 1...3 {
                 let answer = try await balancer.ask(chat(fields: ["X-Request-Id: r\(number)", "X-Session-Id: c\(number)"]))
@@ -23,7 +25,7 @@ struct RecordingTests {
 
             var last: [Ticket: String] = [:]
             var order: [Ticket] = []
-            var again = recording.replay(from: start) { step, effects in
+            var again = recording.replay { step, effects in
                 if case .requestArrived(let ticket, _) = step.event { order.append(ticket) }
                 for case .grant(let ticket, let grant) in effects { last[ticket] = grant.serverName }
             }
@@ -47,8 +49,10 @@ struct RecordingTests {
     @Test("is kept only when asked for, and has the first events of a limited number")
     func limited() async throws {
         try await withBalancer { balancer in
+            _ = try await balancer.ask(chat())
             #expect(balancer.router.recording() == nil)
-            _ = balancer.router.startRecording(limit: 2)
+        }
+        try await withBalancer(Setup { $0.recordingLimit = 2 }) { balancer in
             _ = try await balancer.ask(chat())
             _ = try await balancer.ask(chat())
             try await balancer.isAtRest()

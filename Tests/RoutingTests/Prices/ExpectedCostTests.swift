@@ -181,7 +181,7 @@ struct ExpectedCostTests {
         let served = scene.scene.router.candidates(for: traits)?.candidates[0].served ?? []
         #expect(scene.ask(TestPrompt((1, 4000))).server == "A")
         for index in served {
-            scene.scene.router.backends[0].served[index].cache.setSeats(2, in: &scene.scene.router.sequences, at: 1)
+            scene.scene.change { $0.backends[0].served[index].cache.setSeats(2, in: &$0.sequences, at: 1) }
         }
         let basis = scene.basis(TestPrompt((2, 1000)))
         let prices = served.map { scene.scene.router.price(0, $0, basis, wait: nil, limit: .infinity) }

@@ -10,9 +10,11 @@ struct LoadTimeTests {
     }
 
     private func seconds(_ scene: PricedScene, _ model: String = "m") -> Double {
-        var router = scene.scene.router
-        guard let list = router.candidates(for: RequestTraits(destination: .model(model), client: "c")) else { return .nan }
-        return router.loadSeconds(0, list.candidates[0].served[0], usual: router.usualLoadSeconds(among: list))
+        var scene = scene.scene
+        let traits = RequestTraits(destination: .model(model), client: "c")
+        guard let list = scene.router.candidates(for: traits) else { return .nan }
+        let usual = scene.router.usualLoadSeconds(among: list)
+        return scene.router.loadSeconds(0, list.candidates[0].served[0], usual: usual)
     }
 
     private func list(_ scene: inout PricedScene, _ residency: ListedModel.Residency, _ other: ListedModel.Residency = .unloaded)

@@ -40,7 +40,7 @@ struct PriceTests {
         scene.pass(0.5)
         let before = scene.price(TestPrompt((1, 3000)), on: 0)
         #expect(before.ahead == 0 && isNear(before.harm, 1.5 + 0.25 * 0.1 * 0.015 * 150))
-        scene.scene.router.backends[0].served[1].cache.setSeats(0, in: &scene.scene.router.sequences, at: 1)
+        scene.scene.change { $0.backends[0].served[1].cache.setSeats(0, in: &$0.sequences, at: 1) }
         let unknown = scene.price(TestPrompt((1, 3000)), on: 0)
         #expect(isNear(unknown.ahead, 1.5) && isNear(unknown.harm, 0.75 + 0.25 * 0.1 * 0.015 * 150))
     }
@@ -125,8 +125,10 @@ struct PriceTests {
         let (displaced, shorter) = (
             scene.price(TestPrompt((7, 3000)), on: 0).eviction, scene.price(TestPrompt((7, 1000)), on: 0).eviction
         )
-        scene.scene.router.backends[0].served[1].cache.denied(
-            depth: 30_000, tokens: 8000, in: &scene.scene.router.sequences, at: scene.scene.now.seconds)
+        let now = scene.scene.now.seconds
+        scene.scene.change {
+            $0.backends[0].served[1].cache.denied(depth: 30_000, tokens: 8000, in: &$0.sequences, at: now)
+        }
         let oldest = scene.scene.router.backends[0].served[1].cache.kept[0]
         let life = scene.scene.router.sequences[oldest].map {
             scene.scene.router.backends[0].served[1].cache.life(of: $0, at: scene.scene.now.seconds)

@@ -90,9 +90,11 @@ struct PricedScene {
         last += 1
         let traits = RequestTraits(destination: .model("m"), client: "c", prompt: prompt?.chain, isStream: true)
         var request = PendingRequest(ticket: Ticket(owner: 0, sequence: last), traits: traits, arrivedAt: scene.now)
-        var router = scene.router
-        guard let list = router.candidates(for: traits) else { preconditionFailure("nobody has the model") }
-        router.meet(&request, among: list, at: scene.now)
+        guard let list = scene.router.candidates(for: traits) else { preconditionFailure("nobody has the model") }
+        // It is only imagined: its client keeps its habits.
+        let habits = scene.router.habits
+        scene.router.meet(&request, among: list, at: scene.now)
+        scene.router.habits = habits
         return (request, list)
     }
 
@@ -101,11 +103,10 @@ struct PricedScene {
         return scene.router.basis(of: request, among: list, at: scene.now)
     }
 
-    /// What a request would be offered by the server with this index. Nothing changes.
+    /// What a request would be offered by the server with this index. It is met, but not placed.
     mutating func price(_ prompt: TestPrompt?, on index: Int) -> Price {
         let (request, list) = request(prompt)
-        var router = scene.router
-        let placement = router.placement(of: request, among: list, at: scene.now)
+        let placement = scene.router.placement(of: request, among: list, at: scene.now)
         let explanation =
             switch placement {
             case .run(_, let explanation), .hold(_, _, let explanation), .wait(let explanation), .nobody(_, let explanation):

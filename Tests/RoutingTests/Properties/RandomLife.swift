@@ -1,7 +1,7 @@
 @testable import Routing
 
 /// A random life of a router: makes events that could happen, and lets a `World` judge what the router makes of them.
-struct RandomLife {
+struct RandomLife: ~Copyable {
     private(set) var router = Router()
     /// Gets the same events: must give the same effects.
     private var twin = Router()

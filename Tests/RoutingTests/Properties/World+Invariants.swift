@@ -3,7 +3,7 @@
 // What is true after every event.
 extension World {
     /// Compares the router's state with this one's. To be called after every event.
-    mutating func check(_ router: Router, at now: Moment) {
+    mutating func check(_ router: borrowing Router, at now: Moment) {
         let (waiting, running, known) = (waiting, running, Set(servers.keys))
         expect(router.line.count == waiting.count, "\(router.line.count) wait, not \(waiting.count)")
         expect(Set(router.running.keys) == Set(running), "\(router.running.count) run, not \(running.count)")

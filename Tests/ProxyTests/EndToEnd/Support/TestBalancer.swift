@@ -134,6 +134,8 @@ struct Setup: Sendable {
     var settings = Setup.patientSettings
     var maxConnections = 1000
     var names = TestNames()
+    /// Nil: the events are not recorded.
+    var recordingLimit: Int?
 
     /// Hundreds of tests run at once. On a busy machine seconds may pass between two steps of one of them, and it is not the
     /// client's or the engine's fault.
@@ -237,7 +239,7 @@ private func runBalancer(_ setup: Setup, _ body: (TestBalancer) async throws -> 
         case .port(let port): ports.append(port)
         }
     }
-    let router = SharedRouter(eventLoops: Array(group.makeIterator()))
+    let router = SharedRouter(eventLoops: Array(group.makeIterator()), recordingLimit: setup.recordingLimit)
     router.send(.fleetChanged(setup.fleet))
     for (index, server) in setup.servers.enumerated() {
         let report = BackendReport(isBusy: false, resumesStreams: !server.keepsConnectionAfterStream)
