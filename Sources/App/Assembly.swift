@@ -94,24 +94,33 @@ struct Assembly {
         }
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
         board.aliases = configuration.aliases.map(\.name)
+        board.certificates = configuration.listen.listeners.compactMap(Self.certificate)
     }
 
     /// State that is kept when the configuration changes.
     struct Known: Sendable {
         var identities = BackendIdentities()
         var contexts = TLSContexts()
+        /// With what the listeners prove who they are.
+        var certificates: [(address: ListenAddress, tls: ListenerTLS, identity: ListenerIdentity)] = []
         /// This machine's own name, if it is known.
         var hostName: String?
     }
 
     /// In lower case, because `Host` is compared in lower case. A machine answers to its full name and to the first part of it.
     private static func localNames(_ listen: Configuration.Listen, hostName: String?) -> Set<String> {
-        var names = Set(["localhost", listen.host] + listen.names)
+        var names = Set(["localhost"] + listen.names + listen.listeners.compactMap(\.address.host))
         if let hostName {
             names.insert(hostName)
             names.insert(String(hostName.prefix { $0 != "." }))
         }
         return Set(names.map { $0.lowercased() })
+    }
+
+    private static func certificate(_ listener: Configuration.Listener) -> ConfigurationBoard.Certificate? {
+        guard let tls = listener.tls, let end = tls.validUntil else { return nil }
+        return .init(
+            listener: listener.address.description, path: tls.identity.certificates.path, validUntilMilliseconds: end * 1000)
     }
 
     private static func endpoint(

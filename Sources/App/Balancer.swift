@@ -24,16 +24,19 @@ final class Balancer: Sendable {
     private let loopCount: Int
     private let started: Configuration
 
+    /// The port of the first listener that has one.
     var port: Int { proxy.port }
+    /// One for each listener; nil for a socket in the file system.
+    var ports: [Int?] { proxy.ports }
 
-    /// Binds the address and begins to serve.
+    /// Binds the addresses and begins to serve.
     ///
     /// - Parameters:
     ///   - file: the file of the configuration, for display; nil if it came from the command line.
     ///   - stateFile: where what was learned is kept; nil: nowhere.
     ///   - recording: where the router's events are written at the end; nil: they are not recorded.
     ///   - openFiles: how many descriptors this process may have.
-    /// - Throws: the socket's error when the address cannot be bound.
+    /// - Throws: `ListenFailure` when an address cannot be bound.
     static func start(
         _ settings: Configuration, file: String?, group: any EventLoopGroup, stateFile: StateFile? = nil,
         recording: RecordingFile? = nil, openFiles: Int = OpenFiles.raiseLimit(),
@@ -58,7 +61,7 @@ final class Balancer: Sendable {
         router.send(.fleetChanged(assembly.fleet))
         let memory = stateFile.map { LearnedMemory($0, router: router, logger: logger) }
         let proxy = try await ProxyServer.start(
-            host: settings.listen.host, port: settings.listen.port, maxConnections: descriptors.clients,
+            on: try known.listeners(for: settings.listen), maxConnections: descriptors.clients,
             settings: assembly.settings.within(descriptors, loops: loops.count),
             .init(
                 group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog,
@@ -130,8 +133,10 @@ final class Balancer: Sendable {
 
     /// Applies a new configuration while requests go on. `listen`, `limits.connections`, `access-log` and `state-file` need a restart.
     func apply(_ settings: Configuration, file: String?) async throws {
-        let assembly = try known.withLockedValue {
-            try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &$0)
+        let assembly = try known.withLockedValue { known in
+            let assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
+            try known.renew(settings.listen)
+            return assembly
         }
         try await proxy.reload(assembly.settings.within(descriptors, loops: loopCount), fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)
@@ -143,8 +148,12 @@ final class Balancer: Sendable {
     /// The keys that differ from those that the program was started with, and that only a restart changes.
     func keysThatNeedRestart(_ settings: Configuration) -> [String] {
         var keys: [String] = []
-        if settings.listen.host != started.listen.host { keys.append("listen.host") }
-        if settings.listen.port != started.listen.port { keys.append("listen.port") }
+        // Certificates are replaced while connections go on.
+        let (now, then) = (settings.listen.listeners, started.listen.listeners)
+        if now.map(\.address) != then.map(\.address) { keys.append("listen") }
+        if now.count == then.count, zip(now, then).contains(where: { ($0.tls == nil) != ($1.tls == nil) }) {
+            keys.append("listen.tls")
+        }
         if settings.limits.connections != started.limits.connections { keys.append("limits.connections") }
         if settings.accessLog != started.accessLog { keys.append("access-log") }
         if settings.stateFile != started.stateFile { keys.append("state-file") }

@@ -1,7 +1,8 @@
 import Foundation
 import Logging
 
-/// Reads the configuration file again: on SIGHUP, on `POST /admin/reload` and when the file changes.
+/// Reads the configuration file again: on SIGHUP, on `POST /admin/reload`, and when it changes or a file with certificates or keys that it
+/// names.
 actor Reload {
     private let file: String
     private let environment: [String: String]
@@ -9,11 +10,15 @@ actor Reload {
     private let balancer: Balancer
     private let logger: Logger
     private var lastStamp: Stamp?
+    /// Of the other files that the configuration in force names.
+    private var pemStamps: [String: Stamp]
     private var latest: Task<String?, Never>?
 
-    /// - Parameter adjust: applies the values that the command line overrides, after every reading of the file.
+    /// - Parameters:
+    ///   - configuration: the one in force.
+    ///   - adjust: applies the values that the command line overrides, after every reading of the file.
     init(
-        file: String, environment: [String: String], balancer: Balancer, logger: Logger,
+        file: String, configuration: Configuration, environment: [String: String], balancer: Balancer, logger: Logger,
         adjust: @escaping @Sendable (inout Configuration) -> Void
     ) {
         self.file = file
@@ -22,6 +27,7 @@ actor Reload {
         self.logger = logger
         self.adjust = adjust
         lastStamp = Stamp(file)
+        pemStamps = Self.stamps(configuration.pemFiles)
     }
 
     /// Returns nil when the new configuration is in force; otherwise the reason why nothing has changed.
@@ -40,6 +46,9 @@ actor Reload {
 
     private func read(_ reason: String) async -> String? {
         lastStamp = Stamp(file)
+        // Before they are read: a change meanwhile is seen the next time.
+        let stamps = Self.stamps(pemStamps.keys)
+        pemStamps = stamps
         if lastStamp?.isRegularFile == false {
             // Reading a pipe that nobody writes to would never end, and later reloads wait for this one.
             let problem = "\(file) is no regular file any more; it is read at the start only"
@@ -54,6 +63,7 @@ actor Reload {
             return problems.description
         case .success(var configuration):
             adjust(&configuration)
+            pemStamps = Self.stamps(configuration.pemFiles).merging(stamps) { _, before in before }
             do {
                 try await balancer.apply(configuration, file: file)
                 logger.notice("configuration read again", metadata: ["file": "\(file)", "reason": "\(reason)"])
@@ -72,15 +82,21 @@ actor Reload {
         }
     }
 
-    /// Checks the file once a second until cancelled.
+    /// Checks the files once a second until cancelled.
     func watch() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
-            let stamp = Stamp(file)
             // A file that is being replaced may be absent for a moment.
-            guard let stamp, stamp != lastStamp else { continue }
-            _ = await reload("file changed")
+            if let stamp = Stamp(file), stamp != lastStamp {
+                _ = await reload("file changed")
+            } else if let changed = pemStamps.first(where: { path, last in Stamp(path).map { $0 != last } ?? false }) {
+                _ = await reload("\(changed.key) changed")
+            }
         }
+    }
+
+    private static func stamps(_ files: some Sequence<String>) -> [String: Stamp] {
+        Dictionary(files.compactMap { file in Stamp(file).map { (file, $0) } }) { first, _ in first }
     }
 
     /// Values that change when the file changes, also when another file is moved to its place.

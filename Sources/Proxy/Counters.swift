@@ -11,6 +11,8 @@ package struct Counters: Sendable, Equatable {
     package var bytesSent = 0
     package var clientConnections = 0
     package var connectionsAccepted = 0
+    /// Clients that did not finish the TLS handshake.
+    package var failedHandshakes = 0
     /// Streams that continue on their servers although their clients have disconnected.
     package var detachedStreams = 0
     /// Access log lines that could not be written. The log itself counts them, for all loops.
@@ -30,6 +32,7 @@ package struct Counters: Sendable, Equatable {
         left.bytesSent += right.bytesSent
         left.clientConnections += right.clientConnections
         left.connectionsAccepted += right.connectionsAccepted
+        left.failedHandshakes += right.failedHandshakes
         left.detachedStreams += right.detachedStreams
         left.logLinesDropped += right.logLinesDropped
     }

@@ -2,12 +2,12 @@ package import NIOCore
 import NIOPosix
 package import Routing
 
-/// Starts the loops' contexts and the listener, and shuts them down gracefully.
+/// Starts the loops' contexts and the listeners, and shuts them down gracefully.
 package final class ProxyServer: Sendable {
     private let contexts: [NIOLoopBound<LoopContext>]
     private let loops: [any EventLoop]
     private let router: SharedRouter
-    private let listener: any Channel
+    private let listeners: [any Channel]
     private let ticks: [RepeatedTask]
     private let accessLog: (any AccessLogSink)?
 
@@ -38,11 +38,11 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// Binds the address and begins to serve.
+    /// Binds the addresses and begins to serve.
     ///
-    /// - Throws: the socket's error when the address cannot be bound.
+    /// - Throws: `ListenFailure` when an address cannot be bound; then none is.
     package static func start(
-        host: String, port: Int, maxConnections: Int, settings: ProxySettings, _ environment: Environment
+        on addresses: [Listener], maxConnections: Int, settings: ProxySettings, _ environment: Environment
     ) async throws -> ProxyServer {
         let loops = Array(environment.group.makeIterator())
         let dialer = Dialer(names: environment.names)
@@ -62,57 +62,43 @@ package final class ProxyServer: Sendable {
             environment.router.attach(LoopClient(eventLoop: loop, context: context), as: index)
             contexts.append(context)
         }
-        let known = contexts
-        let limit = ConnectionLimit(maxConnections)
-        let eviction = IdleEviction(loops, contexts)
-        var bootstrap = ServerBootstrap(group: environment.group)
-        for (option, value) in SocketOptions.watchful { bootstrap = bootstrap.serverChannelOption(option, value: value) }
-        let listener = try await bootstrap.serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let loop = channel.eventLoop
-                    let surroundings = AcceptHandler.Surroundings(
-                        makeRoom: { eviction.closeLongestIdle(tellOn: loop, completion: $0) },
-                        paused: { environment.acceptingPaused?($0) })
-                    try channel.pipeline.syncOperations.addHandler(AcceptHandler(limit: limit, surroundings))
-                }
-            }
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else {
-                        limit.closed()
-                        throw ChannelError.operationUnsupported
-                    }
-                    // A client that has closed its sending side may still wait for an answer.
-                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-                    try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: known[index].value, limit: limit))
-                }
-            }
-            .bind(host: host, port: port).get()
+        let acceptor = Acceptor(
+            loops: loops, contexts: contexts, limit: ConnectionLimit(maxConnections),
+            eviction: IdleEviction(loops, contexts), paused: environment.acceptingPaused)
+        var listeners: [any Channel] = []
+        do {
+            for listener in addresses { listeners.append(try await acceptor.listen(on: listener, group: environment.group)) }
+        } catch {
+            for listener in listeners { try? await listener.close() }
+            throw error
+        }
         let ticks = zip(loops, contexts).map { loop, context in
             loop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { _ in
                 context.value.tick()
             }
         }
         return ProxyServer(
-            contexts: contexts, loops: loops, router: environment.router, listener: listener, ticks: ticks,
+            contexts: contexts, loops: loops, router: environment.router, listeners: listeners, ticks: ticks,
             accessLog: environment.accessLog)
     }
 
     private init(
-        contexts: [NIOLoopBound<LoopContext>], loops: [any EventLoop], router: SharedRouter, listener: any Channel,
+        contexts: [NIOLoopBound<LoopContext>], loops: [any EventLoop], router: SharedRouter, listeners: [any Channel],
         ticks: [RepeatedTask], accessLog: (any AccessLogSink)?
     ) {
         self.contexts = contexts
         self.loops = loops
         self.router = router
-        self.listener = listener
+        self.listeners = listeners
         self.ticks = ticks
         self.accessLog = accessLog
     }
 
-    package var port: Int { listener.localAddress?.port ?? 0 }
+    /// The ports of the listeners, in their order; nil for a socket in the file system.
+    package var ports: [Int?] { listeners.map { $0.localAddress?.port } }
+
+    /// The port of the first listener that has one.
+    package var port: Int { ports.lazy.compactMap { $0 }.first ?? 0 }
 
     /// The sum of all loops' counters.
     package func counters() -> EventLoopFuture<Counters> {
@@ -135,7 +121,7 @@ package final class ProxyServer: Sendable {
 
     /// Stops accepting, waits up to `grace` for running and waiting requests, then closes everything.
     package func shutDown(grace: Duration) async {
-        try? await listener.close()
+        for listener in listeners { try? await listener.close() }
         for (loop, context) in zip(loops, contexts) { try? await loop.submit { context.value.drain() }.get() }
         let deadline = Clock.now + Interval(grace)
         while Clock.now < deadline {

@@ -19,9 +19,9 @@ package enum FieldName: UInt8, Sendable {
     case priority
     // Names of a client's session
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
-    // Our own answer fields: an engine cannot set them
-    /// What is left of a client's limits: `x-ratelimit-…`.
+    /// What is left of a client's limits: `x-ratelimit-…`. An engine's are replaced where the client's key has limits.
     case rateLimit
+    // Our own answer fields: an engine cannot set them
     case balancerServer, balancerModel, balancerQueued, balancerAttempts, balancerCache
 
     /// True for fields that are never passed on, whether `Connection` names them or not.

@@ -185,7 +185,6 @@ extension MultipartScanner {
         kept.append(bytes, range)
         guard isWhole else { return }
         let length = max(0, kept.count - delimiter.count)
-        if facts.model != nil { facts.hasSeveralModels = true }
         facts.model = String(decoding: kept.prefix(length), as: UTF8.self)
         facts.modelRange = contentStart..<(contentStart + length)
     }

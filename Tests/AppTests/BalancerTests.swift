@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Proxy
 import Testing
 import Wire
 
@@ -69,7 +70,9 @@ import Wire
         let file = try TemporaryFile(Self.text(engine))
         let settings = try ConfigurationLoader.load(file: file.path, environment: [:]).get()
         let balancer = try await Balancer.start(settings, file: file.path, group: Self.group, logger: Self.logger)
-        let reload = Reload(file: file.path, environment: [:], balancer: balancer, logger: Self.logger) { _ in }
+        let reload = Reload(
+            file: file.path, configuration: settings, environment: [:], balancer: balancer, logger: Self.logger
+        ) { _ in }
         balancer.onReload { await reload.reload("asked for") }
         let result: Result<Void, any Error>
         do {
@@ -201,12 +204,12 @@ import Wire
     func portTaken() async throws {
         try await run { running in
             var settings = try ConfigurationLoader.load(file: running.file.path, environment: [:]).get()
-            settings.listen.port = running.balancer.port
+            settings.listen = .init(.tcp(host: "127.0.0.1", port: running.balancer.port))
             do {
                 _ = try await Balancer.start(settings, file: nil, group: Self.group, logger: Self.logger)
                 Issue.record("two balancers on one port")
             } catch {
-                #expect(Serve.explain(error, listen: settings.listen).contains("in use by another program"))
+                #expect(Serve.explain(error).contains("in use by another program"))
             }
         }
     }
@@ -221,7 +224,7 @@ import Wire
                 Issue.record("a log inside a file was opened")
             } catch {
                 #expect(
-                    Serve.explain(error, listen: settings.listen).hasPrefix("access-log: cannot open \(running.file.path)/log"))
+                    Serve.explain(error).hasPrefix("access-log: cannot open \(running.file.path)/log"))
             }
         }
     }
@@ -230,8 +233,7 @@ import Wire
     func descriptors(openFiles: Int) async throws {
         let told = LogCollector()
         var settings = try configuration("servers: { A: { url: 'http://127.0.0.1:1' } }")
-        settings.listen.host = "127.0.0.1"
-        settings.listen.port = 0
+        settings.listen = .init(.tcp(host: "127.0.0.1", port: 0))
         let balancer = try await Balancer.start(
             settings, file: nil, group: Self.group, openFiles: openFiles, logger: told.logger)
         await balancer.shutDown()
@@ -279,7 +281,7 @@ import Wire
         settings.limits.connections = 1
         settings.accessLog = .standardOutput
         #expect(
-            balancer.keysThatNeedRestart(settings) == ["listen.host", "listen.port", "limits.connections", "access-log"])
+            balancer.keysThatNeedRestart(settings) == ["listen", "limits.connections", "access-log"])
         await balancer.shutDown()
     }
 

@@ -85,22 +85,39 @@ import Testing
     }
 
     @Test(
-        "a port that cannot be had is explained with a remedy",
+        "an address that cannot be had is explained with a remedy",
         arguments: [
-            (EADDRINUSE, "Port 18000 on 0.0.0.0 is in use by another program. Stop that one, or choose another with --port."),
-            (EACCES, "Port 18000 may not be used by this user: ports below 1024 need more rights. Choose another with --port."),
-            (EADDRNOTAVAIL, "This machine has no address 0.0.0.0. Choose another with --host, for example 0.0.0.0."),
+            (EADDRINUSE, "Port 18000 on 10.0.0.9 is in use by another program. Stop that one, or choose another with --port."),
+            (
+                EACCES,
+                "Port 18000 on 10.0.0.9 may not be used by this user: ports below 1024 need more rights. Choose another with --port."
+            ),
+            (EADDRNOTAVAIL, "This machine has no address 10.0.0.9. Choose another with --host, for example 0.0.0.0."),
         ])
     func explains(code: CInt, message: String) {
-        #expect(Serve.explain(IOError(errnoCode: code, reason: "bind"), listen: .init()) == message)
+        #expect(Serve.explain(failure(.tcp(host: "10.0.0.9", port: 18000), code)) == message)
+    }
+
+    @Test(
+        "so is a socket in the file system",
+        arguments: [
+            (EADDRINUSE, "exists: another program listens there, or it is no socket"), (EACCES, "may not be made by this user"),
+            (ENOENT, "its folder does not exist"), (EPERM, "only root may change the owner"), (EMFILE, "Cannot listen on /s"),
+        ])
+    func explainsSockets(code: CInt, message: String) {
+        #expect(Serve.explain(failure(.unix(.init(path: "/s")), code)).contains(message))
     }
 
     @Test("any other problem names address, port and cause")
     func explainsOthers() {
-        let other = Serve.explain(IOError(errnoCode: EMFILE, reason: "bind"), listen: .init())
-        #expect(other.hasPrefix("Cannot listen on 0.0.0.0, port 18000: "))
         #expect(
-            Serve.explain(AccessLogProblem(description: "access-log: cannot open x: no such folder"), listen: .init())
+            Serve.explain(failure(.everywhere(port: 18000), EMFILE)).hasPrefix("Cannot listen on all addresses, port 18000: "))
+        #expect(
+            Serve.explain(AccessLogProblem(description: "access-log: cannot open x: no such folder"))
                 == "access-log: cannot open x: no such folder")
+    }
+
+    private func failure(_ address: ListenAddress, _ code: CInt) -> ListenFailure {
+        ListenFailure(address: address, reason: IOError(errnoCode: code, reason: "bind"))
     }
 }

@@ -121,7 +121,9 @@ import Wire
             if step == "NAME" { return schema.resolved(parent["additionalProperties"] ?? .null) }
             // Either a list of servers, or an object.
             if step == "PATTERN" { return parent["additionalProperties"]?["anyOf"]?.arrayValue?.last ?? .null }
-            let property = schema.resolved(parent["properties"]?[String(step).replacing("[]", with: "")] ?? .null)
+            var property = schema.resolved(parent["properties"]?[String(step).replacing("[]", with: "")] ?? .null)
+            // Either an address, or a list of addresses.
+            if let either = property["anyOf"]?.arrayValue?.first { property = schema.resolved(either) }
             return step.hasSuffix("[]") ? schema.resolved(property["items"] ?? .null) : property
         }
     }

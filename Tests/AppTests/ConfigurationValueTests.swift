@@ -25,8 +25,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
     @Test("left out keys have the documented defaults")
     func defaults() throws {
         let found = try configuration(withServer(""))
-        #expect(found.listen.host == "0.0.0.0")
-        #expect(found.listen.port == 18000)
+        #expect(found.listen == .init(.everywhere(port: 18000)))
         #expect(found.models == nil)
         #expect(found.fallback == .firstServer)
         #expect(found.sticky.ttl == .seconds(180))
@@ -66,7 +65,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
     @Test("what is in force is shown: where it listens, and by which rule it chooses")
     func inForce() throws {
         let plain = try configuration(withServer("")).summary
-        #expect(plain.hasPrefix("listens on 0.0.0.0, port 18000\n"))
+        #expect(plain.hasPrefix("listens on all addresses, port 18000\n"))
         #expect(plain.contains("\n\nrule: expected-cost\n"))
         let other = try configuration(
             withServer(
@@ -108,8 +107,7 @@ func withServer(_ rest: String) -> String { "servers: { a: { url: 'http://h:1' }
         expected.servers[0].apiKey = Secret("k")
         expected.servers[0].headers = [.init(name: "X-A", value: Secret("one")), .init(name: "X-B", value: Secret("2"))]
         expected.servers[1].llmhealthURL = BaseURL(scheme: .http, host: "10.0.0.1", port: 18000, pathPrefix: "/llmhealth")
-        expected.listen.host = "::1"
-        expected.listen.port = 0
+        expected.listen = .init(.tcp(host: "::1", port: 0))
         expected.models = [.init(pattern: "z.*", servers: ["a", "b"]), .init(pattern: "a.*", servers: ["b"])]
         expected.fallback = .server("a")
         expected.sticky.ttl = .seconds(300)

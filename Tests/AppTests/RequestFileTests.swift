@@ -218,7 +218,7 @@ import Testing
         #expect {
             try RecordingFile(path: "/nowhere/x")
         } throws: {
-            Serve.explain($0, listen: .init()) == "--record: cannot open /nowhere/x: No such file or directory"
+            Serve.explain($0) == "--record: cannot open /nowhere/x: No such file or directory"
         }
     }
 }

@@ -5,26 +5,27 @@ import Testing
 
 @testable import App
 
+/// A folder for files of one test.
+final class Folder {
+    let url = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID().uuidString)")
+
+    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    func write(_ name: String, _ text: String) throws -> String {
+        let file = url.appending(path: name)
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        return file.path
+    }
+}
+
+/// The path of `Tests/Certificates/NAME.pem`.
+func certificate(_ name: String) -> String {
+    ProjectFiles.tests.deletingLastPathComponent().appending(path: "Certificates/\(name).pem").path
+}
+
 @Suite("TLS settings of servers") struct TLSConfigurationTests {
-    /// A folder for files of one test.
-    private final class Folder {
-        let url = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID().uuidString)")
-
-        init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-
-        deinit { try? FileManager.default.removeItem(at: url) }
-
-        func write(_ name: String, _ text: String) throws -> String {
-            let file = url.appending(path: name)
-            try text.write(to: file, atomically: true, encoding: .utf8)
-            return file.path
-        }
-    }
-
-    private func certificate(_ name: String) -> String {
-        ProjectFiles.tests.deletingLastPathComponent().appending(path: "Certificates/\(name).pem").path
-    }
-
     private func server(_ tls: String, url: String = "https://h") -> String {
         "servers: { a: { url: '\(url)', tls: { \(tls) } } }"
     }

@@ -66,7 +66,7 @@ struct TestBalancer: Sendable {
                 extraHeaders: Array($0.engine.headers.dropFirst()))
         }
         proxy = try await ProxyServer.start(
-            host: "127.0.0.1", port: 0, maxConnections: 100, settings: settings,
+            on: [Listener(.tcp(host: "127.0.0.1", port: 0))], maxConnections: 100, settings: settings,
             .init(group: TestFleet.group, router: fleet.router, localEndpoints: routes, observer: activity))
         routes.attach(proxy)
     }

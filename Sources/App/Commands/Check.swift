@@ -29,7 +29,7 @@ struct Check: AsyncParsableCommand {
         }
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .success(let settings):
-            var warnings = settings.warnings
+            var warnings = settings.warnings + settings.exposures
             do { _ = try StateFile.usable(settings, configuration: file) { warnings.append($0) } } catch {
                 throw CommandFailure.failed("\(file): error: \(error)")
             }

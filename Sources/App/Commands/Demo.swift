@@ -19,7 +19,7 @@ struct Demo: AsyncParsableCommand {
             """)
 
     @Option(help: "The port to listen on; 0 for any free one.")
-    var port = Configuration.Listen().port
+    var port = Configuration.Listener.defaultPort
 
     @Flag(help: "No traffic of its own.")
     var quiet = false
@@ -50,14 +50,13 @@ struct Demo: AsyncParsableCommand {
                     name: engine.name, baseURL: BaseURL(scheme: .http, host: fake.host, port: fake.port)))
         }
         var settings = Configuration(servers: servers)
-        settings.listen.host = "127.0.0.1"
-        settings.listen.port = port
+        settings.listen = .init(.tcp(host: "127.0.0.1", port: port))
         settings.shutdownGrace = .seconds(2)
         let balancer: Balancer
         do {
             balancer = try await Balancer.start(settings, file: nil, group: group, logger: logger)
         } catch {
-            throw CommandFailure.failed(Serve.explain(error, listen: settings.listen))
+            throw CommandFailure.failed(Serve.explain(error))
         }
         let signals = await Serve.trapSignals()
         let base = "http://127.0.0.1:\(balancer.port)"

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Proxy
 import UnixSignals
 
 /// `llama-balancer [serve]`.
@@ -76,24 +77,25 @@ struct Serve: AsyncParsableCommand {
                 stateFile: try StateFile.usable(settings, configuration: file, warn: { logger.warning("\($0)") }),
                 recording: recording, logger: logger)
         } catch {
-            throw CommandFailure.failed(Self.explain(error, listen: settings.listen))
+            throw CommandFailure.failed(Self.explain(error))
         }
         // Installed before the start is announced: a signal that comes right after the announcement must find its handler.
         let signals = await Self.trapSignals()
         let names = settings.servers.map(\.name).joined(separator: ", ")
-        let isOpen = ["0.0.0.0", "::"].contains(settings.listen.host)
-        let shownHost = isOpen ? "127.0.0.1" : settings.listen.host
-        let base = "http://\(shownHost.contains(":") ? "[\(shownHost)]" : shownHost):\(balancer.port)"
+        let base = Self.base(settings.listen.listeners, ports: balancer.ports)
+        let others = settings.listen.listeners.dropFirst().map { "\n  and on \($0.address)" }.joined()
         announce(
             "llama-balancer \(Program.version): listening on \(base), servers: \(names)\n"
-                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor"
-                + (isOpen ? "\n  other machines can connect, too: it listens on all addresses, and no key is asked for" : ""),
+                + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor" + others
+                + (settings.isOpenToAll ? "\n  other machines can connect, too, and no key is asked for" : ""),
             logger: logger)
 
         var reload: Reload?
         if let file {
             let (host, port) = (host, port)
-            let watcher = Reload(file: file, environment: environment, balancer: balancer, logger: logger) {
+            let watcher = Reload(
+                file: file, configuration: settings, environment: environment, balancer: balancer, logger: logger
+            ) {
                 Self.override(&$0, host: host, port: port)
             }
             balancer.onReload { await watcher.reload("asked for by an administrator") }
@@ -120,13 +122,31 @@ struct Serve: AsyncParsableCommand {
                 throw CommandFailure.configuration(error)
             }
         }
+        if host != nil || port != nil, settings.listen.listeners.count > 1 {
+            throw CommandFailure.usage(
+                "The configuration lists \(settings.listen.listeners.count) addresses, so --host and --port say nothing. Change listen "
+                    + "in \(file ?? "the file").")
+        }
         Self.override(&settings, host: host, port: port)
         return (settings, file)
     }
 
+    /// A URL of this machine, for people who have just started the program.
+    private static func base(_ listeners: [Configuration.Listener], ports: [Int?]) -> String {
+        guard let index = ports.firstIndex(where: { $0 != nil }), let port = ports[index] else {
+            return "http+unix:" + String(listeners.first?.address.description.dropFirst("socket ".count) ?? "")
+        }
+        let host = listeners[index].address.host ?? "127.0.0.1"
+        let shown = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        return "\(listeners[index].tls == nil ? "http" : "https")://\(shown):\(port)"
+    }
+
     private static func override(_ settings: inout Configuration, host: String?, port: Int?) {
-        if let host { settings.listen.host = host }
-        if let port { settings.listen.port = port }
+        guard host != nil || port != nil, settings.listen.listeners.count == 1 else { return }
+        let address = settings.listen.listeners[0].address
+        let newPort = port ?? address.port ?? Configuration.Listener.defaultPort
+        settings.listen.listeners[0].address =
+            (host ?? address.host).map { .tcp(host: $0, port: newPort) } ?? .everywhere(port: newPort)
     }
 
     static func trapSignals() async -> UnixSignalsSequence {
@@ -154,23 +174,37 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
-    static func explain(_ error: any Error, listen: Configuration.Listen) -> String {
-        if let error = error as? IOError {
-            switch error.errnoCode {
-            case EADDRINUSE:
-                return "Port \(listen.port) on \(listen.host) is in use by another program. "
-                    + "Stop that one, or choose another with --port."
-            case EACCES:
-                return "Port \(listen.port) may not be used by this user: ports below 1024 need more rights. "
-                    + "Choose another with --port."
-            case EADDRNOTAVAIL:
-                return "This machine has no address \(listen.host). Choose another with --host, for example 0.0.0.0."
-            default: break
-            }
+    static func explain(_ error: any Error) -> String {
+        switch error {
+        case let problem as AccessLogProblem: return problem.description
+        case let problem as RecordingProblem: return problem.description
+        case let problem as StateFile.Problem: return problem.description
+        case let failure as ListenFailure:
+            if case .unix(let socket) = failure.address { return explain(failure.reason, at: socket) }
+            return explain(failure.reason, at: failure.address)
+        default: return "Cannot start: \(error)"
         }
-        if let problem = error as? AccessLogProblem { return problem.description }
-        if let problem = error as? RecordingProblem { return problem.description }
-        if let problem = error as? StateFile.Problem { return problem.description }
-        return "Cannot listen on \(listen.host), port \(listen.port): \(error)"
+    }
+
+    private static func explain(_ reason: any Error, at address: ListenAddress) -> String {
+        let place = "Port \(address.port ?? 0) on \(address.host ?? "all addresses")"
+        return switch (reason as? IOError)?.errnoCode {
+        case EADDRINUSE: "\(place) is in use by another program. Stop that one, or choose another with --port."
+        case EACCES: "\(place) may not be used by this user: ports below 1024 need more rights. Choose another with --port."
+        case EADDRNOTAVAIL:
+            "This machine has no address \(address.host ?? ""). Choose another with --host, for example 0.0.0.0."
+        default: "Cannot listen on \(address): \(reason)"
+        }
+    }
+
+    private static func explain(_ reason: any Error, at socket: UnixSocket) -> String {
+        switch (reason as? IOError)?.errnoCode {
+        case EADDRINUSE:
+            "\(socket.path) exists: another program listens there, or it is no socket. Stop that one, or remove the file."
+        case EACCES: "\(socket.path) may not be made by this user. Choose another folder in listen.socket."
+        case ENOENT: "\(socket.path) cannot be made: its folder does not exist. Make it, or change listen.socket."
+        case EPERM: "\(socket.path) cannot be given away: only root may change the owner. Change listen.owner."
+        default: "Cannot listen on \(socket.path): \(reason)"
+        }
     }
 }

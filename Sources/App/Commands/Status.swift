@@ -19,7 +19,7 @@ struct Status: AsyncParsableCommand {
             """)
 
     @Option(help: "Where the balancer listens.")
-    var url = "http://127.0.0.1:\(Configuration.Listen().port)"
+    var url = "http://127.0.0.1:\(Configuration.Listener.defaultPort)"
 
     @Flag(help: "Show it again every second until interrupted.")
     var watch = false

@@ -85,19 +85,35 @@ package struct Configuration: Equatable, Sendable {
 }
 
 extension Configuration {
-    /// The address the balancer listens on.
+    /// Where clients connect.
     package struct Listen: Equatable, Sendable {
-        /// An address or a host name. `0.0.0.0` is every IPv4 address of this machine: anyone on the network may connect.
-        package var host = "0.0.0.0"
-
-        /// 0 lets the system choose a free one.
-        package var port = 18000
+        /// In file order, at least one, each address once.
+        package var listeners = [Listener()]
 
         /// `names`: names of this machine under which `/admin/` and `/upstream/` answer, besides `localhost`, its host name and
         /// its addresses. A name that others can point at this machine lets their web pages steer the balancer.
         package var names: [String] = []
 
         package init() {}
+
+        /// One address without TLS.
+        package init(_ address: ListenAddress) { listeners = [Listener(address)] }
+    }
+
+    /// An address at which clients connect.
+    package struct Listener: Equatable, Sendable {
+        /// `host` and `port`, or `socket`. With `everywhere`, anyone on the network may connect.
+        package var address: ListenAddress
+
+        /// `tls`. Nil: connections are not encrypted.
+        package var tls: ListenerTLS?
+
+        package static let defaultPort = 18000
+
+        package init(_ address: ListenAddress = .everywhere(port: defaultPort), tls: ListenerTLS? = nil) {
+            self.address = address
+            self.tls = tls
+        }
     }
 
     /// One line of `models`.

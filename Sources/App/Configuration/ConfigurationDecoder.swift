@@ -65,34 +65,6 @@ struct ConfigurationDecoder {
 // MARK: - The sections with plain values
 
 extension ConfigurationDecoder {
-    private mutating func listen(_ field: Field?) -> Configuration.Listen {
-        let fields = object(field, .listen)
-        var result = Configuration.Listen()
-        if let host = text(fields["host"]), let field = fields["host"] {
-            if IPAddress(host) != nil || isHostName(host) {
-                result.host = host
-            } else {
-                report(
-                    field, "not an address or host name",
-                    hint: "for example 127.0.0.1, ::1 or 0.0.0.0, without port or brackets")
-            }
-        }
-        result.port = integer(fields["port"], in: 0...65535) ?? result.port
-        for item in fields["names"].map({ items($0) }) ?? [] {
-            guard let name = text(item) else { continue }
-            if isHostName(name) {
-                result.names.append(name)
-            } else {
-                report(item, "not a host name", hint: "for example balancer.lan, without scheme or port")
-            }
-        }
-        return result
-    }
-
-    private func isHostName(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) } && !text.contains { ":/@[]".contains($0) }
-    }
-
     private mutating func sticky(_ field: Field?) -> Configuration.Sticky {
         let fields = object(field, .sticky)
         var result = Configuration.Sticky()

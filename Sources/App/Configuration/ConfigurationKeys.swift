@@ -27,8 +27,14 @@ struct ConfigurationKeys: Sendable {
             "sessions": "sticky", "modelaliases": "aliases",
         ])
     static let listen = ConfigurationKeys(
-        place: "listen", names: ["host", "port", "names"],
-        planned: ["tls": "TLS for clients is not supported yet; put a TLS proxy in front"])
+        place: "listen", names: ["host", "port", "socket", "mode", "owner", "tls", "names"],
+        synonyms: [
+            "address": "host", "bind": "host", "unix": "socket", "path": "socket", "ssl": "tls", "permissions": "mode",
+            "user": "owner", "group": "owner",
+        ])
+    static let listenTLS = ConfigurationKeys(
+        place: "listen.tls", names: ["certificate", "private-key", "client-ca"],
+        synonyms: ["cert": "certificate", "key": "private-key", "ca": "client-ca", "privatekey": "private-key"])
     static let server = ConfigurationKeys(
         place: "servers.NAME",
         names: ["addr", "health-port", "model-port", "url", "kind", "request-max", "api-key", "headers", "tls", "instances"],
@@ -67,7 +73,8 @@ struct ConfigurationKeys: Sendable {
         place: "model-rules[].match", names: ["model", "model-suffix", "system-starts-with"])
 
     static let all = [
-        file, listen, server, tls, key, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health, limits,
+        file, listen, listenTLS, server, tls, key, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health,
+        limits,
         modelRule,
         modelRuleMatch,
     ]

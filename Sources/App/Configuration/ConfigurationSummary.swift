@@ -7,8 +7,7 @@ extension Configuration {
     /// The configuration as it was understood, as text for people: servers, patterns in order, fallback, and every value that
     /// differs from its default. Shows no secrets. Lines end without a line break after the last one.
     package var summary: String {
-        let port = listen.port == 0 ? "any free port" : "port \(listen.port)"
-        var blocks = ["listens on \(listen.host), \(port)"]
+        var blocks = ["listens on " + listenText]
         blocks.append(Self.block("\(Self.count(servers.count, "server"))", servers.map(Self.row)))
         if let models {
             let rows = models.map {
@@ -41,6 +40,17 @@ extension Configuration {
             blocks.append(Self.block("changed from the default", rows))
         }
         return blocks.joined(separator: "\n\n")
+    }
+
+    private var listenText: String {
+        listen.listeners.map { listener in
+            var text = listener.address.description
+            if let tls = listener.tls {
+                text += " with TLS (\(tls.identity.certificates.path)"
+                text += tls.clientAuthorities.map { ", clients need a certificate from \($0.path))" } ?? ")"
+            }
+            return text
+        }.joined(separator: "; ")
     }
 
     private var fallbackText: String {
@@ -100,8 +110,7 @@ extension Configuration {
     /// Every value with a default, by its key.
     private var values: [(key: String, text: String)] {
         [
-            ("listen.host", listen.host),
-            ("listen.port", "\(listen.port)"),
+            ("listen", listenText),
             ("listen.names", listen.names.isEmpty ? "none" : listen.names.joined(separator: ", ")),
             ("routing.rule", routing.rule.rawValue),
             ("sticky.ttl", Quantities.text(sticky.ttl)),

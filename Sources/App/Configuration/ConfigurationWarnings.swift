@@ -16,6 +16,44 @@ extension Configuration {
     }
 }
 
+extension Configuration {
+    /// Whether anybody on the network may use everything.
+    var isOpenToAll: Bool {
+        keys.isEmpty && listen.listeners.contains { $0.address.isReachableFromOthers && !$0.needsCertificate }
+    }
+
+    /// What is right on a network that one trusts, and nowhere else. Lines without a line break.
+    var exposures: [String] {
+        listen.listeners.filter(\.address.isReachableFromOthers).flatMap { listener -> [String] in
+            var lines: [String] = []
+            if keys.isEmpty, !listener.needsCertificate {
+                lines.append(
+                    "whoever can reach \(listener.address) can use all servers: no key is asked for. On a network that others use, add keys "
+                        + "(`llama-balancer key new NAME`), or listen on 127.0.0.1")
+            } else if listener.tls == nil {
+                lines.append(
+                    "keys, prompts and answers cross the network to \(listener.address) unencrypted. Add listen.tls, or listen on "
+                        + "127.0.0.1 behind a proxy that has it")
+            }
+            return lines
+        }
+    }
+
+    /// The files with certificates and private keys.
+    var pemFiles: [String] {
+        var files = servers.flatMap { [$0.tls.authorities?.path, $0.tls.identity?.certificates.path, $0.tls.identity?.keyPath] }
+        for tls in listen.listeners.compactMap(\.tls) {
+            files += [tls.identity.certificates.path, tls.identity.keyPath, tls.clientAuthorities?.path]
+        }
+        return files.compactMap { $0 }
+    }
+}
+
+extension Configuration.Listener {
+    /// Clients need a certificate of their own.
+    fileprivate var needsCertificate: Bool { tls?.clientAuthorities != nil }
+}
+
 /// Finds `(a+)+` and the like in regular expressions: the time to find out that they do not match can double with every character.
 enum NestedQuantifiers {
     /// Repetitions up to here are harmless: `(\d{1,3}\.){3}`.

@@ -1,7 +1,7 @@
 import NIOSSL
 import Proxy
 
-// `servers.NAME.tls`: files are read here, so that whatever is wrong with them is reported like every other problem.
+// `servers.NAME.tls` and `listen.tls`: files are read here, so that whatever is wrong with them is reported like every other problem.
 
 extension ConfigurationDecoder {
     mutating func tls(_ field: Field?, for url: BaseURL?, at urlField: Field?) -> TLSSettings {
@@ -27,6 +27,16 @@ extension ConfigurationDecoder {
         return result
     }
 
+    mutating func listenerTLS(_ field: Field?) -> ListenerTLS? {
+        guard let field else { return nil }
+        let fields = object(field, .listenTLS)
+        let clients = authorities(fields["client-ca"])
+        if fields["certificate"] == nil, fields["private-key"] == nil, !fields.hasUnknown {
+            report(field, "has no certificate", hint: "tls: { certificate: fullchain.pem, private-key: key.pem }")
+        }
+        return identity(fields).map { ListenerTLS(identity: $0, clientAuthorities: clients) }
+    }
+
     private mutating func authorities(_ field: Field?) -> PEMFile? {
         guard let field, let file = file(field) else { return nil }
         return certificates(file, field) ? file : nil
@@ -42,7 +52,8 @@ extension ConfigurationDecoder {
         let certificateFile = file(certificateField)
         let keyFile = file(keyField)
         guard let certificateFile, certificates(certificateFile, certificateField), let keyFile else { return nil }
-        let identity = TLSSettings.Identity(certificates: certificateFile, privateKey: Secret(keyFile.text))
+        let identity = TLSSettings.Identity(
+            certificates: certificateFile, privateKey: Secret(keyFile.text), keyPath: keyFile.path)
         guard (try? NIOSSLPrivateKey(bytes: Array(keyFile.text.utf8), format: .pem)) != nil else {
             report(
                 keyField, "\(keyFile.path) has no private key that can be read",

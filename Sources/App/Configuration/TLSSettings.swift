@@ -3,7 +3,7 @@ import NIOSSL
 package import Proxy
 
 /// `servers.NAME.tls`: which certificates to trust and which certificate to present. Files are read and checked together with
-/// the configuration, so later changes in them have no effect until the next reload. Used only for `https`.
+/// the configuration, and read again when they change. Used only for `https`.
 package struct TLSSettings: Equatable, Sendable {
     /// `ca`: the authorities that may have signed the server's certificate, in place of the system's. Nil: the file that the
     /// environment variable `SSL_CERT_FILE` names, else the system's.
@@ -25,10 +25,13 @@ package struct TLSSettings: Equatable, Sendable {
         package var certificates: PEMFile
         /// Its text, PEM.
         package var privateKey: Secret
+        /// Its file.
+        package var keyPath: String
 
-        package init(certificates: PEMFile, privateKey: Secret) {
+        package init(certificates: PEMFile, privateKey: Secret, keyPath: String) {
             self.certificates = certificates
             self.privateKey = privateKey
+            self.keyPath = keyPath
         }
     }
 }

@@ -111,11 +111,14 @@ package final class AdminRoutes: LocalEndpoints {
         }
         let fleet = sources.router.snapshot(sessionLimit: 0)
         let times = sources.router.decisionTimes()
+        let certificates = sources.configuration.current.certificates
         return .later(
             server.counters().map { counters in
                 LocalResponse(
                     contentType: PrometheusText.contentType,
-                    body: MetricsPage.text(counters: counters, fleet: fleet, decisionTimes: times))
+                    body: MetricsPage.text(
+                        counters: counters, fleet: fleet, decisionTimes: times, certificates: certificates,
+                        wallMilliseconds: Clock.wallMilliseconds))
             })
     }
 }

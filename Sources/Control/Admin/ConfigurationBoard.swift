@@ -33,11 +33,32 @@ package final class ConfigurationBoard: Sendable {
         }
     }
 
+    /// With what a listener proves who it is.
+    package struct Certificate: Sendable, Equatable {
+        package var listener: String
+        /// Its file.
+        package var path: String
+        /// Milliseconds since 1970.
+        package var validUntilMilliseconds: Int
+
+        package init(listener: String, path: String, validUntilMilliseconds: Int) {
+            self.listener = listener
+            self.path = path
+            self.validUntilMilliseconds = validUntilMilliseconds
+        }
+
+        /// Negative when it has ended.
+        package func daysLeft(at wallMilliseconds: Int) -> Double {
+            Double(validUntilMilliseconds - wallMilliseconds) / 86_400_000
+        }
+    }
+
     package struct Contents: Sendable, Equatable {
         package var servers: [Server] = []
         package var patterns: [Pattern] = []
         /// The configuration's own names for models.
         package var aliases: [String] = []
+        package var certificates: [Certificate] = []
         /// Nil when there is no file (URLs on the command line).
         package var file: String?
         /// Milliseconds since 1970.

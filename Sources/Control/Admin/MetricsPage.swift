@@ -4,12 +4,20 @@ import Wire
 
 /// `GET /metrics`.
 enum MetricsPage {
-    static func text(counters: Counters, fleet: FleetSnapshot, decisionTimes: DecisionTimes) -> [UInt8] {
+    static func text(
+        counters: Counters, fleet: FleetSnapshot, decisionTimes: DecisionTimes,
+        certificates: [ConfigurationBoard.Certificate] = [], wallMilliseconds: Int = 0
+    ) -> [UInt8] {
         var page = PrometheusText()
         // This can only fail because of a malformed name below, which a test would find.
         do {
             try write(counters, fleet, to: &page)
             try write(decisionTimes, to: &page)
+            try page.gauge(
+                "llama_balancer_certificate_days_left", help: "Days until a listener's certificate ends.",
+                certificates.map {
+                    .init($0.daysLeft(at: wallMilliseconds), labels: ["listener": $0.listener, "file": $0.path])
+                })
         } catch {
             return Array("# \(error)\n".utf8)
         }
@@ -41,6 +49,9 @@ enum MetricsPage {
         try page.counter(
             "llama_balancer_connections_accepted_total", help: "Client connections accepted.",
             [.init(counters.connectionsAccepted)])
+        try page.counter(
+            "llama_balancer_tls_handshakes_failed_total", help: "Client connections that did not finish the TLS handshake.",
+            [.init(counters.failedHandshakes)])
         try page.gauge(
             "llama_balancer_client_connections", help: "Client connections open.", [.init(counters.clientConnections)])
         try page.gauge(

@@ -30,8 +30,18 @@ struct SnapshotDocument {
                 "file": JSON(configuration.file),
                 "loaded_at": .string(UTCTimestamp.text(milliseconds: configuration.loadedAt)),
                 "error": JSON(configuration.problems),
+                "certificates": .array(configuration.certificates.map(certificate)),
             ],
             "now": .string(UTCTimestamp.text(milliseconds: wallMilliseconds)),
+        ]
+    }
+
+    private func certificate(_ certificate: ConfigurationBoard.Certificate) -> JSON {
+        [
+            "listener": .string(certificate.listener),
+            "file": .string(certificate.path),
+            "valid_until": .string(UTCTimestamp.text(milliseconds: certificate.validUntilMilliseconds)),
+            "days_left": JSON(certificate.daysLeft(at: wallMilliseconds).rounded(.down)),
         ]
     }
 

@@ -226,6 +226,12 @@ function drawConfiguration(config) {
         byId("configuration"),
         (config.file ? `Configuration: ${config.file}` : "Servers named on the command line")
             + (isNumber(loaded) ? `, in force since ${since}` : ""));
+    setText(byId("certificates"), asArray(config.certificates).map(certificateText).join(" "));
+}
+
+function certificateText({ listener, file, days_left: days }) {
+    const when = days < 0 ? "has ended" : days < 1 ? "ends today" : `is valid for ${days} more ${days < 2 ? "day" : "days"}`;
+    return `The certificate of ${listener} (${file}) ${when}.`;
 }
 
 // Statistics

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOSSL
 import Wire
 
 #if canImport(Glibc)
@@ -172,7 +173,12 @@ extension ClientHandler: ClientStream {
     private func reset() {
         let channel = context?.channel
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
-        channel?.close(promise: nil)
+        // Not through the TLS handler: it would say that this is a proper end.
+        if let tls = try? channel?.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) {
+            tls.close(promise: nil)
+        } else {
+            channel?.close(promise: nil)
+        }
     }
 
     // MARK: Reading

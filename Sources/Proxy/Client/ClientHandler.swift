@@ -1,4 +1,5 @@
 import NIOCore
+import NIOSSL
 import Routing
 import Wire
 
@@ -11,7 +12,7 @@ final class ClientHandler: ChannelInboundHandler {
     let loop: LoopContext
     private let limit: ConnectionLimit
     private(set) var context: ChannelHandlerContext?
-    private(set) var peer = Peer()
+    private(set) var peer: Peer
     let runner: ExchangeRunner
 
     var connection = ClientConnectionState()
@@ -60,9 +61,10 @@ final class ClientHandler: ChannelInboundHandler {
         case draining
     }
 
-    init(loop: LoopContext, limit: ConnectionLimit) {
+    init(loop: LoopContext, limit: ConnectionLimit, entrance: Peer.Entrance = .plain) {
         self.loop = loop
         self.limit = limit
+        peer = Peer(through: entrance)
         runner = ExchangeRunner(loop: loop)
     }
 
@@ -81,7 +83,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         // At this point the channel knows the address. Asking earlier, or asking the context, costs a system call.
-        peer = Peer(context.channel.remoteAddress)
+        peer = Peer(context.channel.remoteAddress, through: peer.entrance)
         context.fireChannelActive()
     }
 
@@ -104,7 +106,10 @@ final class ClientHandler: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .handshakeFailed? = error as? NIOSSLError { loop.counters.failedHandshakes += 1 }
+        context.close(promise: nil)
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
@@ -208,24 +213,5 @@ final class ClientHandler: ChannelInboundHandler {
     func closeBehindAnswer(isLast: Bool) {
         let unsent = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
         if isLast, bodyReader == nil, input.readableBytes == 0, unsent == 0 { closeNow() } else { closeGracefully() }
-    }
-}
-
-/// The other end of a connection.
-struct Peer {
-    /// Without its port.
-    var address = ""
-    var isLoopback = false
-
-    init() {}
-
-    init(_ socket: SocketAddress?) {
-        switch socket {
-        case .v4(let address): self.address = address.host
-        case .v6(let address): self.address = address.host
-        case .unixDomainSocket: address = "unix"
-        case nil: break
-        }
-        isLoopback = address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.") || address == "unix"
     }
 }

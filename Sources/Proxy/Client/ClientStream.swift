@@ -76,7 +76,7 @@ struct AnswerFields {
             writer.write(cache.tokens)
             writer.write("\r\n")
         }
-        for field in standing?.fields ?? [] { writer.write("\(field.name): \(field.value)\r\n") }
+        standing?.write(into: &writer)
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
     }
 

@@ -117,7 +117,9 @@ extension ExchangeRunner {
         }
         writer.write(request.peer.address)
         writer.write("\r\n")
-        if !believesPeer || !head.present.contains(.forwardedProto) { writer.write("X-Forwarded-Proto: http\r\n") }
+        if !believesPeer || !head.present.contains(.forwardedProto) {
+            writer.write(request.peer.isEncrypted ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
+        }
         if !believesPeer || !head.present.contains(.forwardedHost), let host = head.first(.host) {
             writer.write("X-Forwarded-Host: ")
             writer.write(source, host.value)

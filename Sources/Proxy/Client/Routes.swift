@@ -47,11 +47,15 @@ package enum Routes {
         return String(Substring(path))
     }
 
-    /// Whether a segment of the path is `..`, plain or percent-encoded. A server that resolves such a segment leaves the
-    /// preceding folder.
+    /// Whether a segment of the path is `.` or `..`, however it is written. A server that resolves such a segment, or an encoded slash or a
+    /// backslash before it, arrives at another path: it may leave the folder, or be one that a key is not good for.
     package static func hasDotSegments(_ path: String) -> Bool {
-        guard path.utf8.contains(UInt8(ascii: ".")) || path.utf8.contains(UInt8(ascii: "%")) else { return false }
-        return path.split(separator: "/").contains { percentDecoded($0) == ".." }
+        // Nearly all paths have none of these, and this is asked for each request.
+        guard path.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "\\") }) else {
+            return false
+        }
+        let decoded = percentDecoded(path[...]).replacing("\\", with: "/")
+        return decoded.split(separator: "/").contains { $0 == "." || $0 == ".." }
     }
 
     /// Paths of the engines' APIs that the balancer answers itself, for all servers together.

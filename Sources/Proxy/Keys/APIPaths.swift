@@ -6,7 +6,7 @@
 extension Routes {
     /// - Parameter path: of a request that is `RouteKind.passed`: not routed by its path alone.
     static func isAPI(path: String, isRead: Bool) -> Bool {
-        guard !leadsElsewhere(path) else { return false }
+        guard !hasDotSegments(path) else { return false }
         let short = withoutVersion(path)
         if path.hasPrefix("/v1/models/") || short == "/props" || short == "/version" { return isRead }
         return families.contains { short == $0 || short.hasPrefix($0) && short.dropFirst($0.count).first == "/" }
@@ -18,16 +18,6 @@ extension Routes {
         "/score", "/classify", "/pooling", "/moderations", "/audio", "/images", "/videos", "/files", "/batches", "/stream",
         "/streams", "/realtime", "/tokenize", "/detokenize", "/apply-template", "/infill",
     ]
-
-    /// An engine may resolve `.` and `..`, also encoded ones, and arrive at another path.
-    static func leadsElsewhere(_ path: String) -> Bool {
-        // Nearly all paths have none of these, and this is asked for each request.
-        guard path.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "\\") }) else {
-            return false
-        }
-        let decoded = percentDecoded(path[...]).replacing("\\", with: "/")
-        return decoded.split(separator: "/").contains { $0 == "." || $0 == ".." }
-    }
 
     /// Whether the target's query may name a model, in whatever way its name is written.
     static func mayNameModel(query target: String) -> Bool {

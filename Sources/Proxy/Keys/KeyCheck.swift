@@ -152,7 +152,7 @@ extension RequestLine {
     /// Which model such a request uses can be told for certain: its body names it, as JSON and nowhere else, or it asks about one model,
     /// or for the list of those that the key may use.
     fileprivate var tellsModel: Bool {
-        guard !Routes.leadsElsewhere(path), !Routes.mayNameModel(query: target) else { return false }
+        guard !Routes.hasDotSegments(path), !Routes.mayNameModel(query: target) else { return false }
         return switch kind {
         case .own: isRead
         case .model: true

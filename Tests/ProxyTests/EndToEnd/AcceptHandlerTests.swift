@@ -44,7 +44,7 @@ struct AcceptHandlerTests {
     private func port(_ listener: any Channel) throws -> Int { try #require(listener.localAddress?.port) }
 
     private func expectGreeting(_ listener: any Channel) async throws {
-        let client = try await RawClient.connect(port: try port(listener))
+        let client = try await RawClient.connect(port: try port(listener), tls: nil)
         try await client.receive("the greeting") { $0 == "welcome" }
         await client.close()
     }
@@ -156,9 +156,9 @@ extension AcceptHandlerTests {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(listener.localAddress?.port)
-        let client = try await RawClient.connect(port: port)
+        let client = try await RawClient.connect(port: port, tls: nil)
         try await client.receive("the greeting") { $0 == "welcome" }
-        let other = try await RawClient.connect(port: port)
+        let other = try await RawClient.connect(port: port, tls: nil)
         try await wait(for: "being asked", { asked.withLockedValue { $0 } }, where: { $0 > 0 })
         await client.close()
         await other.close()

@@ -90,9 +90,19 @@ struct AccessTests {
 
 @Suite("A request that comes back")
 struct LoopTests {
+    /// Balancers ask each other in plain text.
+    private static let plain = Setup { $0.identity = nil }
+
+    private static func behind(_ near: TestBalancer) -> Setup {
+        Setup {
+            $0.identity = nil
+            $0.servers = [.init("A", port: near.port)]
+        }
+    }
+
     @Test("is recognised at its first return, when a server is the balancer itself")
     func itself() async throws {
-        try await withBalancer { balancer in
+        try await withBalancer(Self.plain) { balancer in
             var settings = balancer.currentSettings()
             settings.endpoints = [BackendEndpoint(id: try balancer.id("A"), name: "A", host: "127.0.0.1", port: balancer.port)]
             try await balancer.proxy.reload(settings, fleet: balancer.setup.fleet)
@@ -107,8 +117,8 @@ struct LoopTests {
 
     @Test("is recognised when two balancers have each other")
     func eachOther() async throws {
-        try await withBalancer { near in
-            try await withBalancer(Setup { $0.servers = [.init("A", port: near.port)] }) { far in
+        try await withBalancer(Self.plain) { near in
+            try await withBalancer(Self.behind(near)) { far in
                 var settings = near.currentSettings()
                 settings.endpoints = [BackendEndpoint(id: try near.id("A"), name: "A", host: "127.0.0.1", port: far.port)]
                 try await near.proxy.reload(settings, fleet: near.setup.fleet)
@@ -120,8 +130,8 @@ struct LoopTests {
 
     @Test("is not suspected because another balancer of this kind has passed it on")
     func chain() async throws {
-        try await withBalancer { near in
-            try await withBalancer(Setup { $0.servers = [.init("A", port: near.port)] }) { far in
+        try await withBalancer(Self.plain) { near in
+            try await withBalancer(Self.behind(near)) { far in
                 let answer = try await far.ask(chat())
                 #expect(answer.status == 200)
             }

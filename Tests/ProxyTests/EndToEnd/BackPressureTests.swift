@@ -76,15 +76,16 @@ struct BackPressureTests {
             try await client.send(head("POST", "/v1/chat/completions", fields, version: "1.0") + chatBody())
             // It reads a little at a time until the last of the answer has been taken from the server.
             func readALittle() async throws -> Int {
-                try await client.goOnReading()
-                try await client.stopReading()
+                // With TLS it may have read the end already, and have closed.
+                try? await client.goOnReading()
+                try? await client.stopReading()
                 return balancer.notes.records.count
             }
             try await wait(for: "the answer's end", readALittle, where: { $0 == 1 })
             // The time for which a finished connection lingers (2 s) passes without a loss.
             let start = ContinuousClock.now
             try await wait(for: "three seconds", { ContinuousClock.now - start }, where: { $0 > .seconds(3) })
-            try await client.goOnReading()
+            try? await client.goOnReading()
             let answer = try await client.answer()
             #expect(answer.isUntilClose && answer.body.count == size)
             #expect(try await client.ended() == .closed)

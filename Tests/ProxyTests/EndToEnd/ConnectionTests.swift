@@ -104,6 +104,8 @@ struct ConnectionTests {
         try await withBalancer(
             Setup {
                 $0.servers = [.init("A", engine)]; $0.maxConnections = 2
+                // A TLS client is not connected before it is accepted.
+                $0.identity = nil
             }
         ) { balancer in
             let clients = [try await balancer.connect(), try await balancer.connect()]
@@ -163,7 +165,11 @@ struct ConnectionTests {
 
     @Test("a connection on which a request has begun to arrive is never closed for another client")
     func begunRequestsStay() async throws {
-        try await withBalancer(Setup { $0.maxConnections = 1 }) { balancer in
+        let setup = Setup {
+            $0.maxConnections = 1
+            $0.identity = nil
+        }
+        try await withBalancer(setup) { balancer in
             for _ in 0..<20 {
                 let client = try await balancer.connect()
                 try await client.send(chat())

@@ -110,7 +110,7 @@ struct FidelityTests {
     @Test("a compressed answer stays compressed")
     func gzip() async throws {
         try await withBalancer { balancer in
-            let direct = try await RawClient.connect(port: try balancer.engine("A").port)
+            let direct = try await RawClient.connect(port: try balancer.engine("A").port, tls: nil)
             try await direct.send(chat(fault: "gzip"))
             let expected = try await direct.answer()
             let answer = try await balancer.ask(chat(fault: "gzip"))

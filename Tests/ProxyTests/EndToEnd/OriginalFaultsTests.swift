@@ -104,7 +104,7 @@ struct OriginalFaultsTests {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        let client = try await RawClient.connect(port: try #require(listener.localAddress?.port))
+        let client = try await RawClient.connect(port: try #require(listener.localAddress?.port), tls: nil)
         try await client.send(chat())
         try await engine.observations { $0.concurrency == 1 }
         let isCut = try await loop.submit {

@@ -1,6 +1,9 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 import NIOConcurrencyHelpers
+
+@testable import Proxy
 
 #if canImport(Glibc)
     import Glibc
@@ -34,20 +37,49 @@ final class RawClient: Sendable {
         self.state = state
     }
 
-    /// - Parameter receiveBuffer: bytes that the kernel keeps for a client that does not read; nil: its default.
-    static func connect(port: Int, receiveBuffer: Int? = nil) async throws -> RawClient {
+    /// With `ENCRYPTED=1` in the environment, all tests of this folder run over TLS.
+    static let areAllEncrypted = getenv("ENCRYPTED").map { String(cString: $0) } == "1"
+
+    /// - Parameters:
+    ///   - receiveBuffer: bytes that the kernel keeps for a client that does not read; nil: its default.
+    ///   - tls: nil: the connection is not encrypted.
+    static func connect(
+        port: Int, receiveBuffer: Int? = nil,
+        tls: NIOSSLContext? = RawClient.areAllEncrypted ? try? .client(trusts: "authority") : nil
+    ) async throws -> RawClient {
         let state = Inbox()
-        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Recorder(state))
-                }
-            }
+        var bootstrap = bootstrap(state, tls)
         if let receiveBuffer {
             bootstrap = bootstrap.channelOption(
                 .socketOption(.so_rcvbuf), value: SocketOptionValue(receiveBuffer))
         }
-        return RawClient(channel: try await bootstrap.connect(host: "127.0.0.1", port: port).get(), state: state)
+        let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
+        return RawClient(channel: channel, state: state)
+    }
+
+    /// - Parameter socket: a path.
+    static func connect(socket: String) async throws -> RawClient {
+        let state = Inbox()
+        return RawClient(channel: try await bootstrap(state, nil).connect(unixDomainSocketPath: socket).get(), state: state)
+    }
+
+    private static func bootstrap(_ state: Inbox, _ tls: NIOSSLContext?) -> ClientBootstrap {
+        ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandlers([
+                            NIOSSLClientHandler(context: tls, serverHostname: nil), HandshakeGate(),
+                        ])
+                    }
+                    try channel.pipeline.syncOperations.addHandler(Recorder(state))
+                }
+            }
+    }
+
+    /// The certificate that the balancer shows.
+    func certificate() async throws -> NIOSSLCertificate? {
+        try await channel.eventLoop.submit { [channel] in try channel.pipeline.syncOperations.nioSSL_peerCertificate() }.get()
     }
 
     // MARK: Sending

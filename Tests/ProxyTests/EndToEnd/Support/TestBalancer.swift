@@ -1,6 +1,7 @@
 import FakeBackend
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Proxy
 import Routing
 import NIOConcurrencyHelpers
@@ -24,7 +25,9 @@ struct TestBalancer: Sendable {
         BackendID(rawValue: try #require(setup.servers.firstIndex { $0.name == name }, "no server \(name)"))
     }
 
-    func connect() async throws -> RawClient { try await RawClient.connect(port: port) }
+    func connect() async throws -> RawClient {
+        try await RawClient.connect(port: port, tls: setup.identity == nil ? nil : .client(trusts: "authority"))
+    }
 
     /// Sends one request on a connection of its own and takes the answer.
     func ask(_ request: String) async throws -> HTTPAnswer {
@@ -134,6 +137,9 @@ struct Setup: Sendable {
     var settings = Setup.patientSettings
     var maxConnections = 1000
     var names = TestNames()
+    /// Nil: clients are not encrypted.
+    var identity = RawClient.areAllEncrypted ? try? ListenerIdentity(.server("engine")) : nil
+    var moreListeners: [Listener] = []
     /// Nil: the events are not recorded.
     var recordingLimit: Int?
 
@@ -248,7 +254,8 @@ private func runBalancer(_ setup: Setup, _ body: (TestBalancer) async throws -> 
     }
     let notes = Notes()
     let proxy = try await ProxyServer.start(
-        host: "127.0.0.1", port: 0, maxConnections: setup.maxConnections, settings: setup.settings(ports: ports),
+        on: [Listener(.tcp(host: "127.0.0.1", port: 0), identity: setup.identity)] + setup.moreListeners,
+        maxConnections: setup.maxConnections, settings: setup.settings(ports: ports),
         .init(
             group: group, router: router, localEndpoints: notes, observer: notes, accessLog: notes,
             names: setup.names.resolver))

@@ -55,6 +55,8 @@ final class AcceptHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         limit.opened()
+        // Another listener has taken the last place while this one was ready to accept.
+        if limit.isExceeded { surroundings.makeRoom { _ in } }
         context.fireChannelRead(data)
     }
 
