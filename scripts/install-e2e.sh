@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything `make e2e` needs beside our own binaries: a virtual environment in .venv-e2e with a real llama-server (the xllamacpp
 # wheel), the official clients and a browser driver; another one in .venv-clients with further clients, whose requirements
-# contradict those of the first; models in .models; Debian's chromium. Quick when all is there.
+# contradict those of the first; models in .models; Debian's chromium and nginx. Quick when all is there.
 #   scripts/install-e2e.sh --engine     only .venv-e2e and the models that are made here: what the benchmark of real engines needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,7 +38,7 @@ mkdir -p "$models"
     "$venv/bin/python" e2e/make_byte_gguf.py "$models/slow-byte.gguf" --layers 8 --width 512 --heads 8 --feed-forward 1024
 [ "${1:-}" != --engine ] || exit 0
 
-scripts/apt-install.sh chromium iproute2
+scripts/apt-install.sh chromium iproute2 nginx-light
 python_packages .venv-clients e2e/requirements-clients.txt
 if [ ! -s "$models/smollm2.gguf" ]; then
     echo "install-e2e: SmolLM2-135M into $models"

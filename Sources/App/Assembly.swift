@@ -49,6 +49,9 @@ struct Assembly {
             fallback: fallback, policy: policy)
         fleet.rule = configuration.routing.rule
         fleet.keyLimits = Dictionary(configuration.keys.map { ($0.name, $0.limits) }) { first, _ in first }
+        fleet.keyShares = Dictionary(
+            configuration.keys.filter { $0.share != KeyShare() }.map { ($0.name, $0.share) }
+        ) { first, _ in first }
         fleet.defaultModel = configuration.defaultModel
         fleet.aliases = Dictionary(configuration.aliases.map { ($0.name, $0.models) }) { first, _ in first }
 
@@ -73,6 +76,7 @@ struct Assembly {
         }
 
         settings.keys = KeyRing(configuration.keys)
+        settings.allowedOrigins = configuration.allowedOrigins
         settings.forwardsClientKey = configuration.forwardsClientKey
         settings.localAccess = LocalAccess(names: Self.localNames(configuration.listen, hostName: known.hostName))
 
@@ -94,15 +98,13 @@ struct Assembly {
         }
         board.patterns = (configuration.models ?? []).map { .init(pattern: $0.pattern, servers: $0.servers) }
         board.aliases = configuration.aliases.map(\.name)
-        board.certificates = configuration.listen.listeners.compactMap(Self.certificate)
     }
 
     /// State that is kept when the configuration changes.
     struct Known: Sendable {
         var identities = BackendIdentities()
         var contexts = TLSContexts()
-        /// With what the listeners prove who they are.
-        var certificates: [(address: ListenAddress, tls: ListenerTLS, identity: ListenerIdentity)] = []
+        var certificates = ListenerCertificates()
         /// This machine's own name, if it is known.
         var hostName: String?
     }
@@ -115,12 +117,6 @@ struct Assembly {
             names.insert(String(hostName.prefix { $0 != "." }))
         }
         return Set(names.map { $0.lowercased() })
-    }
-
-    private static func certificate(_ listener: Configuration.Listener) -> ConfigurationBoard.Certificate? {
-        guard let tls = listener.tls, let end = tls.validUntil else { return nil }
-        return .init(
-            listener: listener.address.description, path: tls.identity.certificates.path, validUntilMilliseconds: end * 1000)
     }
 
     private static func endpoint(

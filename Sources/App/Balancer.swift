@@ -16,6 +16,7 @@ final class Balancer: Sendable {
     private let accessLog: AccessLogWriter?
     private let loadTask: Task<Void, Never>
     private let memory: LearnedMemory?
+    private let usage: UsageFile?
     private let recording: RecordingFile?
     private let logger: Logger
     private let known: NIOLockedValueBox<Assembly.Known>
@@ -43,7 +44,10 @@ final class Balancer: Sendable {
         logger: Logger
     ) async throws -> Balancer {
         var known = Assembly.Known(hostName: ProcessInfo.processInfo.hostName)
-        let assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
+        var assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
+        let listeners = try known.certificates.listeners(for: settings.listen)
+        assembly.board.certificates = known.certificates.shown
+        for warning in settings.expiryWarnings(atSeconds: Clock.wallMilliseconds / 1000) { logger.warning("\(warning)") }
         let loops = Array(group.makeIterator())
         let descriptors = DescriptorBudget(
             limit: openFiles, clients: settings.limits.connections, loops: loops.count, servers: settings.servers.count)
@@ -60,8 +64,9 @@ final class Balancer: Sendable {
         let accessLog = try AccessLogWriter(settings.accessLog, logger: logger)
         router.send(.fleetChanged(assembly.fleet))
         let memory = stateFile.map { LearnedMemory($0, router: router, logger: logger) }
+        let usage = stateFile.map { UsageFile(beside: $0, activity: activity, logger: logger) }
         let proxy = try await ProxyServer.start(
-            on: try known.listeners(for: settings.listen), maxConnections: descriptors.clients,
+            on: listeners, maxConnections: descriptors.clients,
             settings: assembly.settings.within(descriptors, loops: loops.count),
             .init(
                 group: group, router: router, localEndpoints: routes, observer: activity, accessLog: accessLog,
@@ -70,7 +75,8 @@ final class Balancer: Sendable {
         monitor.watch(assembly.monitored, timing: assembly.timing)
         return Balancer(
             proxy: proxy, monitor: monitor, router: router, configuration: board, accessLog: accessLog,
-            loadTask: Task.detached { await load.run() }, memory: memory, recording: recording, logger: logger, known: known,
+            loadTask: Task.detached { await load.run() }, memory: memory, usage: usage, recording: recording, logger: logger,
+            known: known,
             grace: settings.shutdownGrace, descriptors: descriptors, loopCount: loops.count, started: settings)
     }
 
@@ -111,7 +117,7 @@ final class Balancer: Sendable {
 
     private init(
         proxy: ProxyServer, monitor: HealthMonitor, router: SharedRouter, configuration: ConfigurationBoard,
-        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, memory: LearnedMemory?,
+        accessLog: AccessLogWriter?, loadTask: Task<Void, Never>, memory: LearnedMemory?, usage: UsageFile?,
         recording: RecordingFile?, logger: Logger, known: Assembly.Known, grace: Duration, descriptors: DescriptorBudget,
         loopCount: Int, started: Configuration
     ) {
@@ -122,6 +128,7 @@ final class Balancer: Sendable {
         self.accessLog = accessLog
         self.loadTask = loadTask
         self.memory = memory
+        self.usage = usage
         self.recording = recording
         self.logger = logger
         self.known = NIOLockedValueBox(known)
@@ -134,14 +141,16 @@ final class Balancer: Sendable {
     /// Applies a new configuration while requests go on. `listen`, `limits.connections`, `access-log` and `state-file` need a restart.
     func apply(_ settings: Configuration, file: String?) async throws {
         let assembly = try known.withLockedValue { known in
-            let assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
-            try known.renew(settings.listen)
+            var assembly = try Assembly(settings, file: file, loadedAt: Clock.wallMilliseconds, known: &known)
+            try known.certificates.renew(settings.listen)
+            assembly.board.certificates = known.certificates.shown
             return assembly
         }
         try await proxy.reload(assembly.settings.within(descriptors, loops: loopCount), fleet: assembly.fleet)
         monitor.watch(assembly.monitored, timing: assembly.timing)
         grace.withLockedValue { $0 = settings.shutdownGrace }
         configuration.publish(assembly.board)
+        for warning in settings.expiryWarnings(atSeconds: Clock.wallMilliseconds / 1000) { logger.warning("\(warning)") }
         accessLog?.reopen()
     }
 
@@ -174,6 +183,7 @@ final class Balancer: Sendable {
         monitor.stop()
         loadTask.cancel()
         memory?.close()
+        usage?.close()
         writeRecording()
         await accessLog?.close(by: deadline)
     }

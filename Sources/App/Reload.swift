@@ -10,8 +10,8 @@ actor Reload {
     private let balancer: Balancer
     private let logger: Logger
     private var lastStamp: Stamp?
-    /// Of the other files that the configuration in force names.
-    private var pemStamps: [String: Stamp]
+    /// Of the other files that the configuration in force names, or the one that could not be read. Nil: there is no such file.
+    private var otherStamps: [String: Stamp?]
     private var latest: Task<String?, Never>?
 
     /// - Parameters:
@@ -27,7 +27,7 @@ actor Reload {
         self.logger = logger
         self.adjust = adjust
         lastStamp = Stamp(file)
-        pemStamps = Self.stamps(configuration.pemFiles)
+        otherStamps = Self.stamps(configuration.otherFiles)
     }
 
     /// Returns nil when the new configuration is in force; otherwise the reason why nothing has changed.
@@ -47,8 +47,7 @@ actor Reload {
     private func read(_ reason: String) async -> String? {
         lastStamp = Stamp(file)
         // Before they are read: a change meanwhile is seen the next time.
-        let stamps = Self.stamps(pemStamps.keys)
-        pemStamps = stamps
+        otherStamps = Self.stamps(otherStamps.keys)
         if lastStamp?.isRegularFile == false {
             // Reading a pipe that nobody writes to would never end, and later reloads wait for this one.
             let problem = "\(file) is no regular file any more; it is read at the start only"
@@ -58,12 +57,14 @@ actor Reload {
         }
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .failure(let problems):
+            watchFurther(problems.files)
             logger.error("configuration not changed", metadata: ["problems": "\(problems)", "reason": "\(reason)"])
             balancer.note(problems: problems.description)
             return problems.description
         case .success(var configuration):
             adjust(&configuration)
-            pemStamps = Self.stamps(configuration.pemFiles).merging(stamps) { _, before in before }
+            otherStamps = otherStamps.filter { configuration.otherFiles.contains($0.key) }
+            watchFurther(configuration.otherFiles)
             do {
                 try await balancer.apply(configuration, file: file)
                 logger.notice("configuration read again", metadata: ["file": "\(file)", "reason": "\(reason)"])
@@ -89,14 +90,18 @@ actor Reload {
             // A file that is being replaced may be absent for a moment.
             if let stamp = Stamp(file), stamp != lastStamp {
                 _ = await reload("file changed")
-            } else if let changed = pemStamps.first(where: { path, last in Stamp(path).map { $0 != last } ?? false }) {
+            } else if let changed = otherStamps.first(where: { path, last in Stamp(path) != last }) {
                 _ = await reload("\(changed.key) changed")
             }
         }
     }
 
-    private static func stamps(_ files: some Sequence<String>) -> [String: Stamp] {
-        Dictionary(files.compactMap { file in Stamp(file).map { (file, $0) } }) { first, _ in first }
+    private func watchFurther(_ files: [String]) {
+        for file in files where otherStamps[file] == nil { otherStamps[file] = .some(Stamp(file)) }
+    }
+
+    private static func stamps(_ files: some Sequence<String>) -> [String: Stamp?] {
+        Dictionary(files.map { ($0, Stamp($0)) }) { first, _ in first }
     }
 
     /// Values that change when the file changes, also when another file is moved to its place.

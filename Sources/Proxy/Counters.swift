@@ -13,6 +13,8 @@ package struct Counters: Sendable, Equatable {
     package var connectionsAccepted = 0
     /// Clients that did not finish the TLS handshake.
     package var failedHandshakes = 0
+    /// Requests with a key that is not known, or cannot be read.
+    package var wrongKeys = 0
     /// Streams that continue on their servers although their clients have disconnected.
     package var detachedStreams = 0
     /// Access log lines that could not be written. The log itself counts them, for all loops.
@@ -33,6 +35,7 @@ package struct Counters: Sendable, Equatable {
         left.clientConnections += right.clientConnections
         left.connectionsAccepted += right.connectionsAccepted
         left.failedHandshakes += right.failedHandshakes
+        left.wrongKeys += right.wrongKeys
         left.detachedStreams += right.detachedStreams
         left.logLinesDropped += right.logLinesDropped
     }

@@ -12,6 +12,8 @@ struct LoopClients {
     /// Kept connections take no new requests, and idle connections are closed.
     var isDraining = false
 
+    var failedKeys = FailedKeys()
+
     /// Clients that the current round of `nextToWatch` has not reached.
     private var unwatched: [ClientHandler] = []
     private var watchedAtOnce = 0

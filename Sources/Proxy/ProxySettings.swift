@@ -20,6 +20,8 @@ package struct ProxySettings: Sendable {
     package var keys = KeyRing()
     /// The client's own key reaches engines, although keys are configured.
     package var forwardsClientKey = false
+    /// Which pages of other origins may use the API.
+    package var allowedOrigins = AllowedOrigins.any
     /// Who may use `/admin/` and `/upstream/` while no keys are configured.
     package var localAccess = LocalAccess()
 

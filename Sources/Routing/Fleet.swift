@@ -56,6 +56,8 @@ package struct Fleet: Sendable, Equatable, Codable {
     package var aliases: [String: [String]] = [:]
     /// The limits of clients' keys, by the keys' names.
     package var keyLimits: [String: KeyLimits] = [:]
+    /// How clients' keys stand beside others, by the keys' names. Those without an entry are ordinary.
+    package var keyShares: [String: KeyShare] = [:]
     package var policy: RoutingPolicy
     /// For requests without a route.
     package var rule = PickingRule.sticky

@@ -7,6 +7,8 @@ struct PendingRequest: Sendable {
     var client = ClientTable.ID.none
     /// Its route's class, or the lower one that its client asked for.
     var priority = PriorityClass.normal
+    /// `KeyShare.weight` of its client's key.
+    var weight = 1.0
     /// What is expected of it.
     var outlook = Outlook()
     /// When its first token was first predicted, and how much later it should come, in seconds.

@@ -6,7 +6,9 @@ extension Router {
         guard let list = candidates(for: traits) else { return refuse(request, nothingFor(traits), nil, now, &effects) }
         if let excess = reserve(ticket, traits, at: now) { return refuse(request, .keyLimit(excess), nil, now, &effects) }
         retryBudget.requestArrived(at: now)
-        request.priority = list.priority.lowered(to: traits.priority)
+        let share = fleet.keyShares.isEmpty ? nil : traits.key.flatMap { fleet.keyShares[$0] }
+        request.weight = share?.weight ?? 1
+        request.priority = (share?.priority ?? list.priority).lowered(to: traits.priority)
         if traits.counts { meet(&request, among: list, at: now) }
         place(request, among: list, now, &effects)
     }

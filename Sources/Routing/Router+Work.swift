@@ -80,7 +80,8 @@ extension Router {
         forgetCaches(of: backends[index].useBegan(served, by: request.client, at: now), on: index)
         noteOccupancy(index, at: now)
         habits.began(request.client, at: now)
-        habits.served(request.client, tokens: max(1, tokens - matched) + 2 * request.outlook.answerTokens, at: now)
+        let service = max(1, tokens - matched) + 2 * request.outlook.answerTokens
+        habits.served(request.client, tokens: service / request.weight, at: now)
         guard sequence != nil else { return nil }
         return CacheForecast(
             result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
@@ -178,7 +179,8 @@ extension Router {
         habits.ended(running.request.client)
         if case .failed = end {
             // It has cost the client's share nothing, and its prompt is not there.
-            habits.served(running.request.client, tokens: -(job.newTokens + 2 * job.answerTokens), at: now)
+            let service = job.newTokens + 2 * job.answerTokens
+            habits.served(running.request.client, tokens: -service / running.request.weight, at: now)
             if let sequence = job.sequence {
                 backends[index].served[job.served].cache.failed(sequence, of: ticket, in: &sequences, at: now)
             }
@@ -226,7 +228,7 @@ extension Router {
     ) {
         let answer = Double(timings.predictedTokens)
         habits.answered(request.client, model: request.outlook.model, tokens: answer)
-        habits.served(request.client, tokens: 2 * (answer - job.answerTokens), at: now)
+        habits.served(request.client, tokens: 2 * (answer - job.answerTokens) / request.weight, at: now)
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,

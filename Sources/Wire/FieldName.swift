@@ -21,6 +21,8 @@ package enum FieldName: UInt8, Sendable {
     case sessionID, conversationID, claudeCodeSessionID, codexSessionID, codexThreadID
     /// What is left of a client's limits: `x-ratelimit-…`. An engine's are replaced where the client's key has limits.
     case rateLimit
+    /// Which pages may read an answer: `Access-Control-…`.
+    case crossOrigin
     // Our own answer fields: an engine cannot set them
     case balancerServer, balancerModel, balancerQueued, balancerAttempts, balancerCache
 
@@ -103,10 +105,12 @@ package enum FieldName: UInt8, Sendable {
             if isName(bytes, "access-control-request-headers") { return .requestedHeaders }
         default: break
         }
-        // Both prefixes have twelve bytes.
+        // All prefixes have twelve bytes.
         guard bytes.count > 12 else { return .other }
         let prefix = bytes.extracting(..<12)
-        return isName(prefix, "x-forwarded-") ? .forwardedOther : isName(prefix, "x-ratelimit-") ? .rateLimit : .other
+        if isName(prefix, "x-forwarded-") { return .forwardedOther }
+        if isName(prefix, "x-ratelimit-") { return .rateLimit }
+        return isName(prefix, "access-contr") ? .crossOrigin : .other
     }
 
     /// Compares a name with a lower-case literal of the same length, ignoring case. All bytes of the name must be token

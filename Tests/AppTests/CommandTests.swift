@@ -50,7 +50,7 @@ import Testing
     @Test("status speaks TLS where the address says so, and fails where the authorities cannot be read")
     func statusOverTLS() throws {
         func transport(_ url: String, _ environment: [String: String] = [:]) throws -> Transport {
-            try Status.transport(to: BaseURL.parse(url, assumingHTTP: true).url, environment)
+            try RunningBalancer.transport(to: BaseURL.parse(url, assumingHTTP: true).url, environment)
         }
         for url in ["balancer.example:1", "http://balancer.example:1"] {
             if case .tls = try transport(url) { Issue.record("\(url) is asked over TLS") }
@@ -87,10 +87,13 @@ import Testing
     @Test(
         "an address that cannot be had is explained with a remedy",
         arguments: [
-            (EADDRINUSE, "Port 18000 on 10.0.0.9 is in use by another program. Stop that one, or choose another with --port."),
+            (
+                EADDRINUSE,
+                "Port 18000 on 10.0.0.9 is in use by another program. Stop that one, or choose another with --port or listen.port."
+            ),
             (
                 EACCES,
-                "Port 18000 on 10.0.0.9 may not be used by this user: ports below 1024 need more rights. Choose another with --port."
+                "Port 18000 on 10.0.0.9 may not be used by this user: ports below 1024 need more rights. Choose another with --port or listen.port."
             ),
             (EADDRNOTAVAIL, "This machine has no address 10.0.0.9. Choose another with --host, for example 0.0.0.0."),
         ])

@@ -37,6 +37,54 @@ import Testing
         #expect(!found.summary.contains("a-key-for") && found.summary.contains("operator"))
     }
 
+    @Test("tell what they are good for, and how they stand beside others")
+    func rights() throws {
+        let text = "keys: [{ name: a, key-sha256: \(Self.digest), paths: [chat, metrics], priority: bulk, weight: 0.5 }]"
+        let found = try configuration(withServer(text))
+        #expect(found.keys.first?.paths == [.chat, .metrics])
+        #expect(found.keys.first?.share == KeyShare(priority: .bulk, weight: 0.5))
+        #expect(found.keys.first?.isAdmin == false)
+        #expect(found.summary.contains("chat, metrics") && found.summary.contains("priority bulk, weight 0.5"))
+        let admin = try configuration(withServer("keys: [{ name: a, key-sha256: \(Self.digest), paths: [admin] }]"))
+        #expect(admin.keys.first?.isAdmin == true)
+    }
+
+    @Test(
+        "what is wrong with these rights is reported",
+        arguments: [
+            ("paths: [talk]", "unknown group of paths; valid: chat, embeddings"), ("paths: []", "the key opens nothing"),
+            ("paths: [admin], admin: false", "paths says the opposite"), ("weight: 0", "not a number from 0.01 to 100"),
+            ("weight: '2'", "not a number"), ("priority: high", "valid: interactive, normal, bulk"),
+        ])
+    func wrongRights(text: String, message: String) {
+        let found = problems(withServer("keys: [{ name: a, key-sha256: \(Self.digest), \(text) }]"))
+        #expect(found.contains { $0.contains(message) }, "\(found)")
+    }
+
+    @Test("may stand in a file of their own, as a list or below keys, beside those of the configuration")
+    func ownFile() throws {
+        let folder = try Folder()
+        let other = KeyDigest(of: "another-key-for-this".utf8).hexadecimal
+        for text in ["- { name: b, key-sha256: \(other) }", "keys: [{ name: b, key-sha256: \(other) }]"] {
+            let file = try folder.write("keys.yaml", text)
+            let found = try configuration(
+                withServer("keys: [{ name: a, key-sha256: \(Self.digest) }]\nkeys-file: '\(file)'\nforward-client-key: true"))
+            #expect(found.keys.map(\.name) == ["a", "b"])
+            #expect(found.otherFiles == [file])
+            #expect(try configuration(withServer("keys-file: '\(file)'")).keys.map(\.name) == ["b"])
+        }
+        for (text, message) in [
+            ("- { name: a, key-sha256: \(other) }", "there are two keys with the name"),
+            ("- { name: b, key-sha256: \(Self.digest) }", "is the same key as"), ("[]", "is empty"), ("{}", "has no keys"),
+            ("keyz: []", "unknown key"), ("- { name: b, key: plain-text-key-0000 }", "does not belong in this file"), ("[", ""),
+        ] {
+            let file = try folder.write("keys.yaml", text)
+            let found = problems(withServer("keys: [{ name: a, key-sha256: \(Self.digest) }]\nkeys-file: '\(file)'"))
+            #expect(!found.isEmpty && found.allSatisfy { $0.contains(message) }, "\(text): \(found)")
+        }
+        #expect(problems(withServer("keys-file: /nowhere.yaml")).first?.contains("there is no such file") == true)
+    }
+
     @Test(
         "that cannot be used are reported, and never shown",
         arguments: [

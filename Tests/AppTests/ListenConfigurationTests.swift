@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import Proxy
 import Testing
@@ -52,7 +53,9 @@ import Testing
         "tells what is wrong with it",
         arguments: [
             ("[]", "no address, so nobody could connect"),
-            ("[{ port: 1 }, { port: 1 }]", "all addresses, port 1 is listed twice"),
+            ("[{ port: 1 }, { port: 1 }]", "cannot be listened on beside all addresses, port 1"),
+            ("[{ port: 1 }, { host: 0.0.0.0, port: 1 }]", "cannot be listened on beside"),
+            ("[{ socket: /s }, { socket: /s, mode: '600' }]", "cannot be listened on beside"),
             ("{ host: 'http://h' }", "not an address or host name"),
             ("{ socket: /s, port: 1 }", "listen.port: given together with socket"),
             ("{ socket: /s, tls: {} }", "listen.tls: given together with socket"),
@@ -69,6 +72,20 @@ import Testing
         ])
     func wrong(_ value: String, _ message: String) { #expect(problem(value).contains(message), "\(problem(value))") }
 
+    @Test("pages of other origins may use the API as long as there are no keys, or if they are named")
+    func origins() throws {
+        func allowed(_ text: String) throws -> AllowedOrigins { try configuration("\(servers)\n\(text)").allowedOrigins }
+        let keys = "keys: [{ name: a, key-sha256: '\(String(repeating: "ab", count: 32))' }]"
+        #expect(try allowed("") == .any)
+        #expect(try allowed(keys) == .only([]))
+        #expect(try allowed("cors: { origins: [] }") == .only([]))
+        #expect(try allowed("\(keys)\ncors: { origins: ['*'] }") == .any)
+        #expect(try allowed("cors: { origins: ['https://A.example:8443'] }") == .only(["https://a.example:8443"]))
+        for wrong in ["a.example", "https://a.example/", "https://u@a.example", "https://"] {
+            #expect(problems("\(servers)\ncors: { origins: ['\(wrong)'] }").first?.contains("not an origin") == true)
+        }
+    }
+
     @Test("a key that belongs to another certificate is reported")
     func mismatch() {
         let tls = "{ certificate: '\(certificate("engine"))', private-key: '\(certificate("client-key"))' }"
@@ -84,11 +101,39 @@ import Testing
         #expect(try exposures("{}").first?.contains("no key is asked for") == true)
         #expect(try exposures("{}", keys: keys).first?.contains("unencrypted") == true)
         #expect(try exposures("{ host: 192.168.1.2 }").count == 1)
+        #expect(try exposures("{ host: 127.example.com }").count == 1)
         #expect(try exposures("{ tls: \(tls) }").first?.contains("no key is asked for") == true)
         #expect(try exposures("{ tls: \(tls) }", keys: keys) == [])
         for local in ["{ host: 127.0.0.1 }", "{ host: '::1' }", "{ host: localhost }", "{ socket: /s }"] {
             #expect(try exposures(local) == [])
         }
+    }
+
+    @Test("of two listeners at any free port, each keeps its own certificate at a reload")
+    func samePort() throws {
+        let two = try configuration(
+            """
+            listen:
+              - { port: 0, tls: \(tls) }
+              - { port: 0, tls: { certificate: '\(certificate("engine"))', private-key: '\(certificate("engine-key"))', client-ca: '\(certificate("authority"))' } }
+            \(servers)
+            """)
+        var known = ListenerCertificates()
+        let listeners = try known.listeners(for: two.listen)
+        let before = listeners.map { $0.identity?.context }
+        try known.renew(two.listen)
+        #expect(zip(listeners, before).allSatisfy { $0.identity?.context === $1 })
+    }
+
+    @Test("check and the log tell of certificates that have ended or will soon")
+    func expiry() throws {
+        let found = try configuration(
+            "listen: { tls: { certificate: '\(certificate("expired"))', private-key: '\(certificate("expired-key"))' } }\n\(servers)"
+        )
+        let end = try #require(found.listen.listeners.first?.tls?.validUntil)
+        #expect(found.expiryWarnings(atSeconds: end + 1).first?.contains("has ended") == true)
+        #expect(found.expiryWarnings(atSeconds: end - 86_400).first?.contains("ends in 1 day.") == true)
+        #expect(found.expiryWarnings(atSeconds: end - 15 * 86_400) == [])
     }
 
     @Test("a reload renews certificates, keeps the old ones where the new ones will not do, and forgets nothing")
@@ -102,7 +147,7 @@ import Testing
         try write("engine")
         let path = folder.url.path
         let text = "listen: { port: 0, tls: { certificate: '\(path)/c.pem', private-key: '\(path)/k.pem' } }\n\(servers)"
-        var known = Assembly.Known()
+        var known = ListenerCertificates()
         let listener = try #require(try known.listeners(for: configuration(text).listen).first)
         let first = try #require(listener.identity?.context)
         try known.renew(configuration(text).listen)
@@ -111,9 +156,11 @@ import Testing
         try known.renew(configuration(text).listen)
         let second = try #require(listener.identity?.context)
         #expect(second !== first)
-        // The configuration has no TLS any more, which only a restart can change.
+        // The configuration has no TLS any more, or another address, which only a restart can change.
         try known.renew(configuration(servers).listen)
+        try known.renew(configuration(text.replacing("port: 0", with: "port: 1")).listen)
         #expect(listener.identity?.context === second)
-        #expect(try configuration(text).pemFiles == ["\(path)/c.pem", "\(path)/k.pem"])
+        #expect(known.shown.map(\.path) == ["\(path)/c.pem"])
+        #expect(try configuration(text).otherFiles == ["\(path)/c.pem", "\(path)/k.pem"])
     }
 }

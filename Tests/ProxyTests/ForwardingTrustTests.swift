@@ -1,8 +1,16 @@
-import Proxy
 import Testing
+
+@testable import Proxy
 
 @Suite("Whose word about the client's address is taken")
 struct ForwardingTrustTests {
+    @Test("the proxy at a socket in the file system is always trusted about the hop in front of it")
+    func unixSocket() {
+        let trust = ForwardingTrust.proxies([])
+        #expect(trust.client(peer: Peer.unixAddress, forwardedFor: ["198.51.100.9, 203.0.113.7"]) == "203.0.113.7")
+        #expect(trust.client(peer: "10.0.0.1", forwardedFor: ["203.0.113.7"]) == "10.0.0.1")
+    }
+
     private static let peer = "10.0.0.9"
 
     private func client(_ trust: ForwardingTrust, _ values: String...) -> String {

@@ -30,6 +30,7 @@ struct Check: AsyncParsableCommand {
         switch ConfigurationLoader.load(file: file, environment: environment) {
         case .success(let settings):
             var warnings = settings.warnings + settings.exposures
+            warnings += settings.expiryWarnings(atSeconds: Int(Date().timeIntervalSince1970))
             do { _ = try StateFile.usable(settings, configuration: file) { warnings.append($0) } } catch {
                 throw CommandFailure.failed("\(file): error: \(error)")
             }

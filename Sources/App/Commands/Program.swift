@@ -17,9 +17,11 @@ package struct Program: AsyncParsableCommand {
               llama-balancer check --config server-list.yaml
               llama-balancer status --watch
               llama-balancer key new alice
+              llama-balancer usage --by key
               llama-balancer simulate --agents 6 --servers 4000,2500,1500,800
             """,
-        version: version, subcommands: [Serve.self, Demo.self, Check.self, Status.self, KeyCommand.self, Simulate.self],
+        version: version,
+        subcommands: [Serve.self, Demo.self, Check.self, Status.self, Usage.self, KeyCommand.self, Simulate.self],
         defaultSubcommand: Serve.self)
 
     package static let version = "0.1.0"

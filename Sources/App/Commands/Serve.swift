@@ -82,8 +82,10 @@ struct Serve: AsyncParsableCommand {
         // Installed before the start is announced: a signal that comes right after the announcement must find its handler.
         let signals = await Self.trapSignals()
         let names = settings.servers.map(\.name).joined(separator: ", ")
-        let base = Self.base(settings.listen.listeners, ports: balancer.ports)
-        let others = settings.listen.listeners.dropFirst().map { "\n  and on \($0.address)" }.joined()
+        let places = zip(settings.listen.listeners, balancer.ports).map { Self.place($0, port: $1) }
+        let first = balancer.ports.firstIndex { $0 != nil } ?? 0
+        let base = places[first]
+        let others = places.indices.filter { $0 != first }.map { "\n  and on \(places[$0])" }.joined()
         announce(
             "llama-balancer \(Program.version): listening on \(base), servers: \(names)\n"
                 + "  clients: \(base)/v1    page: \(base)/llmhealth-monitor" + others
@@ -131,14 +133,12 @@ struct Serve: AsyncParsableCommand {
         return (settings, file)
     }
 
-    /// A URL of this machine, for people who have just started the program.
-    private static func base(_ listeners: [Configuration.Listener], ports: [Int?]) -> String {
-        guard let index = ports.firstIndex(where: { $0 != nil }), let port = ports[index] else {
-            return "http+unix:" + String(listeners.first?.address.description.dropFirst("socket ".count) ?? "")
-        }
-        let host = listeners[index].address.host ?? "127.0.0.1"
+    /// The URL of a listener on this machine, or its file.
+    private static func place(_ listener: Configuration.Listener, port: Int?) -> String {
+        guard let port else { return "\(listener.address)" }
+        let host = listener.address.host ?? "127.0.0.1"
         let shown = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-        return "\(listeners[index].tls == nil ? "http" : "https")://\(shown):\(port)"
+        return "\(listener.tls == nil ? "http" : "https")://\(shown):\(port)"
     }
 
     private static func override(_ settings: inout Configuration, host: String?, port: Int?) {
@@ -189,8 +189,9 @@ struct Serve: AsyncParsableCommand {
     private static func explain(_ reason: any Error, at address: ListenAddress) -> String {
         let place = "Port \(address.port ?? 0) on \(address.host ?? "all addresses")"
         return switch (reason as? IOError)?.errnoCode {
-        case EADDRINUSE: "\(place) is in use by another program. Stop that one, or choose another with --port."
-        case EACCES: "\(place) may not be used by this user: ports below 1024 need more rights. Choose another with --port."
+        case EADDRINUSE: "\(place) is in use by another program. Stop that one, or choose another with --port or listen.port."
+        case EACCES:
+            "\(place) may not be used by this user: ports below 1024 need more rights. Choose another with --port or listen.port."
         case EADDRNOTAVAIL:
             "This machine has no address \(address.host ?? ""). Choose another with --host, for example 0.0.0.0."
         default: "Cannot listen on \(address): \(reason)"

@@ -27,54 +27,12 @@ struct Status: AsyncParsableCommand {
     init() {}
 
     func run() async throws {
-        let base: BaseURL
-        do { base = try BaseURL.parse(url, assumingHTTP: true).url } catch {
-            throw CommandFailure.usage("--url \(url): \(error.message)")
-        }
-        let environment = ProcessInfo.processInfo.environment
-        let transport = try Self.transport(to: base, environment)
-        var target = ProbeTarget(host: base.host, port: base.port, transport: transport, pathPrefix: base.pathPrefix)
-        if let key = environment["LLAMA_BALANCER_KEY"], !key.isEmpty {
-            target.headers = [.init(name: "Authorization", value: "Bearer \(key)")]
-        }
-        let group = MultiThreadedEventLoopGroup.singleton
+        let balancer = try RunningBalancer(url)
         repeat {
-            let response: ProbeClient.Response
-            do {
-                response = try await ProbeClient().get(
-                    "/llmhealth-snapshot", from: target, timeout: .seconds(5), on: group.next()
-                ).get()
-            } catch {
-                throw CommandFailure.failed("No balancer answers at \(url): \(error). Is it running there? See --url.")
-            }
-            if response.status == 401 || response.status == 403 {
-                throw CommandFailure.failed(
-                    "The balancer at \(url) answered \(response.status). Set the environment variable LLAMA_BALANCER_KEY to a key "
-                        + "with admin: true.")
-            }
-            guard response.status == 200, let document = try? JSON(parsing: response.body), document["backends"] != nil else {
-                throw CommandFailure.failed(
-                    "What answers at \(url) is no llama-balancer: /llmhealth-snapshot answered \(response.status). See --url.")
-            }
+            let document = try await balancer.get("/llmhealth-snapshot", wants: "backends")
             try say((watch ? "\u{1B}[2J\u{1B}[H" : "") + StatusTable.text(document))
             if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
-    }
-
-    /// The certificate of a balancer behind a TLS proxy is checked like the certificates of servers.
-    static func transport(to base: BaseURL, _ environment: [String: String]) throws -> Transport {
-        guard base.scheme == .https else { return .plain }
-        do {
-            var settings = TLSSettings()
-            settings.authorities = try TLSSettings.systemAuthorities(environment)
-            return .tls(try settings.context())
-        } catch let problem as TLSSettings.EnvironmentProblem {
-            throw CommandFailure.failed("\(problem.message); \(problem.hint)")
-        } catch {
-            throw CommandFailure.failed(
-                "This system has no certificates of authorities that can be read. Install them (Debian's ca-certificates), "
-                    + "or name the authority's file in the environment variable SSL_CERT_FILE.")
-        }
     }
 }
 
@@ -125,7 +83,7 @@ enum StatusTable {
         ]
     }
 
-    private static func columns(_ rows: [[String]]) -> [String] {
+    static func columns(_ rows: [[String]]) -> [String] {
         let count = rows.map(\.count).max() ?? 0
         let widths = (0..<count).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0 }
         return rows.map { row in

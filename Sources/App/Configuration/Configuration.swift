@@ -73,8 +73,14 @@ package struct Configuration: Equatable, Sendable {
     /// `model-rules`: changes to chat requests. A list in the file replaces the built-in rules.
     package var modelRules = ModelRule.builtIn
 
+    /// `cors.origins`: the pages of other origins that may use the API. Nil when left out: all while there are no `keys`, none otherwise.
+    package var origins: Set<String>?
+
     /// `keys`: the keys of clients. Empty: nobody needs one, and only programs on this machine may steer the balancer.
     package var keys: [ClientKey] = []
+
+    /// `keys-file`: another file with keys, which are among `keys`. Nil: there is none.
+    package var keysFile: String?
 
     /// `forward-client-key`: servers receive the client's key, although the balancer has keys of its own.
     package var forwardsClientKey = false

@@ -7,6 +7,8 @@ struct ConfigurationDecoder {
     let file: String
     let environment: [String: String]
     private(set) var problems: [Problem] = []
+    /// Further files that the configuration names.
+    var files: [String] = []
 
     init(file: String, environment: [String: String]) {
         self.file = file
@@ -41,13 +43,22 @@ struct ConfigurationDecoder {
         result.privacy = privacy(fields["privacy"])
         result.volatilePrompts = volatilePrompts(fields["volatile-prompts"])
         result.modelRules = modelRules(fields["model-rules"])
+        result.origins = origins(object(fields["cors"], .cors)["origins"])
         if let field = fields.including(null: "keys"), field.node.content == .null {
             report(field, "has no value, so nobody would need a key", hint: "leave it out if that is meant")
         }
         result.keys = keys(fields["keys"])
-        result.forwardsClientKey = forwardsClientKey(fields["forward-client-key"], hasKeys: fields["keys"] != nil)
+        result.keysFile = text(fields["keys-file"])
+        if let field = fields["keys-file"], let file = result.keysFile {
+            result.keys = keys(inFile: file, field, beside: result.keys)
+        }
+        let hasKeys = fields["keys"] != nil || fields["keys-file"] != nil
+        result.forwardsClientKey = forwardsClientKey(fields["forward-client-key"], hasKeys: hasKeys)
         return result
     }
+
+    /// Adds the problems of another file.
+    mutating func take(_ others: [Problem]) { problems += others }
 
     mutating func report(_ field: Field, _ message: String, hint: String? = nil) {
         report(at: field.node.position, path: field.path, message, hint: hint)

@@ -17,7 +17,7 @@ struct ConfigurationKeys: Sendable {
             "listen", "servers", "models", "fallback_server", "fallback-server", "pull-server", "sticky", "queue", "timeouts",
             "health", "keep-alive-comments", "limits", "shutdown-grace", "access-log", "trusted-proxies", "privacy",
             "model-rules", "routing", "state-file",
-            "default-model", "aliases", "volatile-prompts", "keys", "forward-client-key", "$schema",
+            "default-model", "aliases", "volatile-prompts", "keys", "keys-file", "cors", "forward-client-key", "$schema",
         ],
         synonyms: [
             "backends": "servers", "upstreams": "servers", "nodes": "servers", "engines": "servers", "endpoints": "servers",
@@ -49,14 +49,18 @@ struct ConfigurationKeys: Sendable {
     static let key = ConfigurationKeys(
         place: "keys[]",
         names: [
-            "name", "key", "key-sha256", "models", "admin", "expires", "request-max", "requests-per-minute", "tokens-per-minute",
-            "tokens-per-day",
+            "name", "key", "key-sha256", "models", "paths", "admin", "expires", "request-max", "requests-per-minute",
+            "tokens-per-minute", "tokens-per-day", "priority", "weight",
         ],
         synonyms: [
             "token": "key", "secret": "key", "value": "key", "apikey": "key", "sha256": "key-sha256", "hash": "key-sha256",
             "keyhash": "key-sha256", "model": "models", "user": "name", "expiry": "expires", "expiresat": "expires",
-            "rpm": "requests-per-minute", "tpm": "tokens-per-minute", "tpd": "tokens-per-day", "budget": "tokens-per-day",
+            "scopes": "paths", "class": "priority", "share": "weight", "rpm": "requests-per-minute", "tpm": "tokens-per-minute",
+            "tpd": "tokens-per-day", "budget": "tokens-per-day",
         ])
+    /// The file that `keys-file` names.
+    static let keysFile = ConfigurationKeys(place: "keys-file", names: ["keys"])
+    static let cors = ConfigurationKeys(place: "cors", names: ["origins"])
     static let routing = ConfigurationKeys(
         place: "routing", names: ["rule"],
         synonyms: ["policy": "rule", "strategy": "rule", "algorithm": "rule", "balance": "rule"])
@@ -74,7 +78,7 @@ struct ConfigurationKeys: Sendable {
 
     static let all = [
         file, listen, listenTLS, server, tls, key, modelPattern, routing, sticky, queue, maxPredictedWait, timeouts, health,
-        limits,
+        limits, cors,
         modelRule,
         modelRuleMatch,
     ]

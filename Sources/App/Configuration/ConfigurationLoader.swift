@@ -15,7 +15,7 @@ package enum ConfigurationLoader {
             let problems = (content.problems + decoder.problems).enumerated().sorted {
                 ($0.element.position ?? tree.position, $0.offset) < ($1.element.position ?? tree.position, $1.offset)
             }
-            return problems.isEmpty ? .success(configuration) : .failure(Problems(problems.map(\.element)))
+            return problems.isEmpty ? .success(configuration) : .failure(Problems(problems.map(\.element), files: decoder.files))
         } catch {
             return .failure(error)
         }
@@ -26,7 +26,7 @@ package enum ConfigurationLoader {
         read(file).flatMap { load(text: $0, file: file, environment: environment) }
     }
 
-    private static func read(_ file: String) -> Result<String, Problems> {
+    static func read(_ file: String) -> Result<String, Problems> {
         func refuse(_ message: String, hint: String? = nil) -> Result<String, Problems> {
             .failure(Problems([Problem(file: file, message: message, hint: hint)]))
         }

@@ -89,8 +89,11 @@ extension Configuration {
             (key.limits.requestMax, .requestMax), (key.limits.requestsPerMinute, .requestsPerMinute),
             (key.limits.tokensPerMinute, .tokensPerMinute), (key.limits.tokensPerDay, .tokensPerDay),
         ]
+        let paths = key.paths.map { $0.map(\.rawValue).sorted().joined(separator: ", ") } ?? ""
+        var share = key.share.priority.map { "priority \($0.rawValue)" } ?? ""
+        if key.share.weight != 1 { share += "\(share.isEmpty ? "" : ", ")weight \(key.share.weight)" }
         let limited = limits.compactMap { limit, kind in limit.map { "\(kind.rawValue) \($0)" } }.joined(separator: ", ")
-        return [key.name, models, key.isAdmin ? "admin" : "", expiry, limited]
+        return [key.name, models, paths, key.isAdmin ? "admin" : "", expiry, limited, share]
     }
 
     private static func row(_ rule: ModelRule) -> [String] {
@@ -138,6 +141,7 @@ extension Configuration {
             ("trusted-proxies", trustedProxiesText),
             ("privacy", privacy.rawValue),
             ("volatile-prompts", volatilePromptsText),
+            ("cors.origins", originsText),
             ("forward-client-key", forwardsClientKey ? "true" : "false"),
         ]
     }
@@ -161,6 +165,11 @@ extension Configuration {
     private var trustedProxiesText: String {
         guard let trustedProxies else { return "everyone" }
         return trustedProxies.isEmpty ? "no one" : trustedProxies.map(\.description).joined(separator: ", ")
+    }
+
+    private var originsText: String {
+        guard let origins else { return "all pages, or none if there are keys" }
+        return origins.isEmpty ? "none" : origins.contains("*") ? "all pages" : origins.sorted().joined(separator: ", ")
     }
 
     private var volatilePromptsText: String {

@@ -8,8 +8,9 @@ extension ConfigurationDecoder {
     /// Shorter keys can be guessed. Those of `key new` have 46 characters.
     private static let shortestKey = 16
 
-    mutating func keys(_ field: Field?) -> [ClientKey] {
-        var keys: [ClientKey] = []
+    /// - Parameter known: keys of another file.
+    mutating func keys(_ field: Field?, beside known: [ClientKey] = []) -> [ClientKey] {
+        var keys = known
         for item in items(field) {
             guard let key = key(item) else { continue }
             if let models = key.models, models.contains(where: { $0.source.isEmpty }) {
@@ -31,6 +32,40 @@ extension ConfigurationDecoder {
         return keys
     }
 
+    /// `keys-file`: a list of keys, or an object with `keys`, so that the file can be owned by another program.
+    mutating func keys(inFile path: String, _ field: Field, beside known: [ClientKey]) -> [ClientKey] {
+        files.append(path)
+        switch ConfigurationLoader.read(path) {
+        case .failure(let problems): report(field, problems.list.first?.message ?? "it cannot be read", hint: nil)
+        case .success(let text):
+            do {
+                let content = try ConfigurationFile.parse(text, file: path)
+                var decoder = ConfigurationDecoder(file: path, environment: environment)
+                let keys = decoder.keys(ofRoot: content.root, beside: known)
+                take(content.problems + decoder.problems)
+                return keys
+            } catch {
+                take(error.list)
+            }
+        }
+        return known
+    }
+
+    private mutating func keys(ofRoot root: ConfigurationNode, beside known: [ClientKey]) -> [ClientKey] {
+        var list = filled(Field(path: "", node: root, keyPosition: root.position))
+        if case .object = root.content {
+            let fields = object(list, .keysFile)
+            guard let keys = fields["keys"] else {
+                if !fields.hasUnknown {
+                    report(list, "has no keys", hint: "keys: [{ name: …, key-sha256: … }], or the list alone")
+                }
+                return known
+            }
+            list = keys
+        }
+        return keys(list, beside: known)
+    }
+
     private mutating func key(_ field: Field) -> ClientKey? {
         let fields = object(field, .key, hint: "llama-balancer key new NAME prints what to write")
         let name = keyName(fields["name"])
@@ -39,7 +74,12 @@ extension ConfigurationDecoder {
             report(field, "has no value", hint: "leave it out for all models")
         }
         let models = fields["models"].map { field in items(field).compactMap { regex($0) }.map { ModelPattern($0) } }
+        let paths = pathGroups(fields["paths"])
         let isAdmin = boolean(fields["admin"]) ?? false
+        if let field = fields["admin"], !isAdmin, paths?.contains(.admin) == true {
+            report(field, "paths says the opposite", hint: "remove admin from one of the two")
+        }
+        let share = KeyShare(priority: priority(fields["priority"]), weight: weight(fields["weight"]))
         let expiresAt = expiry(fields["expires"])
         let limits = KeyLimits(
             requestMax: integer(fields["request-max"], in: 1...1_000_000),
@@ -53,7 +93,38 @@ extension ConfigurationDecoder {
             report(field, "the key has no name", hint: "add name: it is what logs show")
         }
         guard let name, let digest else { return nil }
-        return ClientKey(name: name, digest: digest, models: models, isAdmin: isAdmin, expiresAt: expiresAt, limits: limits)
+        return ClientKey(
+            name: name, digest: digest, models: models, paths: paths, isAdmin: isAdmin || paths?.contains(.admin) == true,
+            expiresAt: expiresAt, limits: limits, share: share)
+    }
+
+    private mutating func pathGroups(_ field: Field?) -> Set<PathGroup>? {
+        guard let field else { return nil }
+        var groups: Set<PathGroup> = []
+        for item in items(field) {
+            guard let text = text(item) else { continue }
+            if let group = PathGroup(rawValue: text) {
+                groups.insert(group)
+            } else {
+                let names = PathGroup.allCases.map(\.rawValue).joined(separator: ", ")
+                report(item, "unknown group of paths; valid: \(names)")
+            }
+        }
+        if case .list(let items) = field.node.content, items.isEmpty {
+            report(field, "is empty, so the key opens nothing", hint: "leave it out for all paths of the engines' APIs")
+        }
+        return groups
+    }
+
+    private mutating func weight(_ field: Field?) -> Double {
+        guard let field else { return 1 }
+        guard case .scalar(let scalar) = field.node.content, scalar.isNumber, let weight = Double(scalar.text),
+            (0.01...100).contains(weight)
+        else {
+            report(field, "not a number from 0.01 to 100", hint: "2 gets twice as much as 1 when both have requests waiting")
+            return 1
+        }
+        return weight
     }
 
     private mutating func keyName(_ field: Field?) -> String? {

@@ -13,8 +13,8 @@ extension ConfigurationDecoder {
         for item in oneOrMore(field) {
             let fields = object(item, .listen)
             let listener = Configuration.Listener(address(fields), tls: listenerTLS(fields["tls"]))
-            if listener.address.port != 0, result.listeners.contains(where: { $0.address == listener.address }) {
-                report(item, "\(listener.address) is listed twice")
+            if let other = result.listeners.first(where: { $0.address.collides(with: listener.address) }) {
+                report(item, "\(listener.address) cannot be listened on beside \(other.address)", hint: "remove one of the two")
             }
             result.listeners.append(listener)
             result.names += hostNames(fields["names"])

@@ -58,8 +58,12 @@ extension Problem: CustomStringConvertible {
 package struct Problems: Error, Equatable, Sendable {
     package let list: [Problem]
 
-    package init(_ list: [Problem]) {
+    /// Further files that the configuration names, as far as it could be read. A change of one may solve a problem.
+    package let files: [String]
+
+    package init(_ list: [Problem], files: [String] = []) {
         self.list = list
+        self.files = files
     }
 }
 

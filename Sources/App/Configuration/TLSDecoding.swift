@@ -88,6 +88,7 @@ extension ConfigurationDecoder {
             report(field, "not a file's path")
             return nil
         }
+        files.append(path)
         do {
             return try PEMFile.read(path)
         } catch {

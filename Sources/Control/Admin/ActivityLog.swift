@@ -2,9 +2,10 @@ package import Proxy
 import NIOConcurrencyHelpers
 import Wire
 
-/// Counts the model requests of the last hour, for `/access-log-stats`.
+/// Counts the model requests of the last hour, for `/access-log-stats`, and what keys use, for `/admin/usage`.
 package final class ActivityLog: RequestObserver {
     private let recent = NIOLockedValueBox(RequestStatistics())
+    private let usage = NIOLockedValueBox(UsageLedger())
 
     package init() {}
 
@@ -12,6 +13,22 @@ package final class ActivityLog: RequestObserver {
         guard let model = record.model else { return }
         let (seconds, address, username) = (record.startedAt / 1000, record.address, record.username)
         recent.withLockedValue { $0.record(at: seconds, ip: address, model: model, username: username) }
+        // What no server has seen has used nothing.
+        guard let key = record.keyName, record.server != nil else { return }
+        let amount = UsageLedger.Amount(
+            requests: 1, promptTokens: record.usage?.promptTokens ?? 0, cachedTokens: record.usage?.cachedTokens ?? 0,
+            outputTokens: record.usage?.predictedTokens ?? 0)
+        usage.withLockedValue { $0.add(amount, day: seconds / 86_400, key: key, model: model) }
+    }
+
+    /// Reads or changes what keys have used.
+    package func withUsage<Result>(_ body: (inout UsageLedger) throws -> Result) rethrows -> Result {
+        try usage.withLockedValue { try body(&$0) }
+    }
+
+    func usage(by grouping: UsageLedger.Grouping?) -> JSON {
+        let current = usage.withLockedValue { $0 }
+        return ["usage": .array(current.rows(by: grouping).map { $0.place.json($0.amount, by: grouping) })]
     }
 
     func statistics(names: ClientNames) -> JSON {

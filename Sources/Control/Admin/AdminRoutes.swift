@@ -136,12 +136,24 @@ extension AdminRoutes {
         case ("POST", 4) where parts[1] == "servers": return .now(steer(server: parts[2], parts[3]))
         case ("POST", 2) where parts[1] == "reload": return reload()
         case ("GET", 2) where parts[1] == "events": return events()
+        case ("GET", 2) where parts[1] == "usage": return .now(usage(request.target))
         default:
             let known =
                 "GET /admin/requests, GET or DELETE /admin/requests/ID, POST /admin/servers/NAME/drain or /undrain, "
-                + "POST /admin/reload, GET /admin/events"
+                + "POST /admin/reload, GET /admin/events, GET /admin/usage"
             return .now(.error(404, "not_found", "There is no \(request.method) \(path). There is: \(known)."))
         }
+    }
+
+    /// `?by=key`, `model` or `day`; without, all three.
+    private func usage(_ target: String) -> LocalResponse {
+        guard let by = Routes.queryValue("by", of: target), !by.isEmpty else {
+            return .json(sources.activity.usage(by: nil))
+        }
+        guard let grouping = UsageLedger.Grouping(rawValue: by) else {
+            return .error(400, "invalid_request", "Usage cannot be shown by \"\(by)\", only by key, model or day.")
+        }
+        return .json(sources.activity.usage(by: grouping))
     }
 
     private func explanation(of id: String) -> LocalResponse {

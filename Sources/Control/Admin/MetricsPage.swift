@@ -52,6 +52,9 @@ enum MetricsPage {
         try page.counter(
             "llama_balancer_tls_handshakes_failed_total", help: "Client connections that did not finish the TLS handshake.",
             [.init(counters.failedHandshakes)])
+        try page.counter(
+            "llama_balancer_wrong_keys_total", help: "Requests with a key that is not known, or cannot be read.",
+            [.init(counters.wrongKeys)])
         try page.gauge(
             "llama_balancer_client_connections", help: "Client connections open.", [.init(counters.clientConnections)])
         try page.gauge(

@@ -226,7 +226,7 @@ function drawConfiguration(config) {
         byId("configuration"),
         (config.file ? `Configuration: ${config.file}` : "Servers named on the command line")
             + (isNumber(loaded) ? `, in force since ${since}` : ""));
-    setText(byId("certificates"), asArray(config.certificates).map(certificateText).join(" "));
+    setText(byId("certificates"), asList(config.certificates).map(asObject).map(certificateText).join(" "));
 }
 
 function certificateText({ listener, file, days_left: days }) {

@@ -15,7 +15,8 @@ package enum ForwardingTrust: Equatable, Sendable {
     package func believes(_ peer: String) -> Bool {
         switch self {
         case .everyone: true
-        case .proxies(let ranges): ranges.contains { $0.contains(peer) }
+        // Who may use a socket in the file system may say for whom.
+        case .proxies(let ranges): peer == Peer.unixAddress || ranges.contains { $0.contains(peer) }
         }
     }
 

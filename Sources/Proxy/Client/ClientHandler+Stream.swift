@@ -1,5 +1,4 @@
 import NIOCore
-import NIOSSL
 import Wire
 
 #if canImport(Glibc)
@@ -174,11 +173,7 @@ extension ClientHandler: ClientStream {
         let channel = context?.channel
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
         // Not through the TLS handler: it would say that this is a proper end.
-        if let tls = try? channel?.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) {
-            tls.close(promise: nil)
-        } else {
-            channel?.close(promise: nil)
-        }
+        if let tls { tls.close(promise: nil) } else { channel?.close(promise: nil) }
     }
 
     // MARK: Reading

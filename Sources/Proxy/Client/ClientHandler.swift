@@ -106,10 +106,7 @@ final class ClientHandler: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if case .handshakeFailed? = error as? NIOSSLError { loop.counters.failedHandshakes += 1 }
-        context.close(promise: nil)
-    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
@@ -177,7 +174,21 @@ final class ClientHandler: ChannelInboundHandler {
 
     // MARK: The connection's end
 
-    func closeNow() { context?.close(promise: nil) }
+    func closeNow() {
+        guard let tls else {
+            context?.close(promise: nil)
+            return
+        }
+        // The TLS handler's own way to close would wait for the client's goodbye, and pass on what it sends until then.
+        context?.close(mode: .output, promise: nil)
+        tls.close(promise: nil)
+    }
+
+    /// Behind the TLS handler, as seen from the client; nil when the connection is not encrypted.
+    var tls: ChannelHandlerContext? {
+        guard peer.isEncrypted else { return nil }
+        return try? context?.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+    }
 
     /// Closes an idle connection after the client has received all data. Other connections close after their current request.
     private func drain() {

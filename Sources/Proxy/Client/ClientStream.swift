@@ -60,6 +60,8 @@ struct AnswerFields {
     /// What the client's key has left; nil when it has no limits.
     var standing: KeyStanding?
     var isEventStream: Bool
+    /// Whether pages of other origins may read the answer; nil: what the server says is forwarded.
+    var crossOrigin: [(name: String, value: String)]?
 
     func write(into writer: inout ByteWriter) {
         writer.writeField("X-Request-Id", requestID)
@@ -77,13 +79,20 @@ struct AnswerFields {
             writer.write("\r\n")
         }
         standing?.write(into: &writer)
+        for field in crossOrigin ?? [] {
+            writer.write(field.name)
+            writer.write(": ")
+            writer.write(field.value)
+            writer.write("\r\n")
+        }
         if isEventStream { writer.write("X-Accel-Buffering: no\r\n") }
     }
 
     /// Fields that the balancer sets; a server's values are removed.
     var replaced: FieldSet {
-        let plain = isEventStream ? Self.replacedInStreams : Self.replaced
-        return standing == nil ? plain : plain.union(FieldSet(.rateLimit))
+        var replaced = isEventStream ? Self.replacedInStreams : Self.replaced
+        if standing != nil { replaced = replaced.union(FieldSet(.rateLimit)) }
+        return crossOrigin == nil ? replaced : replaced.union(FieldSet(.crossOrigin))
     }
 
     static let replaced = FieldSet(

@@ -1,4 +1,19 @@
-/// Answers to pages of other origins (CORS, Fetch standard section 3.3). As with llama-server, a page of any origin may use the API.
+/// Which pages of other origins may use the API (`cors.origins`).
+package enum AllowedOrigins: Equatable, Sendable {
+    /// All of them, as with llama-server. What engines say about it is forwarded.
+    case any
+    /// These, in lower case. What engines say about it is replaced.
+    case only(Set<String>)
+
+    func contains(_ origin: String) -> Bool {
+        switch self {
+        case .any: true
+        case .only(let origins): origins.contains(origin.lowercased())
+        }
+    }
+}
+
+/// Answers to pages of other origins (CORS, Fetch standard section 3.3).
 ///
 /// Pages of other origins must not read who uses this balancer, and must not control it. Therefore the snapshot, the statistics, the
 /// metrics, the dashboard, `/admin/` and `/upstream/` never name another origin.

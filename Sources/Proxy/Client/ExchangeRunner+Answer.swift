@@ -146,7 +146,8 @@ extension ExchangeRunner {
         AnswerFields(
             requestID: record.requestID, serverLine: connection.pool.lines.server, instance: record.instance,
             attempts: record.attempts, queuedMilliseconds: record.queuedMilliseconds, cache: record.grant?.cache,
-            standing: record.grant?.standing, isEventStream: connection.streamKind == .events)
+            standing: record.grant?.standing, isEventStream: connection.streamKind == .events,
+            crossOrigin: loop.settings.allowedOrigins == .any ? nil : crossOriginFields)
     }
 
     /// Forwards a piece of the body.

@@ -37,7 +37,9 @@ extension ExchangeRunner {
             return false
         }
         // What counts is the request that would follow.
-        guard CrossOrigin.isAllowed(Routes.kind(method: method, target: line.target), path: line.path) else {
+        guard CrossOrigin.isAllowed(Routes.kind(method: method, target: line.target), path: line.path),
+            loop.settings.allowedOrigins.contains(origin)
+        else {
             refuse(.init(status: 403, code: "forbidden", message: "A page of another site may not use \(line.path)."))
             return true
         }
@@ -52,7 +54,7 @@ extension ExchangeRunner {
     /// Fields that let a page of another origin read an answer of the balancer, where it may.
     var crossOriginFields: [(name: String, value: String)] {
         guard let origin = value(of: .origin), !origin.isEmpty, request.line.method != "OPTIONS",
-            CrossOrigin.isAllowed(request.line.kind, path: request.line.path)
+            CrossOrigin.isAllowed(request.line.kind, path: request.line.path), loop.settings.allowedOrigins.contains(origin)
         else { return [] }
         return CrossOrigin.fields(for: origin)
     }

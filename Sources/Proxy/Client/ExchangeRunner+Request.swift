@@ -21,7 +21,8 @@ extension ExchangeRunner {
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
         if !hasBody, answersPreflight() { return }
-        if let reply = refusalForKey() ?? refusalAtHead() { return refuse(reply) }
+        if let reply = refusalForKey() { return refuseKey(reply) }
+        if let reply = refusalAtHead() { return refuse(reply) }
         var bodyLength: Int?
         if case .length(let length) = head.framing { bodyLength = length }
         scanner.begin(bodyFormat, length: bodyLength)
@@ -91,6 +92,17 @@ extension ExchangeRunner {
             record.keyName = denial.keyName
             return denial.reply
         }
+    }
+
+    /// Who tries many keys waits for each answer, on a connection that ends with it.
+    private func refuseKey(_ reply: ErrorReply) {
+        guard reply.status == 401, record.keyName == nil, credentials.problem != .missing else { return refuse(reply) }
+        loop.counters.wrongKeys += 1
+        guard loop.clients.failedKeys.failed(request.peer.address, at: loop.now) else { return refuse(reply) }
+        exchange.localAnswerBegan()
+        _ = exchange.bodyStopped()
+        stream.stopReceiving()
+        deadline.set(.refusal(reply), within: FailedKeys.delay, from: loop.now)
     }
 
     private var credentials: Credentials {

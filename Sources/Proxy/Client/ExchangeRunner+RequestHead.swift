@@ -115,7 +115,8 @@ extension ExchangeRunner {
                 writer.write(", ")
             }
         }
-        writer.write(request.peer.address)
+        // A client of a socket in the file system has no address.
+        writer.write(request.peer.entrance == .unix ? "unknown" : request.peer.address)
         writer.write("\r\n")
         if !believesPeer || !head.present.contains(.forwardedProto) {
             writer.write(request.peer.isEncrypted ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")

@@ -26,13 +26,15 @@ final class ExchangeRunner {
     var requestNumber = 0
 
     /// What the exchange is waiting for, when there is a time limit.
-    enum Waiting {
+    enum Waiting: Equatable, Sendable {
         /// The next piece of the request's body.
         case body
         case firstByte
         case nextBytes
         /// The time to send the request to the same server again.
         case anotherTry
+        /// The answer to somebody who tries many keys.
+        case refusal(ErrorReply)
     }
 
     /// An event of the exchange.
@@ -90,6 +92,7 @@ final class ExchangeRunner {
         case .body: refuseReceiving(.init(status: 408, code: "invalid_request", message: "the request was not received in time"))
         case .firstByte, .nextBytes: upstreamTimedOut()
         case .anotherTry: sendAgain()
+        case .refusal(let reply): refuse(reply)
         }
         watchForSilence()
     }

@@ -17,16 +17,20 @@ struct Peer {
     init(_ socket: SocketAddress? = nil, through entrance: Entrance = .plain) {
         address =
             switch socket {
-            case _ where entrance == .unix: "unix"
+            case _ where entrance == .unix: Self.unixAddress
             case .v4(let address): address.host
             case .v6(let address): Self.unmapped(address.host)
             case .unixDomainSocket, nil: ""
             }
-        isLoopback = Self.isLoopback(address) || entrance == .unix
+        // Behind a socket in the file system is a proxy, as a rule, and it may not say for whom it asks.
+        isLoopback = Self.isLoopback(address)
         self.entrance = entrance
     }
 
     var isEncrypted: Bool { entrance == .tls }
+
+    /// Stands for the address of every client of a socket in the file system.
+    static let unixAddress = "unix"
 
     static func isLoopback(_ address: String) -> Bool { address.hasPrefix("127.") || address == "::1" }
 

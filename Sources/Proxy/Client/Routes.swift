@@ -124,7 +124,8 @@ package enum Routes {
         "embeddings", "embedding", "embed", "rerank", "reranking", "score", "classify", "moderations",
     ]
 
-    private static func queryValue(_ name: String, of target: String) -> String? {
+    /// The decoded value of a query's first parameter with that name.
+    package static func queryValue(_ name: String, of target: String) -> String? {
         let query = target.drop { $0 != "?" }.dropFirst()
         let parameter = query.split(separator: "&").first { $0.hasPrefix(name + "=") }
         return parameter.map { percentDecoded($0.dropFirst(name.count + 1)) }

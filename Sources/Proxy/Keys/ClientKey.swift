@@ -7,18 +7,24 @@ package final class ClientKey: Sendable, Equatable {
     package let digest: KeyDigest
     /// The models that it may be used for; nil: all.
     package let models: [ModelPattern]?
+    /// What it may be used for; nil: the engines' APIs.
+    package let paths: Set<PathGroup>?
     /// It may see and steer the balancer, too: `/admin/`, `/upstream/`, the page and the metrics.
     package let isAdmin: Bool
     /// It is refused from then on, in milliseconds since 1970; nil: never.
     package let expiresAt: Int?
     /// How much it may be used for.
     package let limits: KeyLimits
+    /// How its requests stand beside others'.
+    package let share: KeyShare
 
     package init(
-        name: String, digest: KeyDigest, models: [ModelPattern]? = nil, isAdmin: Bool = false, expiresAt: Int? = nil,
-        limits: KeyLimits = KeyLimits()
+        name: String, digest: KeyDigest, models: [ModelPattern]? = nil, paths: Set<PathGroup>? = nil, isAdmin: Bool = false,
+        expiresAt: Int? = nil, limits: KeyLimits = KeyLimits(), share: KeyShare = KeyShare()
     ) {
         self.limits = limits
+        self.share = share
+        self.paths = paths
         self.name = name
         self.digest = digest
         self.models = models
@@ -28,7 +34,21 @@ package final class ClientKey: Sendable, Equatable {
 
     package static func == (one: ClientKey, other: ClientKey) -> Bool {
         one.name == other.name && one.digest == other.digest && one.models == other.models && one.isAdmin == other.isAdmin
-            && one.expiresAt == other.expiresAt && one.limits == other.limits
+            && one.expiresAt == other.expiresAt && one.limits == other.limits && one.paths == other.paths
+            && one.share == other.share
+    }
+
+    /// Whether it may use such a path of the engines' APIs. Lists of models belong to everything.
+    func opens(apiPath path: String) -> Bool {
+        guard let paths else { return true }
+        return Routes.isMerged(path) || path.hasPrefix("/v1/models/") || paths.contains(PathGroup(apiPath: path))
+    }
+
+    /// Whether it may see or steer what only some keys may.
+    func opens(restricted line: RequestLine) -> Bool {
+        if isAdmin { return true }
+        guard let paths, line.kind == .own, line.isRead else { return false }
+        return paths.contains(.readOnly) || line.path == "/metrics" && paths.contains(.metrics)
     }
 }
 

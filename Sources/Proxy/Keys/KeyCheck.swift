@@ -34,6 +34,7 @@ enum KeyDenial: Equatable {
     case otherSite(path: String)
     /// A browser would send this for a page of another site, too, and nothing shows that it does not.
     case unprovenSite(path: String)
+    case path(name: String, path: String)
     case onlyModels(name: String, path: String)
     case model(name: String, model: String)
     case noModel(name: String)
@@ -50,6 +51,8 @@ enum KeyDenial: Equatable {
         case .expired(let name): refused("The key \"\(name)\" has expired. Ask the operator of this balancer for a new one.")
         case .notAdmin(let name, let path):
             forbidden("The key \"\(name)\" may not use \(path). It needs admin: true in the balancer's configuration.")
+        case .path(let name, let path):
+            forbidden("The key \"\(name)\" may not use \(path). Its paths in the balancer's configuration do not have it.")
         case .otherSite(let path): forbidden("A page of another site may not use \(path).")
         case .unprovenSite(let path):
             forbidden("\(path) does not take a password from a browser. Send the key as Authorization: Bearer KEY.")
@@ -82,7 +85,8 @@ extension KeyDenial {
     var keyName: String? {
         switch self {
         case .credentials, .unknown, .otherSite, .unprovenSite: nil
-        case .expired(let name), .notAdmin(let name, _), .onlyModels(let name, _), .model(let name, _), .noModel(let name),
+        case .expired(let name), .notAdmin(let name, _), .path(let name, _), .onlyModels(let name, _), .model(let name, _),
+            .noModel(let name),
             .severalModels(let name):
             name
         }
@@ -128,7 +132,8 @@ enum KeyCheck: Equatable {
     ) -> KeyDenial? {
         switch need {
         case .nothing: return nil
-        case .admin where !key.isAdmin: return .notAdmin(name: key.name, path: line.path)
+        case .admin where !key.opens(restricted: line): return .notAdmin(name: key.name, path: line.path)
+        case .anyKey where !key.opens(apiPath: line.path): return .path(name: key.name, path: line.path)
         case .admin(let steers) where isBasic && steers: return denialOfPassword(line, site())
         // Else a page of another site could spend the tokens of whoever has the balancer's page open.
         case .anyKey where isBasic && !(line.kind == .own && line.isRead): return .credentials(.unreadable)

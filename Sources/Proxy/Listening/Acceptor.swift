@@ -40,7 +40,9 @@ struct Acceptor {
         }
         let client = ClientHandler(loop: contexts[index].value, limit: limit, entrance: listener.entrance)
         if let identity = listener.identity {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: identity.context))
+            let context = contexts[index].value
+            let watch = HandshakeWatch { context.counters.failedHandshakes += 1 }
+            try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: identity.context), watch])
         } else {
             // A client that has closed its sending side may still wait for an answer.
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)

@@ -22,9 +22,21 @@ package enum ListenAddress: Hashable, Sendable {
         case .everywhere: true
         case .unix: false
         case .tcp("localhost", _): false
-        case .tcp(let host, _): !Peer.isLoopback(host)
+        // A name such as 127.example.com may lead anywhere.
+        case .tcp(let host, _): IPAddress(host) == nil || !Peer.isLoopback(host)
         }
     }
+
+    /// Whether both cannot be listened on at once.
+    package func collides(with other: ListenAddress) -> Bool {
+        switch (self, other) {
+        case (.unix(let one), .unix(let other)): one.path == other.path
+        case (.unix, _), (_, .unix): false
+        default: port == other.port && port != 0 && (host == other.host || takesAllAddresses || other.takesAllAddresses)
+        }
+    }
+
+    private var takesAllAddresses: Bool { host == nil || host == "0.0.0.0" || host == "::" }
 }
 
 extension ListenAddress: CustomStringConvertible {

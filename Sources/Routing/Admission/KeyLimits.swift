@@ -26,6 +26,19 @@ package struct KeyLimits: Sendable, Equatable, Codable {
     }
 }
 
+/// How the requests of a client's key stand beside those of others.
+package struct KeyShare: Sendable, Equatable, Codable {
+    /// Their class, in place of the route's. Nil: the route's.
+    package var priority: PriorityClass?
+    /// Of what waits in the same class, those are served first whose client has had least for its weight.
+    package var weight = 1.0
+
+    package init(priority: PriorityClass? = nil, weight: Double = 1) {
+        self.priority = priority
+        self.weight = weight
+    }
+}
+
 /// A limit that a request would exceed.
 package struct KeyExcess: Sendable, Equatable {
     package var key: String

@@ -64,6 +64,26 @@ struct CrossOriginTests {
         }
     }
 
+    @Test("may use the API only if its origin is named, where the configuration names origins")
+    func named() async throws {
+        let setup = Setup { $0.settings.allowedOrigins = .only(["https://page.example"]) }
+        try await withBalancer(setup) { balancer in
+            let allowed = try await balancer.ask(chat(fields: ["Origin: https://PAGE.example"]))
+            #expect(allowed["Access-Control-Allow-Origin"] == "https://PAGE.example" && allowed["Vary"] == "Origin")
+            #expect(allowed.fields.count { $0.name.lowercased() == "access-control-allow-origin" } == 1)
+            for origin in ["https://other.example", "http://page.example", "https://page.example.evil", "null"] {
+                let refused = try await balancer.ask(chat(fields: ["Origin: \(origin)"]))
+                #expect(refused.status == 200 && refused["Access-Control-Allow-Origin"] == nil)
+                let question = ["Origin: \(origin)", "Access-Control-Request-Method: POST"]
+                #expect(try await balancer.ask(get("/v1/chat/completions", method: "OPTIONS", fields: question)).status == 403)
+                #expect(
+                    try await balancer.ask(post("/v1/chat/completions", "{", fields: ["Origin: \(origin)"]))[
+                        "Access-Control-Allow-Origin"] == nil)
+            }
+            #expect(try await balancer.ask(preflight("/v1/chat/completions", "POST")).status == 204)
+        }
+    }
+
     @Test("may not read anything else of ours", arguments: ["/llmhealth-snapshot", "/metrics", "/llmhealth", "/upstream/A/x"])
     func own(target: String) async throws {
         try await withBalancer { balancer in

@@ -164,6 +164,26 @@ struct KeyTests {
         }
     }
 
+    @Test("lets who tries many keys wait, and nobody else")
+    func guessing() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            // Each loop counts for itself, so all on one connection.
+            let client = try await balancer.connect()
+            for _ in 0..<10 {
+                try await client.send(get("/v1/models", fields: ["Authorization: Bearer wrong"]))
+                #expect(try await client.answer().status == 401)
+            }
+            try await client.send(get("/v1/models", fields: ["Authorization: Bearer wrong"]))
+            let start = ContinuousClock.now
+            let late = try await client.answer()
+            #expect(late.status == 401 && late["Connection"] == "close")
+            #expect(ContinuousClock.now - start > .milliseconds(900))
+            try await client.ended()
+            #expect(try await balancer.counters().wrongKeys == 11)
+            #expect(try await balancer.ask(chat(fields: ["x-api-key: \(Self.secret)"])).status == 200)
+        }
+    }
+
     @Test("names a key that is refused in the access log")
     func refusedKey() async throws {
         try await withBalancer(Self.setup()) { balancer in

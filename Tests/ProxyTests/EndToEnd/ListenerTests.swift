@@ -87,6 +87,29 @@ struct ListenerTests {
         try await withBalancer(setup) { balancer in
             let silent = try await RawClient.connect(port: balancer.port, tls: nil)
             try await silent.ended()
+            try await wait(for: "its count", { try await balancer.counters().failedHandshakes }, where: { $0 == 1 })
+        }
+    }
+
+    @Test("close an idle TLS client for another one at once, whether it says goodbye or not")
+    func silentIdleClient() async throws {
+        var setup = try setup("engine")
+        setup.maxConnections = 1
+        try await withBalancer(setup) { balancer in
+            let context = try NIOSSLContext.client(trusts: "authority")
+            let silent = try await RawClient.connect(port: balancer.port, tls: context)
+            try await silent.send(chat())
+            #expect(try await silent.answer().status == 200)
+            try await silent.stopReading()
+            // The TLS library would wait five seconds for the other one's goodbye.
+            let start = ContinuousClock.now
+            #expect(try await ask(balancer).status == 200)
+            #expect(ContinuousClock.now - start < .seconds(4))
+            // What it sends now is not a request any more.
+            try? await silent.send(chat())
+            try? await silent.goOnReading()
+            try await silent.ended()
+            #expect(try balancer.engine("A").observations.work.count == 2)
         }
     }
 
@@ -161,19 +184,38 @@ struct ListenerTests {
         #expect(!FileManager.default.fileExists(atPath: path), "it is removed at the end")
         try leaveSocket(at: path)
         try await withBalancer(setup) { _ in try await RawClient.connect(socket: path).close() }
+        // Of another kind, or with a queue that is full: somebody uses it.
+        for (kind, clients) in [(SOCK_DGRAM, 0), (SOCK_STREAM, 3)] {
+            let used = try leaveSocket(at: path, kind: kind, clients: clients)
+            let failure = await #expect(throws: ListenFailure.self) { try await withBalancer(setup) { _ in } }
+            #expect((failure?.reason as? IOError)?.errnoCode == EADDRINUSE)
+            for descriptor in used { close(descriptor) }
+            try FileManager.default.removeItem(atPath: path)
+        }
         try "precious".write(toFile: path, atomically: false, encoding: .utf8)
         await #expect(throws: ListenFailure.self) { try await withBalancer(setup) { _ in } }
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
     }
 }
 
-/// As a process that was killed does.
-private func leaveSocket(at path: String) throws {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+/// As a process that was killed does; or with clients in its queue, one that does not accept them. Returns what is still open.
+@discardableResult
+private func leaveSocket(at path: String, kind: __socket_type = SOCK_STREAM, clients: Int? = nil) throws -> [CInt] {
     let address = try SocketAddress(unixDomainSocketPath: path)
-    let result = address.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
-    close(descriptor)
-    try #require(result == 0)
+    var open = [socket(AF_UNIX, Int32(kind.rawValue), 0)]
+    try #require(address.withSockAddr { bind(open[0], $0, socklen_t($1)) } == 0)
+    guard let clients else {
+        close(open[0])
+        return []
+    }
+    if clients > 0 { try #require(listen(open[0], 0) == 0) }
+    for _ in 0..<clients {
+        let client = socket(AF_UNIX, Int32(kind.rawValue), 0)
+        _ = fcntl(client, F_SETFL, O_NONBLOCK)
+        _ = address.withSockAddr { connect(client, $0, socklen_t($1)) }
+        open.append(client)
+    }
+    return open
 }
 
 /// A folder that is removed with the last reference to it. Its path is short, because a socket's path has to be.

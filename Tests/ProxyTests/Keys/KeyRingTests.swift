@@ -211,4 +211,63 @@ struct KeyCheckTests {
         #expect(check("POST", "/v1/streams/lookup", key: "admin-key", isBasic: true) == .denied(.credentials(.unreadable)))
         #expect(check("GET", "/v1/models", key: "user-key", isBasic: true) == .passed(Self.user))
     }
+
+    @Test(
+        "with paths, it opens these and the lists of models",
+        arguments: [
+            (
+                "chat",
+                ["POST /v1/chat/completions", "POST /v1/responses", "POST /api/chat", "POST /v1/messages", "GET /v1/files"]
+            ),
+            ("embeddings", ["POST /v1/embeddings", "POST /api/embed", "POST /v1/rerank", "POST /score"]),
+            ("audio", ["POST /v1/audio/transcriptions", "POST /v1/audio/speech"]),
+            ("images", ["POST /v1/images/generations", "POST /v1/videos"]), ("metrics", ["GET /metrics"]),
+            ("read-only", ["GET /metrics", "GET /llmhealth-monitor", "GET /llmhealth-snapshot", "GET /admin/requests"]),
+            ("admin", ["POST /admin/reload", "GET /slots", "GET /metrics", "GET /admin/requests"]),
+        ])
+    func paths(group: String, opened: [String]) throws {
+        let paths = Set([try #require(PathGroup(rawValue: group))])
+        let key = ClientKey(name: "k", digest: KeyDigest(of: "k".utf8), paths: paths, isAdmin: group == "admin")
+        let all = [
+            "POST /v1/chat/completions", "POST /v1/responses", "POST /api/chat", "POST /v1/messages", "GET /v1/files",
+            "POST /v1/embeddings", "POST /api/embed", "POST /v1/rerank", "POST /score", "POST /v1/audio/transcriptions",
+            "POST /v1/audio/speech", "POST /v1/images/generations", "POST /v1/videos", "GET /metrics", "GET /llmhealth-monitor",
+            "GET /llmhealth-snapshot", "GET /admin/requests", "POST /admin/reload", "GET /slots", "POST /upstream/A/x",
+        ]
+        for request in all + ["GET /v1/models", "GET /api/tags", "GET /v1/models/m"] {
+            let (method, target) = (String(request.prefix { $0 != " " }), String(request.drop { $0 != " " }.dropFirst()))
+            var credentials = Credentials()
+            credentials.add(Array("k".utf8))
+            let line = RequestLine(bytes: .init(), method: method, target: target)
+            let passes = KeyCheck(line, credentials, KeyRing([key]), now: 0, site: .unknown) == .passed(key)
+            let expected = opened.contains(request) || !all.contains(request) || group == "admin" && target.hasPrefix("/upstream")
+            #expect(passes == expected || group == "admin" && target.hasPrefix("/llmhealth"), "\(group): \(request)")
+        }
+    }
+}
+
+@Suite("Wrong keys")
+struct FailedKeysTests {
+    private let start = Moment(nanoseconds: 1)
+
+    @Test("are answered late from the eleventh of an address in a minute on")
+    func counted() {
+        var keys = FailedKeys()
+        let free = (0..<10).map { _ in keys.failed("a", at: start) }
+        #expect(free.allSatisfy { !$0 })
+        let (eleventh, other) = (keys.failed("a", at: start + .seconds(59)), keys.failed("b", at: start))
+        let later = keys.failed("a", at: start + .seconds(60))
+        #expect(eleventh && !other && !later)
+    }
+
+    @Test("of many addresses are remembered for a bounded number of them")
+    func bounded() {
+        var keys = FailedKeys()
+        for _ in 0..<11 { _ = keys.failed("a", at: start) }
+        for number in 0..<(FailedKeys.mostAddresses - 1) { _ = keys.failed("\(number)", at: start) }
+        let known = keys.failed("a", at: start)
+        _ = keys.failed("one more", at: start)
+        let forgotten = keys.failed("a", at: start)
+        #expect(known && !forgotten)
+    }
 }

@@ -72,6 +72,29 @@ struct PricedLineTests {
         #expect(order(&scene, from: later) == [muchLater, littleLater], "service is forgotten")
     }
 
+    @Test("a key with twice the weight gets twice as much while both have requests waiting")
+    func weights() {
+        var scene = PricedScene("A")
+        var fleet = scene.scene.router.fleet
+        fleet.keyShares = ["big": KeyShare(weight: 2)]
+        _ = scene.scene.happens(.fleetChanged(fleet))
+        var running = scene.ask(TestPrompt((1, 2000)), client: "0").ticket
+        var owners: [Ticket: String] = [:]
+        for number in 0..<30 {
+            for key in ["big", "small"] {
+                let prompt = TestPrompt((100 + number + (key == "big" ? 1000 : 0), 2000))
+                owners[scene.ask(prompt, client: key, key: key).ticket] = key
+            }
+        }
+        var served: [String] = []
+        while served.count < 30, let next = scene.finish(running, cached: 0, prompt: 2000).granted.first {
+            served.append(owners[next] ?? "")
+            running = next
+        }
+        let big = served.count { $0 == "big" }
+        #expect((19...21).contains(big), "\(served)")
+    }
+
     @Test("what was found in a cache is not service")
     func cachedIsFree() {
         var scene = PricedScene("A")

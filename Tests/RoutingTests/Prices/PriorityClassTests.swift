@@ -28,6 +28,23 @@ struct PriorityClassTests {
         }
     }
 
+    @Test("a key's class stands in place of the route's, and its client can lower it")
+    func ofKeys() {
+        var scene = scene()
+        var fleet = scene.scene.router.fleet
+        fleet.keyShares = ["vip": KeyShare(priority: .interactive), "night": KeyShare(priority: .bulk)]
+        _ = scene.scene.happens(.fleetChanged(fleet))
+        _ = scene.ask(TestPrompt((1, 1000)), client: "0", model: "normal")
+        func found(_ key: String, _ model: String, _ asked: PriorityClass? = nil) -> PriorityClass? {
+            let waiting = scene.ask(TestPrompt((2, 1000)), client: key, model: model, priority: asked, key: key)
+            return scene.scene.router.line[waiting.ticket]?.request.priority
+        }
+        #expect(found("vip", "bulk") == .interactive)
+        #expect(found("vip", "normal", .normal) == .normal)
+        #expect(found("night", "interactive") == .bulk)
+        #expect(found("other", "bulk") == .bulk)
+    }
+
     @Test("of those that wait, higher classes are served first")
     func higherFirst() {
         var scene = scene()
