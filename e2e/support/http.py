@@ -32,12 +32,14 @@ def encode(body):
 class Exchange:
     """One request on a connection of its own, whose answer may be read piece by piece, or left."""
 
-    def __init__(self, base, method, path, body=None, headers=None, timeout=60):
+    def __init__(self, base, method, path, body=None, headers=None, timeout=60, source=None):
         address = urlsplit(base)
         if address.scheme == "https":
             # Whom to trust is not what these tests ask.
             context = ssl._create_unverified_context()
-            self.connection = http.client.HTTPSConnection(address.hostname, address.port, timeout=timeout, context=context)
+            self.connection = http.client.HTTPSConnection(
+                address.hostname, address.port, timeout=timeout, context=context, source_address=source
+            )
         else:
             self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=timeout)
         body = encode(body)
