@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from load import chat_body, cost, get, note, run_wrk, warm_up
 from programs import CHAT_PATH, LOAD_CORE, Placement, start_nginx_engine, start_proxy, start_streaming_engine
@@ -21,6 +21,7 @@ class Case:
     stream: bool = False
     close: bool = False  # a new connection for every request
     direct: bool = False  # measured without a proxy too
+    tls: bool = False  # between clients and proxy
     own_engine: bool = False  # the engine that reads whole bodies and streams, instead of nginx
 
 
@@ -34,21 +35,25 @@ CASES = [
     Case("body-1m", "1 MB chat, model first, 8 connections", 8, size=1_000_000, own_engine=True),
     Case("body-1m-last", "1 MB chat, model last, 8 connections", 8, size=1_000_000, model_last=True, own_engine=True),
     Case("connect", "1 KB chat, a new connection each, 64 at a time", 64, close=True),
+    Case("tls", "1 KB chat over TLS 1.3, 64 connections", 64, tls=True),
+    Case("tls-connect", "1 KB chat, a new TLS 1.3 connection each, 64 at a time", 64, close=True, tls=True),
 ]
 
 
 def measure(case, proxy, engine_ports, body_file, folder, seconds, placement=Placement(), load_cores=LOAD_CORE):
     """One round of one case through one proxy (None: straight to the engine)."""
     mode = ["close"] if case.close else []
+    if case.tls:
+        placement = replace(placement, tls=True)
     if proxy is None:
         warm_up(engine_ports[0])
         return speed(run_wrk(engine_ports[0], body_file, case.connections, seconds, *mode, cores=load_cores))
     with start_proxy(proxy, engine_ports, folder, placement) as program:
         program.wait_until_answering("POST", CHAT_PATH, chat_body(200))
-        warm_up(program.port)
+        warm_up(program.port, case.tls)
         events = int(get(engine_ports[0], "/count")) if case.stream else 0
         before = program.processor_seconds()
-        result = run_wrk(program.port, body_file, case.connections, seconds, *mode, cores=load_cores)
+        result = run_wrk(program.port, body_file, case.connections, seconds, *mode, cores=load_cores, tls=case.tls)
         after = program.processor_seconds()
         memory = {"memory_mb": program.memory_mb()}
         if not case.stream:

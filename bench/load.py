@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from programs import CHAT_PATH, HERE, LOAD_CORE
+from programs import CHAT_PATH, HERE, LOAD_CORE, connect
 
 
 def note(text):
@@ -27,11 +27,11 @@ def chat_body(size, model="bench-model", model_last=False, stream=False):
     return body.encode()
 
 
-def run_wrk(port, body_file, connections, seconds, *mode, cores=LOAD_CORE):
+def run_wrk(port, body_file, connections, seconds, *mode, cores=LOAD_CORE, tls=False):
     """wrk with chat.lua, which knows the modes; returns its figures."""
     command = ["taskset", "--cpu-list", cores, "wrk", "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "30s", "--latency", "--script", str(HERE / "chat.lua")]
-    command += [f"http://127.0.0.1:{port}{CHAT_PATH}", "--", str(body_file), *map(str, mode)]
+    command += [f"{'https' if tls else 'http'}://127.0.0.1:{port}{CHAT_PATH}", "--", str(body_file), *map(str, mode)]
     output = subprocess.run(command, capture_output=True, text=True)
     results = [line for line in output.stdout.splitlines() if line.startswith("RESULT ")]
     if not results:
@@ -42,9 +42,9 @@ def run_wrk(port, body_file, connections, seconds, *mode, cores=LOAD_CORE):
     return result
 
 
-def warm_up(port):
+def warm_up(port, tls=False):
     """A few requests, so that memory pages are touched, connections to the engine open, and the engine's health is known."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = connect(port, tls)
     for _ in range(200):
         connection.request("POST", CHAT_PATH, chat_body(200), {"Content-Type": "application/json"})
         connection.getresponse().read()

@@ -7,6 +7,7 @@ import random
 import re
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ HERE = Path(__file__).resolve().parent
 CHAT_PATH = "/v1/chat/completions"
 LOAD_CORE, PROXY_CORE = "0", "1"
 BEFORE = "before"  # another build of llama-balancer, measured beside the present one
+CERTIFICATE, PRIVATE_KEY = (HERE.parent / f"Tests/Certificates/engine{suffix}.pem" for suffix in ("", "-key"))
+CIPHER_SUITE = "TLS_AES_256_GCM_SHA384"  # what wrk asks for first, and all three take
 BALANCER_BINARY = os.environ.get("LLAMA_BALANCER", str(HERE.parent / ".build/release/llama-balancer"))
 
 # What a chat answer of a real engine weighs: about 680 bytes.
@@ -38,6 +41,7 @@ class Placement:
     workers: int = 1
     cores: str = PROXY_CORE
     connections: int = 6000
+    tls: bool = False  # for the clients: TLS 1.3, one cipher suite for all
 
 
 def raise_file_limit():
@@ -67,11 +71,17 @@ def first_line(*command):
     return (result.stdout or result.stderr).strip().splitlines()[0]
 
 
+def connect(port, tls=False):
+    if tls:
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=ssl._create_unverified_context())
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+
 class Program:
     """A running program, pinned to cores, with what /proc says about it and its children."""
 
-    def __init__(self, name, command, cores, port, folder):
-        self.name, self.port = name, port
+    def __init__(self, name, command, cores, port, folder, tls=False):
+        self.name, self.port, self.tls = name, port, tls
         self.log = folder / f"{name}.log"
         with open(self.log, "wb") as log:
             command = ["taskset", "--cpu-list", cores, *map(str, command)]
@@ -92,7 +102,7 @@ class Program:
         """Until the first 200; the answer's time is what `start` measures."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline and self.popen.poll() is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            connection = connect(self.port, self.tls)
             try:
                 connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
                 response = connection.getresponse()
@@ -167,6 +177,11 @@ class Nginx:
     def command(self, folder, port, engines, placement):
         configuration = folder / "nginx.conf"
         upstreams = " ".join(f"server 127.0.0.1:{engine};" for engine in engines)
+        secure, settings = "", ""
+        if placement.tls:
+            secure, settings = " ssl", (
+                f"ssl_certificate {CERTIFICATE}; ssl_certificate_key {PRIVATE_KEY}; ssl_protocols TLSv1.3;\n        "
+            )
         reuse = " reuseport" if placement.workers > 1 else ""  # else one worker may take most of the connections
         # worker_connections: with less than a sixteenth of them free, nginx would close connections that wait for a request.
         # client_body_buffer_size: whole bodies in memory, as one that may try again must hold them; the default writes files.
@@ -175,8 +190,8 @@ class Nginx:
             f"events {{ worker_connections {3 * placement.connections}; }}\n"
             f"http {{\n    access_log off; keepalive_requests 1000000000;\n{temporary_paths(folder)}"
             f"    upstream engines {{ {upstreams} keepalive {placement.connections}; keepalive_requests 1000000000; }}\n"
-            f"    server {{\n        listen 127.0.0.1:{port} backlog=4096{reuse};\n"
-            "        client_max_body_size 0; client_body_buffer_size 2m; proxy_buffering off;\n"
+            f"    server {{\n        listen 127.0.0.1:{port} backlog=4096{reuse}{secure};\n        {settings}"
+            "client_max_body_size 0; client_body_buffer_size 2m; proxy_buffering off;\n"
             '        location / { proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; }\n'
             "    }\n}\n"
         )
@@ -192,11 +207,15 @@ class HAProxy:
     def command(self, folder, port, engines, placement):
         configuration = folder / "haproxy.cfg"
         servers = "".join(f"    server engine-{engine} 127.0.0.1:{engine}\n" for engine in engines)
+        secure = ""
+        if placement.tls:
+            (folder / "haproxy.pem").write_bytes(CERTIFICATE.read_bytes() + PRIVATE_KEY.read_bytes())
+            secure = f" ssl crt {folder}/haproxy.pem ssl-min-ver TLSv1.3 ciphersuites {CIPHER_SUITE}"
         configuration.write_text(
             f"global\n    nbthread {placement.workers}\n    maxconn {placement.connections}\n"
             "defaults\n    mode http\n    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n"
             "    http-reuse always\n    option http-no-delay\n"
-            f"frontend clients\n    bind 127.0.0.1:{port} backlog 4096\n    default_backend engines\n"
+            f"frontend clients\n    bind 127.0.0.1:{port} backlog 4096{secure}\n    default_backend engines\n"
             f"backend engines\n    balance roundrobin\n{servers}"
         )
         return ["haproxy", "-db", "-f", configuration]
@@ -215,8 +234,9 @@ class Balancer:
     def command(self, folder, port, engines, placement):
         configuration = folder / "server-list.json"
         servers = {f"engine-{engine}": {"url": f"http://127.0.0.1:{engine}", "kind": "openai"} for engine in engines}
+        tls = {"tls": {"certificate": str(CERTIFICATE), "private-key": str(PRIVATE_KEY)}} if placement.tls else {}
         configuration.write_text(json.dumps({
-            "listen": {"host": "127.0.0.1", "port": port},
+            "listen": {"host": "127.0.0.1", "port": port} | tls,
             "servers": servers,
             "models": {"bench-.*": list(servers)},
             "limits": {"connections": placement.connections},
@@ -227,4 +247,5 @@ class Balancer:
 
 def start_proxy(proxy, engines, folder, placement=Placement()):
     [port] = free_ports(1)
-    return Program(proxy.name, proxy.command(folder, port, engines, placement), placement.cores, port, folder)
+    command = proxy.command(folder, port, engines, placement)
+    return Program(proxy.name, command, placement.cores, port, folder, placement.tls)

@@ -20,6 +20,8 @@ TARGETS = [
     ("body-1m-last", "cpu_us", "×", "≤", 1.2),
     ("idle-streams", "kb_per_stream", "KB", "≤", 20),
     ("connect", "cpu_us", "×", "≤", 1.2),
+    ("tls", "cpu_us", "×", "≤", 1.25),
+    ("tls-connect", "cpu_us", "×", "≤", 1.3),
     ("loops", "two_to_one", "times one loop", "≥", 1.8),
     ("memory", "extra_mb", "MB", "≤", 60),
     ("start", "start_ms", "ms", "≤", 150),

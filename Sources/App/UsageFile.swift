@@ -17,9 +17,13 @@ final class UsageFile: Sendable {
     private static let mostOutdated = 4
 
     private struct State {
+        /// Held until the end, so that no other balancer writes the file.
+        var lock: OutputDescriptor?
         var size = 0
         /// Of the file without outdated lines, when it was read or written anew.
         var liveSize = 0
+        /// The last line has no end: it was cut off.
+        var isOpenEnded = false
         var hasWarned = false
         var isClosed = false
     }
@@ -37,11 +41,29 @@ final class UsageFile: Sendable {
         path = name + ".usage.jsonl"
         self.activity = activity
         self.logger = logger
-        do { try load() } catch { logger.warning("\(path): what keys have used before is not known: \(error)") }
+        do {
+            let lock = try Self.lock(path + ".lock")
+            state.withLockedValue { $0.lock = lock }
+            try load()
+        } catch {
+            // What is there must not be replaced by the little that this run knows.
+            logger.warning("\(path): what keys use is not kept over a restart: \(error)")
+            state.withLockedValue { ($0.isClosed, $0.lock) = (true, nil) }
+            return
+        }
         let running = Task.detached { [weak self] in
             while (try? await Task.sleep(for: Self.interval)) != nil { self?.write() }
         }
         task.withLockedValue { $0 = running }
+    }
+
+    private static func lock(_ path: String) throws -> OutputDescriptor {
+        let number = try NamedFile.openRegular(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        let descriptor = OutputDescriptor(number, name: path, isOwned: true)
+        guard flock(number, LOCK_EX | LOCK_NB) == 0 else {
+            throw NamedFile.Problem(description: "another balancer writes it; give each one a state-file of its own")
+        }
+        return descriptor
     }
 
     private func load() throws {
@@ -63,8 +85,10 @@ final class UsageFile: Sendable {
             }
         }
         if unreadable > 0 { logger.warning("\(path): \(unreadable) lines cannot be read and are left out") }
-        let live = lines(activity.withUsage { $0.rows(by: nil) }).utf8.count
-        state.withLockedValue { ($0.size, $0.liveSize) = (data.count, live) }
+        let live = lines(activity.withUsage { $0 }.rows(by: nil)).utf8.count
+        state.withLockedValue {
+            ($0.size, $0.liveSize, $0.isOpenEnded) = (data.count, live, data.last.map { $0 != UInt8(ascii: "\n") } ?? false)
+        }
     }
 
     /// Writes what has changed.
@@ -76,31 +100,39 @@ final class UsageFile: Sendable {
         let changes = activity.withUsage { $0.takeChanges() }
         guard !changes.isEmpty else { return }
         do {
-            if state.size > max(Self.smallest, Self.mostOutdated * state.liveSize) {
-                try writeAnew(&state)
-            } else {
-                let text = lines(changes)
-                try append(text, O_CREAT | O_APPEND, to: path)
-                state.size += text.utf8.count
-            }
+            if state.size > max(Self.smallest, Self.mostOutdated * state.liveSize), writeAnew(&state) { return }
+            let text = (state.isOpenEnded ? "\n" : "") + lines(changes)
+            // Until all of it is there, its last line may be cut off.
+            state.isOpenEnded = true
+            try write(text, O_APPEND, to: path)
+            state.size += text.utf8.count
+            (state.isOpenEnded, state.hasWarned) = (false, false)
         } catch {
-            if !state.hasWarned { logger.warning("\(path): what keys use is lost with a restart: \(error)") }
+            activity.withUsage { $0.noteUnwritten(changes.map(\.place)) }
+            if !state.hasWarned { logger.warning("\(path): what keys use cannot be written: \(error)") }
             state.hasWarned = true
         }
     }
 
-    private func writeAnew(_ state: inout State) throws {
-        let text = lines(activity.withUsage { $0.rows(by: nil) })
+    /// False when that is not possible, as in a folder that may not be written; then lines are appended as before.
+    private func writeAnew(_ state: inout State) -> Bool {
+        let text = lines(activity.withUsage { $0 }.rows(by: nil))
         let new = path + ".new"
-        try append(text, O_CREAT | O_TRUNC | O_NOFOLLOW, to: new)
-        guard rename(new, path) == 0 else { throw NamedFile.Problem(description: String(cString: strerror(errno))) }
-        (state.size, state.liveSize) = (text.utf8.count, text.utf8.count)
+        guard (try? write(text, O_TRUNC | O_NOFOLLOW, to: new, synchronises: true)) != nil, rename(new, path) == 0 else {
+            return false
+        }
+        state.size = text.utf8.count
+        (state.liveSize, state.isOpenEnded, state.hasWarned) = (state.size, false, false)
+        return true
     }
 
-    private func append(_ text: String, _ flags: CInt, to path: String) throws {
+    private func write(_ text: String, _ flags: CInt, to path: String, synchronises: Bool = false) throws {
+        let number = try NamedFile.openRegular(path, O_WRONLY | O_CREAT | flags, mode: 0o600)
+        let descriptor = OutputDescriptor(number, name: path, isOwned: true)
         // Who uses how much is nobody else's business.
-        let number = try NamedFile.openRegular(path, O_WRONLY | flags, mode: 0o600)
-        try OutputDescriptor(number, name: path, isOwned: true).write(Array(text.utf8))
+        fchmod(number, 0o600)
+        try descriptor.write(Array(text.utf8))
+        if synchronises, fsync(number) != 0 { throw NamedFile.Problem(description: String(cString: strerror(errno))) }
     }
 
     private func lines(_ changes: [(place: UsageLedger.Place, amount: UsageLedger.Amount)]) -> String {
@@ -112,7 +144,7 @@ final class UsageFile: Sendable {
         task.withLockedValue { $0 }?.cancel()
         state.withLockedValue { state in
             write(&state)
-            state.isClosed = true
+            (state.isClosed, state.lock) = (true, nil)
         }
     }
 }

@@ -123,6 +123,7 @@ final class LoopContext {
     func apply(_ new: ProxySettings) {
         memory.apply(new, insteadOf: settings)
         settings = new
+        for client in clients.connected.values { client.runner.knownKey = nil }
         for pool in pools.replace(new.endpoints, idleLimit: new.limits.idleUpstream) { pool.retire() }
     }
 

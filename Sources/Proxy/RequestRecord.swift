@@ -61,6 +61,8 @@ package struct RequestRecord: ~Copyable, Sendable {
         return traits.client
     }
     package var model: String? { traits?.model }
+    /// It makes an engine compute.
+    package var counts: Bool { traits?.counts ?? false }
     /// The instance that served the request; nil when it is the requested model itself.
     package var instance: String? { grant?.model }
     package var server: String? { grant?.serverName }

@@ -5,6 +5,8 @@ struct PendingRequest: Sendable {
     let arrivedAt: Moment
     var history = AttemptHistory()
     var client = ClientTable.ID.none
+    /// Who is served by turns: the client's key, which may have several sessions; without keys, the client.
+    var account = ClientTable.ID.none
     /// Its route's class, or the lower one that its client asked for.
     var priority = PriorityClass.normal
     /// `KeyShare.weight` of its client's key.

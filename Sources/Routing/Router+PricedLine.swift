@@ -100,7 +100,7 @@ extension Router {
                 guard let urgency = urgency(of: entry.request, among: list, at: now) else { continue }
                 let turn = swapTurn(of: entry.request, among: list, at: now.seconds)
                 claims.append(Claim(ticket: ticket, list: list, turn: turn, urgency: urgency, sequence: entry.turn.sequence))
-                served.append(habits.service(of: entry.request.client, at: now.seconds))
+                served.append(habits.service(of: entry.request.account, at: now.seconds))
             }
         }
         guard let least = served.min() else { return [] }

@@ -5,6 +5,8 @@ extension Router {
     mutating func meet(_ request: inout PendingRequest, among list: CandidateList, at now: Moment) {
         request.outlook.model = list.model
         request.client = habits.client(request.traits.client, isBulk: request.priority == .bulk, at: now.seconds)
+        request.account =
+            request.traits.key.map { $0 == request.traits.client ? request.client : habits.account($0) } ?? request.client
         if let known = habits.expectations(of: request.client, model: request.outlook.model) {
             (request.outlook.answerTokens, request.outlook.laterTurns) = known
         }
@@ -81,10 +83,16 @@ extension Router {
         noteOccupancy(index, at: now)
         habits.began(request.client, at: now)
         let service = max(1, tokens - matched) + 2 * request.outlook.answerTokens
-        habits.served(request.client, tokens: service / request.weight, at: now)
+        serve(service, to: request, at: now)
         guard sequence != nil else { return nil }
         return CacheForecast(
             result: isElsewhere ? .moved : matched > tokens / 2 ? .hit : .miss, tokens: Int(min(matched, Double(Int32.max))))
+    }
+
+    /// Counts tokens for a request's client, and for its key.
+    private mutating func serve(_ tokens: Double, to request: PendingRequest, at now: Double) {
+        habits.served(request.client, tokens: tokens / request.weight, at: now)
+        if request.account != request.client { habits.served(request.account, tokens: tokens / request.weight, at: now) }
     }
 
     private mutating func newWork(
@@ -180,7 +188,7 @@ extension Router {
         if case .failed = end {
             // It has cost the client's share nothing, and its prompt is not there.
             let service = job.newTokens + 2 * job.answerTokens
-            habits.served(running.request.client, tokens: -service / running.request.weight, at: now)
+            serve(-service, to: running.request, at: now)
             if let sequence = job.sequence {
                 backends[index].served[job.served].cache.failed(sequence, of: ticket, in: &sequences, at: now)
             }
@@ -228,7 +236,7 @@ extension Router {
     ) {
         let answer = Double(timings.predictedTokens)
         habits.answered(request.client, model: request.outlook.model, tokens: answer)
-        habits.served(request.client, tokens: 2 * (answer - job.answerTokens) / request.weight, at: now)
+        serve(2 * (answer - job.answerTokens), to: request, at: now)
         backends[index].served[job.served].figures.learnDecode(
             tokens: answer, seconds: timings.predictedMilliseconds / 1000,
             isQuiet: job.isQuiet || job.isAlone && job.mostStreams == 1,

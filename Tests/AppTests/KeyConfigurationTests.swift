@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Proxy
 import Routing
 import Testing
@@ -76,13 +77,18 @@ import Testing
         for (text, message) in [
             ("- { name: a, key-sha256: \(other) }", "there are two keys with the name"),
             ("- { name: b, key-sha256: \(Self.digest) }", "is the same key as"), ("[]", "is empty"), ("{}", "has no keys"),
-            ("keyz: []", "unknown key"), ("- { name: b, key: plain-text-key-0000 }", "does not belong in this file"), ("[", ""),
+            ("", "the file is empty"), ("keyz: []", "unknown key"),
+            ("- { name: b, key: plain-text-key-0000 }", "does not belong in this file"), ("[", "did not find expected node"),
         ] {
             let file = try folder.write("keys.yaml", text)
             let found = problems(withServer("keys: [{ name: a, key-sha256: \(Self.digest) }]\nkeys-file: '\(file)'"))
             #expect(!found.isEmpty && found.allSatisfy { $0.contains(message) }, "\(text): \(found)")
         }
-        #expect(problems(withServer("keys-file: /nowhere.yaml")).first?.contains("there is no such file") == true)
+        #expect(problems(withServer("keys-file:")).first?.contains("has no value") == true)
+        let pipe = folder.url.path + "/pipe"
+        #expect(mkfifo(pipe, 0o600) == 0)
+        #expect(problems(withServer("keys-file: '\(pipe)'")).first?.contains("it is a pipe, not a file") == true)
+        #expect(problems(withServer("keys-file: /nowhere.yaml")).first?.contains("No such file") == true)
     }
 
     @Test(

@@ -46,6 +46,35 @@ struct UsageFileTests {
         let third = ActivityLog()
         UsageFile(beside: state, activity: third, logger: logger).close()
         #expect(requests(third) == [3, 1], "the last line is cut off")
+        // What is written next does not continue it.
+        let fourth = ActivityLog()
+        let next = UsageFile(beside: state, activity: fourth, logger: logger)
+        add(fourth, "c")
+        next.close()
+        let fifth = ActivityLog()
+        UsageFile(beside: state, activity: fifth, logger: logger).close()
+        #expect(requests(fifth) == [3, 1, 1])
+    }
+
+    @Test("is written by one balancer at a time, and loses nothing while it cannot be written")
+    func guarded() throws {
+        let folder = try Folder()
+        let state = StateFile(path: folder.url.path + "/s.state.json")
+        let path = folder.url.path + "/s.usage.jsonl"
+        let (first, second) = (ActivityLog(), ActivityLog())
+        let file = UsageFile(beside: state, activity: first, logger: logger)
+        let other = UsageFile(beside: state, activity: second, logger: logger)
+        add(second, "other")
+        other.close()
+        #expect(!FileManager.default.fileExists(atPath: path))
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        add(first, "a")
+        file.write()
+        try FileManager.default.removeItem(atPath: path)
+        add(first, "b")
+        file.close()
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(text.contains(#""key":"a""#) && text.contains(#""key":"b""#) && !text.contains("other"))
     }
 
     @Test("is written anew when most of it is outdated")
@@ -63,6 +92,12 @@ struct UsageFileTests {
         let again = ActivityLog()
         UsageFile(beside: state, activity: again, logger: logger).close()
         #expect(requests(again) == [2])
+    }
+
+    @Test("nothing in a table steers a terminal")
+    func terminal() {
+        let entry: JSON = ["day": "2026-11-28", "key": "a", "model": .string("\u{1B}[2Jevil\nx"), "requests": 1]
+        #expect(!Usage.table([entry], by: nil).joined().contains { $0.contains { $0 == "\u{1B}" || $0 == "\n" } })
     }
 
     @Test("a table for people and for spreadsheets")

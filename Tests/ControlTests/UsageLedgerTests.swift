@@ -51,7 +51,13 @@ struct UsageLedgerTests {
         for number in 0..<(UsageLedger.mostModels + 50) { ledger.add(amount(1), day: 5, key: "k", model: "m\(number)") }
         ledger.add(amount(1), day: 5, key: "k", model: "m0")
         #expect(ledger.rows(by: .model).count == UsageLedger.mostModels + 1)
-        #expect(ledger.rows(by: .model).first { $0.place.model == "other" }?.amount.requests == 50)
+        // A request that began the day before changes nothing about it.
+        ledger.add(amount(1), day: 4, key: "k", model: "late")
+        ledger.add(amount(1), day: 5, key: "k", model: "m-new")
+        #expect(!ledger.rows(by: nil).contains { $0.place.model == "m-new" })
+        #expect(ledger.rows(by: .model).first { $0.place.model == "other" }?.amount.requests == 51)
+        ledger.add(amount(1), day: 5, key: "another", model: "new")
+        #expect(ledger.rows(by: nil).contains { $0.place.model == "new" }, "each key has its own")
         for number in 0..<UsageLedger.mostPlaces {
             ledger.restore(amount(1), at: .init(day: 6 + number % 2, key: "\(number)", model: "m"))
         }

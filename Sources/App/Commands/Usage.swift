@@ -45,7 +45,7 @@ struct Usage: AsyncParsableCommand {
         let groups = grouping.map { [$0.rawValue] } ?? ["day", "key", "model"]
         let numbers = ["requests", "prompt_tokens", "cached_tokens", "output_tokens"]
         let rows = entries.map { entry in
-            groups.map { entry[$0]?.stringValue ?? "" } + numbers.map { String(entry[$0]?.intValue ?? 0) }
+            groups.map { TerminalText.plain(entry[$0]?.stringValue ?? "") } + numbers.map { String(entry[$0]?.intValue ?? 0) }
         }
         return [groups + numbers] + rows
     }

@@ -48,6 +48,9 @@ struct ConfigurationDecoder {
             report(field, "has no value, so nobody would need a key", hint: "leave it out if that is meant")
         }
         result.keys = keys(fields["keys"])
+        if let field = fields.including(null: "keys-file"), field.node.content == .null {
+            report(field, "has no value, so its keys would be missing", hint: "leave it out if that is meant")
+        }
         result.keysFile = text(fields["keys-file"])
         if let field = fields["keys-file"], let file = result.keysFile {
             result.keys = keys(inFile: file, field, beside: result.keys)

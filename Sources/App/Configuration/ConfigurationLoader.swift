@@ -26,7 +26,23 @@ package enum ConfigurationLoader {
         read(file).flatMap { load(text: $0, file: file, environment: environment) }
     }
 
-    static func read(_ file: String) -> Result<String, Problems> {
+    /// A file, and nothing that one could wait for.
+    static func readRegular(_ path: String) -> Result<String, NamedFile.Problem> {
+        do throws(NamedFile.Problem) {
+            let handle = FileHandle(fileDescriptor: try NamedFile.openRegular(path, O_RDONLY), closeOnDealloc: true)
+            guard let bytes = try? handle.read(upToCount: ConfigurationFile.largestSize + 1) ?? Data() else {
+                throw NamedFile.Problem(description: "it cannot be read")
+            }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw NamedFile.Problem(description: "it is not UTF-8 text")
+            }
+            return .success(text)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func read(_ file: String) -> Result<String, Problems> {
         func refuse(_ message: String, hint: String? = nil) -> Result<String, Problems> {
             .failure(Problems([Problem(file: file, message: message, hint: hint)]))
         }

@@ -35,8 +35,11 @@ extension ConfigurationDecoder {
     /// `keys-file`: a list of keys, or an object with `keys`, so that the file can be owned by another program.
     mutating func keys(inFile path: String, _ field: Field, beside known: [ClientKey]) -> [ClientKey] {
         files.append(path)
-        switch ConfigurationLoader.read(path) {
-        case .failure(let problems): report(field, problems.list.first?.message ?? "it cannot be read", hint: nil)
+        // Another program owns the file. Reading a pipe that it left there would never end.
+        switch ConfigurationLoader.readRegular(path) {
+        case .failure(let problem): report(field, "\(path): \(problem.description)")
+        case .success(let text) where text.allSatisfy(\.isWhitespace):
+            report(field, "\(path): the file is empty", hint: "write keys: [{ name: …, key-sha256: … }], or the list alone")
         case .success(let text):
             do {
                 let content = try ConfigurationFile.parse(text, file: path)

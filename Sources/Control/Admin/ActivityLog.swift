@@ -10,15 +10,20 @@ package final class ActivityLog: RequestObserver {
     package init() {}
 
     package func requestEnded(_ record: borrowing RequestRecord) {
+        addUsage(of: record)
         guard let model = record.model else { return }
         let (seconds, address, username) = (record.startedAt / 1000, record.address, record.username)
         recent.withLockedValue { $0.record(at: seconds, ip: address, model: model, username: username) }
-        // What no server has seen has used nothing.
-        guard let key = record.keyName, record.server != nil else { return }
+    }
+
+    /// What no server has seen, and what makes none compute, has used nothing.
+    private func addUsage(of record: borrowing RequestRecord) {
+        guard let key = record.keyName, record.server != nil, record.counts || record.usage != nil else { return }
         let amount = UsageLedger.Amount(
             requests: 1, promptTokens: record.usage?.promptTokens ?? 0, cachedTokens: record.usage?.cachedTokens ?? 0,
             outputTokens: record.usage?.predictedTokens ?? 0)
-        usage.withLockedValue { $0.add(amount, day: seconds / 86_400, key: key, model: model) }
+        let (day, model) = (record.startedAt / 86_400_000, record.model ?? record.instance ?? "")
+        usage.withLockedValue { $0.add(amount, day: day, key: key, model: model) }
     }
 
     /// Reads or changes what keys have used.

@@ -136,7 +136,7 @@ extension AdminRoutes {
         case ("POST", 4) where parts[1] == "servers": return .now(steer(server: parts[2], parts[3]))
         case ("POST", 2) where parts[1] == "reload": return reload()
         case ("GET", 2) where parts[1] == "events": return events()
-        case ("GET", 2) where parts[1] == "usage": return .now(usage(request.target))
+        case ("GET", 2) where parts[1] == "usage": return usage(request.target)
         default:
             let known =
                 "GET /admin/requests, GET or DELETE /admin/requests/ID, POST /admin/servers/NAME/drain or /undrain, "
@@ -146,14 +146,16 @@ extension AdminRoutes {
     }
 
     /// `?by=key`, `model` or `day`; without, all three.
-    private func usage(_ target: String) -> LocalResponse {
-        guard let by = Routes.queryValue("by", of: target), !by.isEmpty else {
-            return .json(sources.activity.usage(by: nil))
+    private func usage(_ target: String) -> LocalAnswer {
+        let by = Routes.queryValue("by", of: target) ?? ""
+        let grouping = UsageLedger.Grouping(rawValue: by)
+        guard grouping != nil || by.isEmpty else {
+            return .now(.error(400, "invalid_request", "Usage cannot be shown by \"\(by)\", only by key, model or day."))
         }
-        guard let grouping = UsageLedger.Grouping(rawValue: by) else {
-            return .error(400, "invalid_request", "Usage cannot be shown by \"\(by)\", only by key, model or day.")
-        }
-        return .json(sources.activity.usage(by: grouping))
+        // Sorting many rows takes a while, and this is a loop.
+        let promise = eventLoop.makePromise(of: LocalResponse.self)
+        promise.completeWithTask { [activity = sources.activity] in .json(activity.usage(by: grouping)) }
+        return .later(promise.futureResult)
     }
 
     private func explanation(of id: String) -> LocalResponse {

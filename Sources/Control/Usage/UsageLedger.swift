@@ -39,22 +39,29 @@ package struct UsageLedger: Sendable {
         }
     }
 
-    /// Clients choose the names of models. Further ones of a day are `other`.
+    /// Clients choose the names of models. Further ones of a key in a day are `other`.
     static let mostModels = 200
-    /// Then the oldest day is forgotten.
-    static let mostPlaces = 100_000
+    /// Then the oldest day is forgotten. They are copied to be shown.
+    static let mostPlaces = 20_000
 
     package private(set) var amounts: [Place: Amount] = [:]
     private var changed: Set<Place> = []
-    private var today = (day: Int.min, models: Set<String>())
+    /// The models that each key has rows for, by day: of the latest two days, because a request is counted when it ends.
+    private var models: [Int: [String: Set<String>]] = [:]
 
     package init() {}
 
     package mutating func add(_ amount: Amount, day: Int, key: String, model: String) {
-        if day != today.day { today = (day, []) }
-        let isKnown = today.models.contains(model)
-        if !isKnown, today.models.count < Self.mostModels { today.models.insert(model) }
-        let place = Place(day: day, key: key, model: isKnown || today.models.contains(model) ? model : "other")
+        if models[day] == nil {
+            models[day] = [:]
+            while models.count > 2, let oldest = models.keys.min() { models[oldest] = nil }
+        }
+        var known = models[day]?[key]?.contains(model) ?? false
+        if !known, models[day]?[key]?.count ?? 0 < Self.mostModels {
+            models[day]?[key, default: []].insert(model)
+            known = true
+        }
+        let place = Place(day: day, key: key, model: known ? model : "other")
         if amounts[place] == nil { makeRoom() }
         amounts[place, default: Amount()] += amount
         changed.insert(place)
@@ -64,7 +71,13 @@ package struct UsageLedger: Sendable {
     package mutating func restore(_ amount: Amount, at place: Place) {
         if amounts[place] == nil { makeRoom() }
         amounts[place] = amount
+        guard place.day >= models.keys.max().map({ $0 - 1 }) ?? place.day else { return }
+        models[place.day, default: [:]][place.key, default: []].insert(place.model)
+        while models.count > 2, let oldest = models.keys.min() { models[oldest] = nil }
     }
+
+    /// What could not be written is told again.
+    package mutating func noteUnwritten(_ places: [Place]) { changed.formUnion(places) }
 
     /// What has changed since the last call, in no order.
     package mutating func takeChanges() -> [(place: Place, amount: Amount)] {

@@ -28,6 +28,9 @@ package enum CrossOrigin {
     }
 
     /// The fields that allow a page of that origin to read an answer.
+    /// What is the same for all origins: an answer to one page is not an answer to another.
+    static let varies = [(name: "Vary", value: "Origin")]
+
     static func fields(for origin: String) -> [(name: String, value: String)] {
         [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
     }

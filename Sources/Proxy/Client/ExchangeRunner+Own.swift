@@ -53,9 +53,12 @@ extension ExchangeRunner {
 
     /// Fields that let a page of another origin read an answer of the balancer, where it may.
     var crossOriginFields: [(name: String, value: String)] {
-        guard let origin = value(of: .origin), !origin.isEmpty, request.line.method != "OPTIONS",
-            CrossOrigin.isAllowed(request.line.kind, path: request.line.path), loop.settings.allowedOrigins.contains(origin)
-        else { return [] }
+        guard request.line.method != "OPTIONS", CrossOrigin.isAllowed(request.line.kind, path: request.line.path) else {
+            return []
+        }
+        guard let origin = value(of: .origin), !origin.isEmpty, loop.settings.allowedOrigins.contains(origin) else {
+            return loop.settings.allowedOrigins == .any ? [] : CrossOrigin.varies
+        }
         return CrossOrigin.fields(for: origin)
     }
 

@@ -70,6 +70,12 @@ extension ExchangeRunner {
         {
             return .init(status: 403, code: "forbidden", message: denial.message(path: line.path))
         }
+        // No browser asks first whether a page may open a WebSocket, and its page may read what comes.
+        if request.wantsUpgrade, let origin = value(of: .origin), !loop.settings.allowedOrigins.contains(origin),
+            LocalAccess.site(of: caller) == .other
+        {
+            return .init(status: 403, code: "forbidden", message: "A page of another site may not use \(line.path).")
+        }
         // Probes of other balancers have no `Via`.
         guard line.kind != .own || Routes.isMerged(line.path), head.present.contains(.via), hasPassedHere else { return nil }
         return .init(
@@ -81,9 +87,7 @@ extension ExchangeRunner {
     /// The request needs a key and has none that is good for it. Decided first, so that a stranger learns nothing else.
     private func refusalForKey() -> ErrorReply? {
         guard !loop.settings.keys.isEmpty else { return nil }
-        switch KeyCheck(
-            request.line, credentials, loop.settings.keys, now: loop.wallMilliseconds, site: LocalAccess.site(of: caller))
-        {
+        switch keyCheck {
         case .passed(let key):
             request.key = key
             record.keyName = key?.name
@@ -92,6 +96,31 @@ extension ExchangeRunner {
             record.keyName = denial.keyName
             return denial.reply
         }
+    }
+
+    private var keyCheck: KeyCheck {
+        let hash = hashOfKeyFields
+        if let known = knownKey, known.hash == hash {
+            return KeyCheck(
+                request.line, known.key, isBasic: known.isBasic, now: loop.wallMilliseconds, site: LocalAccess.site(of: caller))
+        }
+        let credentials = credentials
+        let check = KeyCheck(
+            request.line, credentials, loop.settings.keys, now: loop.wallMilliseconds, site: LocalAccess.site(of: caller))
+        if case .passed(let key?) = check { knownKey = KnownKey(hash: hash, key: key, isBasic: credentials.isBasic) }
+        return check
+    }
+
+    private var hashOfKeyFields: Int {
+        var hasher = Hasher()
+        request.headBytes.withUnsafeReadableBytes { bytes in
+            for field in head.fields where Self.keyFields.contains(field.known) {
+                hasher.combine(field.known)
+                hasher.combine(field.value.count)
+                hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes[field.value]))
+            }
+        }
+        return hasher.finalize()
     }
 
     /// Who tries many keys waits for each answer, on a connection that ends with it.

@@ -21,6 +21,8 @@ final class ExchangeRunner {
     var excerpt = AnswerExcerpt()
     var record = RequestRecord()
     var pulse = Pulse()
+    /// Forgotten when the configuration changes.
+    var knownKey: KnownKey?
     var deadline = Deadline<Waiting>()
     /// The number of the current request. Distinguishes a late local answer from the current one.
     var requestNumber = 0

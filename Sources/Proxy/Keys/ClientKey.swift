@@ -38,10 +38,11 @@ package final class ClientKey: Sendable, Equatable {
             && one.share == other.share
     }
 
-    /// Whether it may use such a path of the engines' APIs. Lists of models belong to everything.
-    func opens(apiPath path: String) -> Bool {
+    /// Whether it may ask that of the engines' APIs. Lists of models belong to everything.
+    func opens(api line: RequestLine) -> Bool {
         guard let paths else { return true }
-        return Routes.isMerged(path) || path.hasPrefix("/v1/models/") || paths.contains(PathGroup(apiPath: path))
+        if line.isRead, Routes.isMerged(line.path) || line.path.hasPrefix("/v1/models/") { return true }
+        return paths.contains(PathGroup(apiPath: line.path))
     }
 
     /// Whether it may see or steer what only some keys may.

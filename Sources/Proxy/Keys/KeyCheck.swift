@@ -12,7 +12,8 @@ enum KeyNeed: Equatable {
     init(_ line: RequestLine) {
         switch line.kind {
         case .upstream: self = .admin(steers: true)
-        case .model, .multipart: self = .anyKey
+        // An engine may resolve the dots and arrive at another path.
+        case .model, .multipart: self = Routes.hasDotSegments(line.path) ? .admin(steers: true) : .anyKey
         case .passed: self = Routes.isAPI(path: line.path, isRead: line.isRead) ? .anyKey : .admin(steers: true)
         case .own:
             switch line.path {
@@ -116,11 +117,21 @@ enum KeyCheck: Equatable {
             self = .denied(.unknown)
             return
         }
+        self.init(line, key, isBasic: credentials.isBasic, now: now, site: site())
+    }
+
+    /// - Parameter key: the one that was presented.
+    init(_ line: RequestLine, _ key: ClientKey, isBasic: Bool, now: Int, site: @autoclosure () -> LocalAccess.Site) {
+        let need = KeyNeed(line)
+        guard need != .nothing else {
+            self = .passed(nil)
+            return
+        }
         if let expiresAt = key.expiresAt, expiresAt <= now {
             self = .denied(.expired(name: key.name))
             return
         }
-        if let denial = Self.denial(line, need, key, isBasic: credentials.isBasic, site) {
+        if let denial = Self.denial(line, need, key, isBasic: isBasic, site) {
             self = .denied(denial)
         } else {
             self = .passed(key)
@@ -133,7 +144,7 @@ enum KeyCheck: Equatable {
         switch need {
         case .nothing: return nil
         case .admin where !key.opens(restricted: line): return .notAdmin(name: key.name, path: line.path)
-        case .anyKey where !key.opens(apiPath: line.path): return .path(name: key.name, path: line.path)
+        case .anyKey where !key.opens(api: line): return .path(name: key.name, path: line.path)
         case .admin(let steers) where isBasic && steers: return denialOfPassword(line, site())
         // Else a page of another site could spend the tokens of whoever has the balancer's page open.
         case .anyKey where isBasic && !(line.kind == .own && line.isRead): return .credentials(.unreadable)

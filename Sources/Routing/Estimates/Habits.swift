@@ -66,6 +66,9 @@ struct Habits: Sendable {
         return id
     }
 
+    /// What a key has been served, for all its sessions.
+    mutating func account(_ key: String) -> ClientTable.ID { clients.find("key " + key) }
+
     mutating func began(_ client: ClientTable.ID, at now: Double) {
         clients.change(client) {
             $0.running += 1

@@ -81,6 +81,12 @@ struct CrossOriginTests {
                         "Access-Control-Allow-Origin"] == nil)
             }
             #expect(try await balancer.ask(preflight("/v1/chat/completions", "POST")).status == 204)
+            #expect(try await balancer.ask(chat())["Vary"] == "Origin", "a cache must not give it to a page")
+            // A page that opens a WebSocket could read what comes.
+            let socket = [
+                "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Origin: https://other.example",
+            ]
+            #expect(try await balancer.ask(get("/v1/realtime?model=m", fields: socket)).status == 403)
         }
     }
 

@@ -164,6 +164,31 @@ struct KeyTests {
         }
     }
 
+    @Test("looks at each request's key, also on a connection that has shown a good one")
+    func everyRequest() async throws {
+        try await withBalancer(Self.setup()) { balancer in
+            let client = try await balancer.connect()
+            func status(_ fields: [String], _ target: String = "/v1/models") async throws -> Int {
+                try await client.send(get(target, fields: fields))
+                return try await client.answer().status
+            }
+            let (good, admin) = ("Authorization: Bearer \(Self.secret)", "x-api-key: \(Self.adminSecret)")
+            for _ in 0..<2 {
+                #expect(try await status([good]) == 200)
+                #expect(try await status([good]) == 200)
+                #expect(try await status([good], "/metrics") == 403)
+                #expect(try await status([]) == 401)
+                #expect(try await status([good + "x"]) == 401)
+                #expect(try await status(["x-api-key: \(Self.secret)"]) == 200, "the same key in another field")
+                #expect(try await status([good, admin]) == 401, "two different ones")
+                #expect(try await status([admin], "/metrics") == 200)
+                #expect(try await status([good], "/metrics") == 403)
+                #expect(try await status([], "/health") == 200)
+            }
+            await client.close()
+        }
+    }
+
     @Test("lets who tries many keys wait, and nobody else")
     func guessing() async throws {
         try await withBalancer(Self.setup()) { balancer in

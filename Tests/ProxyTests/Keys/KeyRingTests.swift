@@ -217,13 +217,22 @@ struct KeyCheckTests {
         arguments: [
             (
                 "chat",
-                ["POST /v1/chat/completions", "POST /v1/responses", "POST /api/chat", "POST /v1/messages", "GET /v1/files"]
+                [
+                    "POST /v1/chat/completions", "POST /v1/responses", "POST /api/chat", "POST /v1/messages", "GET /v1/files",
+                    "POST /v1/streams/lookup", "POST /v1/chat/completions/control",
+                ]
             ),
             ("embeddings", ["POST /v1/embeddings", "POST /api/embed", "POST /v1/rerank", "POST /score"]),
             ("audio", ["POST /v1/audio/transcriptions", "POST /v1/audio/speech"]),
             ("images", ["POST /v1/images/generations", "POST /v1/videos"]), ("metrics", ["GET /metrics"]),
             ("read-only", ["GET /metrics", "GET /llmhealth-monitor", "GET /llmhealth-snapshot", "GET /admin/requests"]),
-            ("admin", ["POST /admin/reload", "GET /slots", "GET /metrics", "GET /admin/requests"]),
+            (
+                "admin",
+                [
+                    "POST /admin/reload", "GET /slots", "GET /metrics", "GET /admin/requests",
+                    "POST /v1/audio/../chat/completions", "POST /v1/images/..%2f..%2fmodels/unload",
+                ]
+            ),
         ])
     func paths(group: String, opened: [String]) throws {
         let paths = Set([try #require(PathGroup(rawValue: group))])
@@ -233,6 +242,8 @@ struct KeyCheckTests {
             "POST /v1/embeddings", "POST /api/embed", "POST /v1/rerank", "POST /score", "POST /v1/audio/transcriptions",
             "POST /v1/audio/speech", "POST /v1/images/generations", "POST /v1/videos", "GET /metrics", "GET /llmhealth-monitor",
             "GET /llmhealth-snapshot", "GET /admin/requests", "POST /admin/reload", "GET /slots", "POST /upstream/A/x",
+            "POST /v1/audio/../chat/completions", "POST /v1/images/..%2f..%2fmodels/unload", "POST /v1/streams/lookup",
+            "POST /v1/chat/completions/control",
         ]
         for request in all + ["GET /v1/models", "GET /api/tags", "GET /v1/models/m"] {
             let (method, target) = (String(request.prefix { $0 != " " }), String(request.drop { $0 != " " }.dropFirst()))
