@@ -25,6 +25,12 @@ enum NamedFile {
         throw Problem(description: "it is \(kind), not a file")
     }
 
+    /// The beginning of a regular file: one byte more than `limit` when it is longer.
+    static func read(_ path: String, limit: Int) throws -> Data {
+        let handle = FileHandle(fileDescriptor: try openRegular(path, O_RDONLY), closeOnDealloc: true)
+        return try handle.read(upToCount: limit + 1) ?? Data()
+    }
+
     /// What an open descriptor is instead of a regular file; nil when it is one.
     static func otherKind(_ number: CInt) -> String? {
         var information = stat()

@@ -80,10 +80,7 @@ struct StateFile: Sendable {
     func read() throws(Problem) -> [SavedFigures] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         let data: Data
-        do {
-            let handle = FileHandle(fileDescriptor: try NamedFile.openRegular(path, O_RDONLY), closeOnDealloc: true)
-            data = try handle.read(upToCount: Self.largest + 1) ?? Data()
-        } catch {
+        do { data = try NamedFile.read(path, limit: Self.largest) } catch {
             throw Problem(description: "\(path) cannot be read: \(error)")
         }
         guard data.count <= Self.largest else { throw Problem(description: "\(path) has more than 1 MB") }

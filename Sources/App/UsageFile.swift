@@ -68,8 +68,7 @@ final class UsageFile: Sendable {
 
     private func load() throws {
         guard FileManager.default.fileExists(atPath: path) else { return }
-        let handle = FileHandle(fileDescriptor: try NamedFile.openRegular(path, O_RDONLY), closeOnDealloc: true)
-        let data = try handle.read(upToCount: Self.largest + 1) ?? Data()
+        let data = try NamedFile.read(path, limit: Self.largest)
         guard data.count <= Self.largest else { throw NamedFile.Problem(description: "it has more than 256 MB") }
         var days = DayNumbers()
         var unreadable = 0

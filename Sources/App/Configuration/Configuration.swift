@@ -82,6 +82,9 @@ package struct Configuration: Equatable, Sendable {
     /// `keys-file`: another file with keys, which are among `keys`. Nil: there is none.
     package var keysFile: String?
 
+    /// Further files that were read with it: certificates, private keys, clients' keys. A change of one is a change of the configuration.
+    package var otherFiles: [String] = []
+
     /// `forward-client-key`: servers receive the client's key, although the balancer has keys of its own.
     package var forwardsClientKey = false
 

@@ -57,6 +57,7 @@ struct ConfigurationDecoder {
         }
         let hasKeys = fields["keys"] != nil || fields["keys-file"] != nil
         result.forwardsClientKey = forwardsClientKey(fields["forward-client-key"], hasKeys: hasKeys)
+        result.otherFiles = files
         return result
     }
 

@@ -28,17 +28,14 @@ package enum ConfigurationLoader {
 
     /// A file, and nothing that one could wait for.
     static func readRegular(_ path: String) -> Result<String, NamedFile.Problem> {
-        do throws(NamedFile.Problem) {
-            let handle = FileHandle(fileDescriptor: try NamedFile.openRegular(path, O_RDONLY), closeOnDealloc: true)
-            guard let bytes = try? handle.read(upToCount: ConfigurationFile.largestSize + 1) ?? Data() else {
-                throw NamedFile.Problem(description: "it cannot be read")
-            }
+        do {
+            let bytes = try NamedFile.read(path, limit: ConfigurationFile.largestSize)
             guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw NamedFile.Problem(description: "it is not UTF-8 text")
+                return .failure(NamedFile.Problem(description: "it is not UTF-8 text"))
             }
             return .success(text)
         } catch {
-            return .failure(error)
+            return .failure(error as? NamedFile.Problem ?? NamedFile.Problem(description: "it cannot be read"))
         }
     }
 

@@ -38,15 +38,6 @@ extension Configuration {
             return lines
         }
     }
-
-    /// The files that it names and that are read with it: certificates, private keys, clients' keys.
-    var otherFiles: [String] {
-        var files = servers.flatMap { [$0.tls.authorities?.path, $0.tls.identity?.certificates.path, $0.tls.identity?.keyPath] }
-        for tls in listen.listeners.compactMap(\.tls) {
-            files += [tls.identity.certificates.path, tls.identity.keyPath, tls.clientAuthorities?.path]
-        }
-        return (files + [keysFile]).compactMap { $0 }
-    }
 }
 
 extension Configuration.Listener {

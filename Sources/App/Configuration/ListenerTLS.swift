@@ -19,8 +19,7 @@ package struct ListenerTLS: Equatable, Sendable {
     /// - Throws: the library's errors. The decoder has checked the files.
     func context() throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try identity.certificates.certificates().map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.privateKey.exposed.utf8), format: .pem)))
+            certificateChain: try identity.chain(), privateKey: try identity.key())
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         if let clientAuthorities {

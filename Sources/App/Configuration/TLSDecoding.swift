@@ -20,6 +20,7 @@ extension ConfigurationDecoder {
         if fields["ca"] == nil, let url, let urlField, url.scheme == .https {
             do {
                 result.authorities = try TLSSettings.systemAuthorities(environment)
+                if let file = result.authorities { files.append(file.path) }
             } catch {
                 report(urlField, error.message, hint: error.hint)
             }
@@ -53,7 +54,7 @@ extension ConfigurationDecoder {
         let keyFile = file(keyField)
         guard let certificateFile, certificates(certificateFile, certificateField), let keyFile else { return nil }
         let identity = TLSSettings.Identity(
-            certificates: certificateFile, privateKey: Secret(keyFile.text), keyPath: keyFile.path)
+            certificates: certificateFile, privateKey: Secret(keyFile.text))
         guard (try? NIOSSLPrivateKey(bytes: Array(keyFile.text.utf8), format: .pem)) != nil else {
             report(
                 keyField, "\(keyFile.path) has no private key that can be read",

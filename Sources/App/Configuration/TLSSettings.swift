@@ -25,13 +25,10 @@ package struct TLSSettings: Equatable, Sendable {
         package var certificates: PEMFile
         /// Its text, PEM.
         package var privateKey: Secret
-        /// Its file.
-        package var keyPath: String
 
-        package init(certificates: PEMFile, privateKey: Secret, keyPath: String) {
+        package init(certificates: PEMFile, privateKey: Secret) {
             self.certificates = certificates
             self.privateKey = privateKey
-            self.keyPath = keyPath
         }
     }
 }
@@ -83,6 +80,14 @@ extension PEMFile {
     }
 }
 
+extension TLSSettings.Identity {
+    func chain() throws -> [NIOSSLCertificateSource] { try certificates.certificates().map { .certificate($0) } }
+
+    func key() throws -> NIOSSLPrivateKeySource {
+        .privateKey(try NIOSSLPrivateKey(bytes: Array(privateKey.exposed.utf8), format: .pem))
+    }
+}
+
 extension TLSSettings {
     /// The file that `SSL_CERT_FILE` names; nil if it is not set.
     static func systemAuthorities(_ environment: [String: String]) throws(EnvironmentProblem) -> PEMFile? {
@@ -110,9 +115,8 @@ extension TLSSettings {
         var configuration = TLSConfiguration.makeClientConfiguration()
         if let authorities { configuration.trustRoots = .certificates(try authorities.certificates()) }
         if let identity {
-            configuration.certificateChain = try identity.certificates.certificates().map { .certificate($0) }
-            configuration.privateKey = .privateKey(
-                try NIOSSLPrivateKey(bytes: Array(identity.privateKey.exposed.utf8), format: .pem))
+            configuration.certificateChain = try identity.chain()
+            configuration.privateKey = try identity.key()
         }
         if !verifies { configuration.certificateVerification = .none }
         return try NIOSSLContext(configuration: configuration)
