@@ -21,7 +21,7 @@ extension ExchangeRunner {
         request.wantsUpgrade = asksForWebSocket
         exchange.headReceived(hasBody: hasBody)
         if !hasBody, answersPreflight() { return }
-        if let reply = refusalForKey() { return refuseKey(reply) }
+        if let denial = keyDenial() { return refuse(denial) }
         if let reply = refusalAtHead() { return refuse(reply) }
         var bodyLength: Int?
         if case .length(let length) = head.framing { bodyLength = length }
@@ -85,7 +85,7 @@ extension ExchangeRunner {
     }
 
     /// The request needs a key and has none that is good for it. Decided first, so that a stranger learns nothing else.
-    private func refusalForKey() -> ErrorReply? {
+    private func keyDenial() -> KeyDenial? {
         guard !loop.settings.keys.isEmpty else { return nil }
         switch keyCheck {
         case .passed(let key):
@@ -94,7 +94,7 @@ extension ExchangeRunner {
             return nil
         case .denied(let denial):
             record.keyName = denial.keyName
-            return denial.reply
+            return denial
         }
     }
 
@@ -124,14 +124,14 @@ extension ExchangeRunner {
     }
 
     /// Who tries many keys waits for each answer, on a connection that ends with it.
-    private func refuseKey(_ reply: ErrorReply) {
-        guard reply.status == 401, record.keyName == nil, credentials.problem != .missing else { return refuse(reply) }
+    private func refuse(_ denial: KeyDenial) {
+        guard denial.isWrongKey else { return refuse(denial.reply) }
         loop.counters.wrongKeys += 1
-        guard loop.clients.failedKeys.failed(request.peer.address, at: loop.now) else { return refuse(reply) }
+        guard loop.clients.failedKeys.failed(request.peer.address, at: loop.now) else { return refuse(denial.reply) }
         exchange.localAnswerBegan()
         _ = exchange.bodyStopped()
         stream.stopReceiving()
-        deadline.set(.refusal(reply), within: FailedKeys.delay, from: loop.now)
+        deadline.set(.refusal(denial.reply), within: FailedKeys.delay, from: loop.now)
     }
 
     private var credentials: Credentials {

@@ -82,6 +82,15 @@ extension ErrorReply {
 }
 
 extension KeyDenial {
+    /// Something was sent as a key, and it is none: perhaps a guess.
+    var isWrongKey: Bool {
+        switch self {
+        case .unknown: true
+        case .credentials(let problem): problem != .missing
+        case .expired, .notAdmin, .path, .otherSite, .unprovenSite, .onlyModels, .model, .noModel, .severalModels: false
+        }
+    }
+
     /// The name of the key that was shown; nil when it is none of ours.
     var keyName: String? {
         switch self {
@@ -117,16 +126,18 @@ enum KeyCheck: Equatable {
             self = .denied(.unknown)
             return
         }
-        self.init(line, key, isBasic: credentials.isBasic, now: now, site: site())
+        self.init(line, need, key, isBasic: credentials.isBasic, now: now, site)
     }
 
     /// - Parameter key: the one that was presented.
     init(_ line: RequestLine, _ key: ClientKey, isBasic: Bool, now: Int, site: @autoclosure () -> LocalAccess.Site) {
         let need = KeyNeed(line)
-        guard need != .nothing else {
-            self = .passed(nil)
-            return
-        }
+        if need == .nothing { self = .passed(nil) } else { self.init(line, need, key, isBasic: isBasic, now: now, site) }
+    }
+
+    private init(
+        _ line: RequestLine, _ need: KeyNeed, _ key: ClientKey, isBasic: Bool, now: Int, _ site: () -> LocalAccess.Site
+    ) {
         if let expiresAt = key.expiresAt, expiresAt <= now {
             self = .denied(.expired(name: key.name))
             return
