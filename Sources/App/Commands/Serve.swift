@@ -136,8 +136,8 @@ struct Serve: AsyncParsableCommand {
     /// The URL of a listener on this machine, or its file.
     private static func place(_ listener: Configuration.Listener, port: Int?) -> String {
         guard let port else { return "\(listener.address)" }
-        let host = listener.address.host ?? "127.0.0.1"
-        let shown = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        let host = listener.address.takesAllAddresses ? "127.0.0.1" : listener.address.host ?? ""
+        let shown = host.contains(":") ? "[\(host)]" : host
         return "\(listener.tls == nil ? "http" : "https")://\(shown):\(port)"
     }
 

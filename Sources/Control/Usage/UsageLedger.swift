@@ -57,10 +57,7 @@ package struct UsageLedger: Sendable {
     package init() {}
 
     package mutating func add(_ amount: Amount, day: Int, key: String, model: String) {
-        if models[day] == nil {
-            models[day] = [:]
-            while models.count > 2, let oldest = models.keys.min() { models[oldest] = nil }
-        }
+        watch(day)
         var known = models[day]?[key]?.contains(model) ?? false
         if !known, models[day]?[key]?.count ?? 0 < Self.mostModels {
             models[day]?[key, default: []].insert(model)
@@ -77,7 +74,14 @@ package struct UsageLedger: Sendable {
         if amounts[place] == nil { makeRoom() }
         amounts[place] = amount
         guard place.day >= models.keys.max().map({ $0 - 1 }) ?? place.day else { return }
-        models[place.day, default: [:]][place.key, default: []].insert(place.model)
+        watch(place.day)
+        models[place.day]?[place.key, default: []].insert(place.model)
+    }
+
+    /// Remembers the models of a day, in place of those of the oldest one.
+    private mutating func watch(_ day: Int) {
+        guard models[day] == nil else { return }
+        models[day] = [:]
         while models.count > 2, let oldest = models.keys.min() { models[oldest] = nil }
     }
 
@@ -105,22 +109,22 @@ extension UsageLedger {
 
     /// Sums in ascending order of the group; without a grouping, everything by day, key and model.
     package func rows(by grouping: Grouping?) -> [(place: Place, amount: Amount)] {
-        guard let grouping else {
-            return amounts.map { (place: $0.key, amount: $0.value) }
-                .sorted { ($0.place.day, $0.place.key, $0.place.model) < ($1.place.day, $1.place.key, $1.place.model) }
-        }
         var sums: [Place: Amount] = [:]
-        for (place, amount) in amounts {
-            let group =
-                switch grouping {
-                case .key: Place(day: 0, key: place.key, model: "")
-                case .model: Place(day: 0, key: "", model: place.model)
-                case .day: Place(day: place.day, key: "", model: "")
-                }
-            sums[group, default: Amount()] += amount
-        }
+        for (place, amount) in amounts { sums[place.group(by: grouping), default: Amount()] += amount }
         return sums.map { (place: $0.key, amount: $0.value) }
             .sorted { ($0.place.day, $0.place.key, $0.place.model) < ($1.place.day, $1.place.key, $1.place.model) }
+    }
+}
+
+extension UsageLedger.Place {
+    /// What is summed up with it is in the same place.
+    fileprivate func group(by grouping: UsageLedger.Grouping?) -> UsageLedger.Place {
+        switch grouping {
+        case nil: self
+        case .key: .init(day: 0, key: key, model: "")
+        case .model: .init(day: 0, key: "", model: model)
+        case .day: .init(day: day, key: "", model: "")
+        }
     }
 }
 

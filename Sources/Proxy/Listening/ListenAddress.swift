@@ -36,7 +36,8 @@ package enum ListenAddress: Hashable, Sendable {
         }
     }
 
-    private var takesAllAddresses: Bool { host == nil || host == "0.0.0.0" || host == "::" }
+    /// It names no address of its own.
+    package var takesAllAddresses: Bool { host == nil || host == "0.0.0.0" || host == "::" }
 }
 
 extension ListenAddress: CustomStringConvertible {
